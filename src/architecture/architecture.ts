@@ -1,0 +1,59 @@
+import type { ModelConfig } from '../config/schema';
+
+/** How the mixture's experts are arranged; absent in a dense model. */
+export interface MixtureArchitecture {
+  experts: number;
+  /** FFN experts that a token is sent to. */
+  ffnTopK: number;
+  gate: 'softmax-topk' | 'topk-softmax';
+  /** `averaged` has one attention for all (BTX); the others are BAM's attention experts. */
+  attention: 'averaged' | 'kv-experts' | 'shared-kv';
+}
+
+/** Everything that fixes a model's parameters and its forward pass. */
+export interface Architecture {
+  layers: number;
+  width: number;
+  heads: number;
+  kvHeads: number;
+  ffnHidden: number;
+  context: number;
+  vocabulary: number;
+  tiedEmbeddings: boolean;
+  ropeBase: number;
+  normEpsilon: number;
+  mixture?: MixtureArchitecture;
+}
+
+/** The dense architecture of an experiment. `vocabulary` is the tokenizer's size, unless the file asks for more rows. */
+export function denseArchitecture(model: ModelConfig, vocabulary: number): Architecture {
+  const { layers, width, heads, ffnHidden, context, tiedEmbeddings, ropeBase, normEpsilon } = model;
+  return {
+    layers,
+    width,
+    heads,
+    kvHeads: model.kvHeads ?? heads,
+    ffnHidden,
+    context,
+    vocabulary: Math.max(vocabulary, model.vocabulary ?? 0),
+    tiedEmbeddings,
+    ropeBase,
+    normEpsilon,
+  };
+}
+
+/** Size of one attention head. */
+export function headSize(architecture: Architecture): number {
+  return architecture.width / architecture.heads;
+}
+
+/** How many sets of query and output projections attention has: one for each expert in BAM, else one. */
+export function attentionExperts(architecture: Architecture): number {
+  const mixture = architecture.mixture;
+  return mixture && mixture.attention !== 'averaged' ? mixture.experts : 1;
+}
+
+/** How many sets of key and value projections attention has: one for each expert with KV experts, else one. */
+export function keyValueExperts(architecture: Architecture): number {
+  return architecture.mixture?.attention === 'kv-experts' ? architecture.mixture.experts : 1;
+}

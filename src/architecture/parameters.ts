@@ -1,0 +1,100 @@
+import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
+
+/** The role of a parameter, which decides how it starts, decays and is upcycled. */
+export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router';
+
+export interface ParameterSpec {
+  name: string;
+  /** Matrices are (outputs, inputs), as in a PyTorch Linear. */
+  shape: number[];
+  role: ParameterRole;
+  /** For a tensor that belongs to one FFN or attention expert, which one. */
+  expert?: number;
+}
+
+/** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */
+export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
+/** The projections of an attention. */
+export const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
+export type FfnProjection = (typeof FFN_PROJECTIONS)[number];
+export type AttentionProjection = (typeof ATTENTION_PROJECTIONS)[number];
+
+/** Name of an FFN tensor; `expert` is absent in a dense model. */
+export function ffnName(layer: number, projection: FfnProjection, expert?: number): string {
+  return `layers.${layer}.ffn.${expert === undefined ? '' : `experts.${expert}.`}${projection}.weight`;
+}
+
+/** Name of an attention tensor; `expert` is absent where all experts share the projection. */
+export function attentionName(layer: number, projection: AttentionProjection, expert?: number): string {
+  return `layers.${layer}.attention.${expert === undefined ? '' : `experts.${expert}.`}${projection}.weight`;
+}
+
+/** Name of a router: scores (experts, width) for FFN experts or attention experts. */
+export function routerName(layer: number, router: 'ffn' | 'attention'): string {
+  return `layers.${layer}.${router}.router.weight`;
+}
+
+export const EMBEDDING = 'embedding.weight';
+export const FINAL_NORM = 'norm.weight';
+export const OUTPUT_HEAD = 'head.weight';
+
+/** Name of the block's only norm, which attention, FFN and routers all read (parallel block). */
+export function normName(layer: number): string {
+  return `layers.${layer}.norm.weight`;
+}
+
+/** Every parameter of a model, in the order of the forward pass. Allocates nothing but this list. */
+export function parameterSpecs(architecture: Architecture): ParameterSpec[] {
+  const { vocabulary, width } = architecture;
+  const specs: ParameterSpec[] = [{ name: EMBEDDING, shape: [vocabulary, width], role: 'embedding' }];
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    specs.push({ name: normName(layer), shape: [width], role: 'norm' });
+    specs.push(...attentionSpecs(architecture, layer), ...ffnSpecs(architecture, layer));
+  }
+  specs.push({ name: FINAL_NORM, shape: [width], role: 'norm' });
+  if (!architecture.tiedEmbeddings) specs.push({ name: OUTPUT_HEAD, shape: [vocabulary, width], role: 'embedding' });
+  return specs;
+}
+
+function attentionSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
+  const { width, heads, kvHeads } = architecture;
+  const experts = attentionExperts(architecture);
+  const queryRows = heads * headSize(architecture);
+  const keyRows = kvHeads * headSize(architecture);
+  const shapes = {
+    query: [queryRows, width],
+    key: [keyRows, width],
+    value: [keyRows, width],
+    output: [width, queryRows],
+  };
+  const specs: ParameterSpec[] = [];
+  if (experts > 1) specs.push({ name: routerName(layer, 'attention'), shape: [experts, width], role: 'router' });
+  for (const projection of ATTENTION_PROJECTIONS) {
+    const isKeyValue = projection === 'key' || projection === 'value';
+    const copies = isKeyValue ? keyValueExperts(architecture) : experts;
+    specs.push(...perExpert(copies, (expert) => attentionName(layer, projection, expert), shapes[projection]));
+  }
+  return specs;
+}
+
+function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
+  const { width, ffnHidden } = architecture;
+  const experts = architecture.mixture?.experts ?? 1;
+  const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
+  const specs: ParameterSpec[] = [];
+  if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
+  for (const projection of FFN_PROJECTIONS) {
+    specs.push(...perExpert(experts, (expert) => ffnName(layer, projection, expert), shapes[projection]));
+  }
+  return specs;
+}
+
+function perExpert(count: number, name: (expert?: number) => string, shape: number[]): ParameterSpec[] {
+  if (count === 1) return [{ name: name(), shape, role: 'matrix' }];
+  return Array.from({ length: count }, (_, expert) => ({ name: name(expert), shape, role: 'matrix', expert }));
+}
+
+/** Numbers in a tensor of this shape. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

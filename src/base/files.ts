@@ -1,0 +1,75 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { BamError, hasCode } from './errors';
+
+/** Flushes a folder's entries to disk, so that a rename in it survives a power cut. Not supported on Windows, where it does nothing. */
+export function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return;
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * Writes a file so that a reader sees the old content or the new, never a part: beside, flushed, renamed.
+ * Throws a `BamError` (reason `no-space`) when the disk is full; the old file then stays as it was.
+ */
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const handle = openSync(temporary, 'w');
+    try {
+      writeFileSync(handle, content);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw diskError(error, path);
+  }
+}
+
+/** Turns a full or read-only disk into an error that says what to do; anything else comes back unchanged. */
+export function diskError(error: unknown, path: string): unknown {
+  if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')) {
+    return new BamError(`No space left on the disk that holds ${path}.`, {
+      reason: 'no-space',
+      advice: 'Free some space (old runs under .bam/ are the first place to look), then run again with --resume.',
+      cause: error,
+    });
+  }
+  if (hasCode(error, 'EROFS') || hasCode(error, 'EACCES')) {
+    return new BamError(`${path} cannot be written: its folder is read-only for this user.`, {
+      reason: 'read-only',
+      advice: 'Run in a folder that you can write to, or change its permissions.',
+      cause: error,
+    });
+  }
+  return error;
+}
+
+/** Reads a JSON file; `undefined` where there is none. A file that is not JSON throws with its path. */
+export function readJson(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new BamError(`${path} should hold JSON but does not (${(error as Error).message}).`, {
+      reason: 'not-json',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,168 @@
+import { closestName, type Diagnostic } from './diagnostics';
+import type { DataPath, Source } from './source';
+
+type Group = Record<string, unknown>;
+
+/**
+ * Checks what the shape of the file cannot say: names that must exist, numbers that must fit each other, cycles.
+ * Works on the plain data and skips what has the wrong shape, so that these mistakes show beside those of shape.
+ */
+export function checkMeaning(source: Source): Diagnostic[] {
+  const file = group(source.data);
+  const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
+  const mistakes = [...checkModel(source, group(file.model))];
+  if (file.domains !== undefined && !names.domains.length) {
+    mistakes.push(source.at(['domains'], 'at least one domain'));
+  }
+  if (file.stages !== undefined && !names.stages.length) {
+    mistakes.push(source.at(['stages'], 'at least one stage'));
+  }
+  for (const kind of ['domains', 'stages'] as const) {
+    for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
+  }
+  for (const [name, stage] of Object.entries(group(file.stages))) {
+    mistakes.push(...checkStage(source, name, group(stage), names));
+  }
+  return [...mistakes, ...checkCycles(source, group(file.stages))];
+}
+
+/** The value if it is a group of keys, else an empty one. */
+function group(value: unknown): Group {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Group) : {};
+}
+
+function checkModel(source: Source, model: Group): Diagnostic[] {
+  const { width, heads, kvHeads } = model;
+  if (!isCount(heads)) return [];
+  const mistakes: Diagnostic[] = [];
+  if (isCount(width) && width % heads !== 0) {
+    mistakes.push(source.at(['model', 'heads'], `a divisor of the width ${width}`));
+  } else if (isCount(width) && (width / heads) % 2 !== 0) {
+    mistakes.push(source.at(['model', 'heads'], 'heads of an even size (width / heads), which rotary positions need'));
+  }
+  if (isCount(kvHeads) && heads % kvHeads !== 0) {
+    mistakes.push(source.at(['model', 'kvHeads'], `a divisor of the ${heads} heads`));
+  }
+  return mistakes;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0;
+}
+
+/** Names become folder names and file names, so they are kept to letters, digits, dot, dash and underscore. */
+function checkName(source: Source, path: DataPath, name: string): Diagnostic[] {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) return [];
+  return [source.atKey(path, 'a name of at most 64 letters, digits, dots, dashes and underscores')];
+}
+
+interface Names {
+  domains: string[];
+  stages: string[];
+}
+
+function checkStage(source: Source, name: string, stage: Group, names: Names): Diagnostic[] {
+  const path = ['stages', name];
+  const mistakes: Diagnostic[] = [];
+  const upcycle = stage.upcycle === undefined ? undefined : group(stage.upcycle);
+  if (typeof stage.from === 'string')
+    mistakes.push(...checkReference(source, [...path, 'from'], stage.from, 'stage', names.stages));
+  if (stage.from !== undefined && upcycle) {
+    mistakes.push(source.atKey([...path, 'from'], 'either `from` or `upcycle`', 'both'));
+  }
+  if (!upcycle && stage.train === undefined) {
+    mistakes.push(source.atKey(path, '`train` or `upcycle` in the stage', 'neither'));
+  }
+  if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
+  if (stage.train !== undefined) mistakes.push(...checkTrain(source, [...path, 'train'], group(stage.train), names));
+  return mistakes;
+}
+
+function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Names): Diagnostic[] {
+  const mistakes: Diagnostic[] = [];
+  const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
+  experts.forEach((expert, i) => {
+    if (typeof expert === 'string') {
+      mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
+    }
+  });
+  if (isCount(upcycle.ffnTopK) && experts.length && upcycle.ffnTopK > experts.length) {
+    mistakes.push(source.at([...path, 'ffnTopK'], `at most the ${experts.length} experts`));
+  }
+  if (upcycle.gate === 'topk-softmax' && (upcycle.ffnTopK ?? 1) === 1) {
+    const expected =
+      '`softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never learns)';
+    mistakes.push(source.at([...path, 'gate'], expected));
+  }
+  if (upcycle.method === 'btx' && upcycle.attention !== undefined) {
+    mistakes.push(source.atKey([...path, 'attention'], 'no `attention` with btx, which averages it'));
+  }
+  return mistakes;
+}
+
+function checkTrain(source: Source, path: DataPath, train: Group, names: Names): Diagnostic[] {
+  const mistakes: Diagnostic[] = [];
+  if (typeof train.like === 'string')
+    mistakes.push(...checkReference(source, [...path, 'like'], train.like, 'stage', names.stages));
+  for (const domain of Object.keys(group(train.mix))) {
+    mistakes.push(...checkReference(source, [...path, 'mix', domain], domain, 'domain', names.domains));
+  }
+  const budgets = ['tokens', 'flops', 'match'].filter((key) => train[key] !== undefined);
+  if (budgets.length > 1) {
+    mistakes.push(source.atKey([...path, budgets[1]!], 'one budget: tokens, flops or match', budgets.join(' and ')));
+  }
+  if (train.match !== undefined && train.like === undefined) {
+    mistakes.push(source.atKey([...path, 'match'], '`like` beside `match`, naming the stage to match'));
+  }
+  if (!budgets.length && train.like === undefined) {
+    mistakes.push(source.atKey(path, 'a budget: tokens, flops, or like and match', 'none'));
+  }
+  if (isCount(train.batch) && isCount(train.accumulate) && train.batch % train.accumulate !== 0) {
+    mistakes.push(source.at([...path, 'accumulate'], `a divisor of the batch ${train.batch}`));
+  }
+  return mistakes;
+}
+
+function checkReference(source: Source, path: DataPath, name: string, kind: string, known: string[]): Diagnostic[] {
+  if (known.includes(name)) return [];
+  const close = closestName(name, known);
+  const expected = close
+    ? `the ${kind} \`${close}\``
+    : `a ${kind} of this file (${known.join(', ') || 'there is none'})`;
+  const found = `"${name}"`;
+  return [kind === 'domain' ? source.atKey(path, expected, found) : source.at(path, expected, found)];
+}
+
+/** The stages that a stage needs first, with the place that says so. `like` counts: its settings come from there. */
+function references(stage: Group): { name: string; path: DataPath }[] {
+  const upcycle = group(stage.upcycle);
+  const train = group(stage.train);
+  const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
+  const named: { name: unknown; path: DataPath }[] = [
+    { name: stage.from, path: ['from'] },
+    { name: train.like, path: ['train', 'like'] },
+    ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),
+  ];
+  return named.flatMap(({ name, path }) => (typeof name === 'string' ? [{ name, path }] : []));
+}
+
+/** One diagnostic for every cycle, at the reference that closes it. */
+function checkCycles(source: Source, stages: Group): Diagnostic[] {
+  const mistakes: Diagnostic[] = [];
+  const done = new Set<string>();
+  const visit = (name: string, trail: string[]): void => {
+    if (done.has(name)) return;
+    for (const reference of references(group(stages[name]))) {
+      const start = [...trail, name].indexOf(reference.name);
+      if (start >= 0) {
+        const cycle = [...[...trail, name].slice(start), reference.name].join(' -> ');
+        mistakes.push(
+          source.at(['stages', name, ...reference.path], 'stages that do not lead back to themselves', cycle),
+        );
+      } else if (reference.name in stages) visit(reference.name, [...trail, name]);
+    }
+    done.add(name);
+  };
+  for (const name of Object.keys(stages)) visit(name, []);
+  return mistakes;
+}

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { parseQuantity } from './quantity';
+
+/** A positive whole number, with units: `2048`, `500k`, `1M`. */
+const quantity = z.union([z.number(), z.string()]).transform((value, context) => {
+  const count = parseQuantity(value);
+  if (count !== undefined) return Math.round(count);
+  context.addIssue({ code: 'custom', message: 'a positive count such as 2048, 500k or 1M' });
+  return z.NEVER;
+});
+
+const count = z.int().positive();
+const share = z.number().min(0).max(1);
+
+/** The dense transformer that every stage shares; a mixture multiplies parts of it. */
+export const modelSchema = z.strictObject({
+  layers: count.describe(
+    'Transformer blocks. Attention and FFN of a block read the same normed input (parallel block).',
+  ),
+  width: count.describe('Size of the residual stream.'),
+  heads: count.describe('Query heads. Must divide the width.'),
+  kvHeads: count.optional().describe('Key and value heads. Must divide the heads. Default: as many as heads.'),
+  ffnHidden: count.describe('Hidden size of the SwiGLU FFN (of the gate alone, not of gate and up together).'),
+  context: count.describe('Tokens in a training sequence.'),
+  tokenizer: z
+    .string()
+    .min(1)
+    .default('bytes')
+    .describe('`bytes`, or the path of a Hugging Face tokenizer.json, relative to this file.'),
+  vocabulary: count
+    .optional()
+    .describe("Rows of the embedding, if more than the tokenizer has. Default: the tokenizer's own size."),
+  tiedEmbeddings: z.boolean().default(true).describe('Use the input embedding as the output head too.'),
+  ropeBase: z.number().positive().default(10000).describe('Base of the rotary position embedding.'),
+  normEpsilon: z.number().positive().default(1e-5).describe('Added to the variance in LayerNorm.'),
+});
+
+/** A named corpus. */
+export const domainSchema = z.strictObject({
+  files: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .describe('A glob, or a list of them, relative to this file: text files, .json or .jsonl.'),
+  field: z.string().min(1).optional().describe('Which field of a .json or .jsonl object holds the text.'),
+  heldOut: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.1)
+    .describe('Share of documents that never train and serve evaluation, chosen by a hash of their content.'),
+});
+
+/** Which domains a stage trains on, and in what proportion. */
+const mixSchema = z.union([
+  z.literal('equal'),
+  z.record(z.string(), z.number().positive()).refine((mix) => Object.keys(mix).length > 0, 'at least one domain'),
+]);
+
+/** Training settings as written; every key may be left out, since `like` can bring it. */
+export const trainSchema = z.strictObject({
+  like: z.string().min(1).optional().describe('Take every setting that is not written here from this stage.'),
+  match: z
+    .enum(['data', 'compute'])
+    .optional()
+    .describe('Budget against the stage in `like`: `data` for the same tokens, `compute` for the same FLOPs.'),
+  mix: mixSchema.optional().describe('`equal`, or a weight for each domain: { law: 0.9, general: 0.1 }.'),
+  tokens: quantity.optional().describe('How many tokens to train on, e.g. 500k.'),
+  flops: quantity.optional().describe('How many FLOPs to train for (three forward passes a token), instead of tokens.'),
+  batch: count.optional().describe('Sequences in an optimizer step. Default 16.'),
+  accumulate: count
+    .optional()
+    .describe('Passes that an optimizer step is divided into. Must divide the batch. Default 1.'),
+  peakLearningRate: z.number().positive().optional().describe('Learning rate after warm-up. Default 1e-3.'),
+  warmup: share.optional().describe('Share of the steps over which the learning rate rises from 0. Default 0.05.'),
+  finalLearningRate: share
+    .optional()
+    .describe('Learning rate at the end of the cosine, as a share of the peak. Default 0.1.'),
+  weightDecay: z.number().min(0).optional().describe('Decoupled weight decay of matrices (AdamW). Default 0.1.'),
+  beta1: share.optional().describe('AdamW: decay of the mean of gradients. Default 0.9.'),
+  beta2: share.optional().describe('AdamW: decay of the mean of squared gradients. Default 0.95.'),
+  clip: z.number().positive().optional().describe('Largest global norm of the gradient. Default 1.'),
+  loadBalance: z.number().min(0).optional().describe('Coefficient of the load balancing loss. Default 0.01.'),
+  routerZ: z.number().min(0).optional().describe('Coefficient of the router z-loss. Default 0.001.'),
+  evaluateEvery: count.optional().describe('Steps between evaluations. Default 100.'),
+  evaluationTokens: quantity
+    .optional()
+    .describe('Held-out tokens of each domain that an evaluation reads at most. Default 16k.'),
+  checkpointEvery: count.optional().describe('Steps between checkpoints. Default 100.'),
+  keepCheckpoints: count.optional().describe('How many of the latest checkpoints stay, beside the best. Default 2.'),
+});
+
+/** How parent checkpoints become a mixture of experts. */
+export const upcycleSchema = z.strictObject({
+  method: z
+    .enum(['bam', 'btx'])
+    .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
+  experts: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints become experts, in order.'),
+  attention: z
+    .enum(['kv-experts', 'shared-kv'])
+    .optional()
+    .describe('bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.'),
+  ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
+  gate: z
+    .enum(['softmax-topk', 'topk-softmax'])
+    .default('softmax-topk')
+    .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
+});
+
+/** One node of the graph: where its parameters come from, and how it trains them. */
+export const stageSchema = z.strictObject({
+  from: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
+  upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
+});
+
+/** Where the program computes. */
+export const engineSchema = z.strictObject({
+  backend: z
+    .enum(['auto', 'native', 'wasm'])
+    .default('auto')
+    .describe('`auto` takes native TensorFlow where it can be had, else wasm.'),
+});
+
+/** The whole experiment file. */
+export const experimentSchema = z.strictObject({
+  name: z.string().min(1).describe('What this experiment is called in lists.'),
+  seed: z.int().min(0).default(1).describe('Every random choice derives from it.'),
+  model: modelSchema.describe('The dense model.'),
+  domains: z.record(z.string(), domainSchema).describe('Corpora by name.'),
+  stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),
+  engine: engineSchema.prefault({}).describe('Where the program computes.'),
+});
+
+export type ModelConfig = z.output<typeof modelSchema>;
+export type DomainConfig = z.output<typeof domainSchema>;
+export type TrainConfig = z.output<typeof trainSchema>;
+export type UpcycleConfig = z.output<typeof upcycleSchema>;
+export type StageConfig = z.output<typeof stageSchema>;
+export type Experiment = z.output<typeof experimentSchema>;
+
+/** What a training setting is when neither the stage nor the one it is `like` says it. */
+export const trainDefaults = {
+  mix: 'equal',
+  batch: 16,
+  accumulate: 1,
+  peakLearningRate: 1e-3,
+  warmup: 0.05,
+  finalLearningRate: 0.1,
+  weightDecay: 0.1,
+  beta1: 0.9,
+  beta2: 0.95,
+  clip: 1,
+  loadBalance: 0.01,
+  routerZ: 0.001,
+  evaluateEvery: 100,
+  evaluationTokens: 16_384,
+  checkpointEvery: 100,
+  keepCheckpoints: 2,
+} as const;
+
+/** The JSON schema of the experiment file, for editors. Made from the schema above, never written by hand. */
+export function experimentJsonSchema(): object {
+  return z.toJSONSchema(experimentSchema, { io: 'input' });
+}

@@ -1,0 +1,164 @@
+import { z } from 'zod';
+
+const count = z.int().min(0);
+const finite = z.number();
+
+/** Held-out results of one domain. */
+export const domainResultSchema = z.object({
+  /** Mean negative log-likelihood of a token, in nats. */
+  loss: finite,
+  perplexity: finite,
+  bitsPerByte: finite,
+  /** Tokens that were predicted. */
+  tokens: count,
+});
+
+/** What one router did with the tokens of a batch or a domain. */
+export const routingSchema = z.object({
+  layer: count,
+  router: z.enum(['ffn', 'attention']),
+  /** Share of tokens sent to each expert (for soft attention: share of tokens whose largest gate is this expert's). Sums to 1. */
+  load: z.array(finite),
+  /** Mean router probability of each expert. Sums to 1. */
+  meanGate: z.array(finite),
+  /** Mean entropy of a token's router distribution, in nats; log(experts) at most. */
+  entropy: finite,
+  /** Largest load over the fair load, minus 1 ("MaxVio"): 0 is perfectly balanced. */
+  maxViolation: finite,
+  /** Experts that no token was sent to. */
+  deadExperts: count,
+});
+
+/** A held-out evaluation of a stage at one step. */
+export const evaluationSchema = z.object({
+  step: count,
+  /** Training tokens seen by this stage so far. */
+  tokens: count,
+  /** Training FLOPs spent by this stage so far. */
+  flops: finite,
+  domains: z.record(z.string(), domainResultSchema),
+  /** Mean of the domains' perplexities, every domain of the experiment counted once. */
+  averagePerplexity: finite,
+  /** By domain; empty for a dense model. */
+  routing: z.record(z.string(), z.array(routingSchema)),
+});
+
+const bodies = [
+  z.object({
+    type: z.literal('run.started'),
+    run: z.string(),
+    experiment: z.string(),
+    /** Path of the experiment file when the run began. */
+    file: z.string(),
+    seed: count,
+    /** The git commit of the folder the file lies in, `dirty` appended if it had changes; absent outside git. */
+    commit: z.string().optional(),
+    version: z.string(),
+    stages: z.array(z.string()),
+  }),
+  z.object({ type: z.literal('run.resumed'), version: z.string() }),
+  z.object({
+    type: z.literal('run.ended'),
+    state: z.enum(['finished', 'stopped', 'failed']),
+    message: z.string().optional(),
+    seconds: finite,
+  }),
+  z.object({
+    type: z.literal('stage.started'),
+    stage: z.string(),
+    key: z.string(),
+    /** The step that training starts or goes on from; steps after it in this stage's earlier events are void. */
+    fromStep: count,
+    steps: count,
+    /** The chosen engine, for people: `native TensorFlow 2.21.0, CPU, 2 threads`. */
+    engine: z.string(),
+  }),
+  z.object({
+    type: z.literal('stage.cached'),
+    stage: z.string(),
+    key: z.string(),
+    /** The run that trained it, whose log holds its curves. */
+    fromRun: z.string(),
+    evaluation: evaluationSchema,
+  }),
+  /** Work before the first step, such as packing a corpus. `total` is absent where it is not known. */
+  z.object({
+    type: z.literal('stage.preparing'),
+    stage: z.string(),
+    what: z.string(),
+    done: count,
+    total: count.optional(),
+  }),
+  z.object({
+    type: z.literal('step'),
+    stage: z.string(),
+    step: count,
+    tokens: count,
+    flops: finite,
+    /** The whole loss, and its parts before their coefficients. */
+    loss: finite,
+    languageModel: finite,
+    loadBalance: finite,
+    routerZ: finite,
+    learningRate: finite,
+    gradientNorm: finite,
+    tokensPerSecond: finite,
+    residentBytes: count,
+    tensors: count,
+    /** Empty for a dense model. */
+    routing: z.array(routingSchema),
+  }),
+  z.object({ type: z.literal('evaluation'), stage: z.string(), ...evaluationSchema.shape }),
+  z.object({
+    type: z.literal('checkpoint'),
+    stage: z.string(),
+    step: count,
+    /** Relative to the `.bam` folder. */
+    folder: z.string(),
+    best: z.boolean(),
+  }),
+  z.object({
+    type: z.literal('stage.finished'),
+    stage: z.string(),
+    key: z.string(),
+    step: count,
+    seconds: finite,
+    evaluation: evaluationSchema,
+  }),
+  z.object({ type: z.literal('stage.stopped'), stage: z.string(), step: count }),
+  z.object({
+    type: z.literal('stage.failed'),
+    stage: z.string(),
+    step: count.optional(),
+    reason: z.string(),
+    message: z.string(),
+  }),
+  /** Something that a user should know and that no other event says. */
+  z.object({
+    type: z.literal('note'),
+    level: z.enum(['info', 'warning']),
+    message: z.string(),
+    stage: z.string().optional(),
+  }),
+] as const;
+
+export const eventBodySchema = z.discriminatedUnion('type', bodies);
+
+/** One line of a run's event log. */
+export const eventSchema = z.intersection(
+  z.object({
+    /** Counts up from 1 without gaps over the whole life of the run. */
+    sequence: z.int().min(1),
+    /** Milliseconds since 1970, UTC. */
+    time: count,
+  }),
+  eventBodySchema,
+);
+
+export type DomainResult = z.output<typeof domainResultSchema>;
+export type Routing = z.output<typeof routingSchema>;
+export type Evaluation = z.output<typeof evaluationSchema>;
+export type EventBody = z.output<typeof eventBodySchema>;
+export type RunEvent = z.output<typeof eventSchema>;
+/** The body of one kind of event. */
+export type EventOf<T extends EventBody['type']> = Extract<RunEvent, { type: T }>;

@@ -1,0 +1,68 @@
+import type { Architecture } from '../architecture/architecture';
+import type { ParameterCounts } from '../architecture/counts';
+import type { UpcycleConfig } from '../config/schema';
+
+/** Training settings of one stage with every default, `like` and `match` worked out. */
+export interface TrainPlan {
+  /** Weight of each domain; sums to 1. */
+  mix: Record<string, number>;
+  steps: number;
+  /** Tokens of the whole stage: steps x batch x context. */
+  tokens: number;
+  /** Training FLOPs of the whole stage. */
+  flops: number;
+  batch: number;
+  accumulate: number;
+  peakLearningRate: number;
+  warmup: number;
+  finalLearningRate: number;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  clip: number;
+  loadBalance: number;
+  routerZ: number;
+  checkpointEvery: number;
+  keepCheckpoints: number;
+}
+
+/** How often and on how much a stage is evaluated. */
+export interface EvaluationPlan {
+  every: number;
+  /** Held-out tokens of each domain, at most. */
+  tokens: number;
+}
+
+/** One stage, ready to run. */
+export interface PlannedStage {
+  name: string;
+  /** Names what the stage computes: stages of any run with the same key have the same result. */
+  key: string;
+  /** Stages whose checkpoints it starts from, in the order of the experts. */
+  parents: { name: string; key: string }[];
+  upcycle?: UpcycleConfig;
+  train?: TrainPlan;
+  evaluation: EvaluationPlan;
+  architecture: Architecture;
+  parameters: ParameterCounts;
+  /** FLOPs of a forward pass for one token at full context. */
+  flopsPerToken: number;
+}
+
+/** A domain as the plan found it on disk. */
+export interface PlannedDomain {
+  name: string;
+  fingerprint: string;
+  files: number;
+  bytes: number;
+}
+
+/** An experiment as a graph in the order in which its stages can run. */
+export interface Plan {
+  name: string;
+  seed: number;
+  backend: 'auto' | 'native' | 'wasm';
+  tokenizer: { name: string; vocabulary: number; fingerprint: string };
+  domains: PlannedDomain[];
+  stages: PlannedStage[];
+}
