@@ -67,5 +67,6 @@ export default tseslint.config(
     languageOptions: { sourceType: 'commonjs', globals: { require: 'readonly', module: 'writable' } },
     rules: { '@typescript-eslint/no-require-imports': 'off' },
   },
+  { files: ['eslint.config.mjs'], rules: { 'no-restricted-syntax': 'off' } },
   ...folders.map(oneWay),
 );

@@ -35,7 +35,7 @@ export function readLog(path: string, offset = 0): LogPart {
   try {
     const end = fstatSync(handle).size;
     const chunk = Buffer.alloc(1 << 20);
-    let rest = Buffer.alloc(0);
+    let rest: Buffer = Buffer.alloc(0);
     for (let at = offset; at < end;) {
       const length = readSync(handle, chunk, 0, chunk.length, at);
       if (length === 0) break;
