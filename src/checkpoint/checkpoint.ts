@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { Architecture } from '../architecture/architecture';
+import { elementCount, parameterSpecs } from '../architecture/parameters';
+import { CheckpointError, hasCode } from '../base/errors';
+import { readJson, syncFolder, writeFileAtomic } from '../base/files';
+import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
+
+const MODEL_FILE = 'model.safetensors';
+const OPTIMIZER_FILE = 'optimizer.safetensors';
+const STATE_FILE = 'state.json';
+
+/** Where training stands; with the tensors it is all that a resumed stage needs. */
+const trainingStateSchema = z.object({
+  step: z.int().min(0),
+  /** Sequences drawn so far from each domain. */
+  draws: z.record(z.string(), z.int().min(0)),
+  /** The best average perplexity so far and its step; absent before the first evaluation. */
+  best: z.object({ step: z.int(), averagePerplexity: z.number() }).optional(),
+  /** Seconds trained so far, over all sessions. */
+  seconds: z.number(),
+});
+export type TrainingState = z.output<typeof trainingStateSchema>;
+
+const stateFileSchema = z.object({
+  training: trainingStateSchema,
+  files: z.record(z.string(), z.object({ bytes: z.int(), sha256: z.string() })),
+});
+
+/** Where a checkpoint came from, kept in the metadata of its model file. */
+export interface Provenance {
+  experiment: string;
+  stage: string;
+  key: string;
+  run: string;
+  tokenizer: string;
+  version: string;
+}
+
+export interface Checkpoint {
+  architecture: Architecture;
+  parameters: Map<string, Float32Array>;
+  /** AdamW's two moments of every parameter; absent where only a model was asked for or saved. */
+  moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
+  training: TrainingState;
+}
+
+/** Folder name of a checkpoint, so that names sort by step. */
+export function checkpointName(step: number): string {
+  return `step-${String(step).padStart(9, '0')}`;
+}
+
+/** Steps of the checkpoints in a folder, oldest first. Does not say whether they are whole. */
+export function listCheckpoints(folder: string): number[] {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names
+    .flatMap((name) => /^step-(\d{9,})$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/**
+ * Writes a checkpoint into `folder`/step-N: everything goes into a folder beside it, is flushed, and then takes its name, so
+ * that a checkpoint is whole or not there. Returns its path.
+ */
+export function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): string {
+  const target = join(folder, checkpointName(checkpoint.training.step));
+  const temporary = `${target}.${process.pid}.tmp`;
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name), { recursive: true });
+  try {
+    mkdirSync(temporary);
+    const metadata = { architecture: JSON.stringify(checkpoint.architecture), provenance: JSON.stringify(provenance) };
+    const shapes = new Map(parameterSpecs(checkpoint.architecture).map(({ name, shape }) => [name, shape]));
+    const stored = (values: Map<string, Float32Array>, prefix = ''): [string, StoredTensor][] =>
+      [...values].map(([name, v]) => [prefix + name, { shape: shapes.get(name)!, values: v }]);
+    writeSafetensors(join(temporary, MODEL_FILE), stored(checkpoint.parameters), metadata);
+    if (checkpoint.moments) {
+      const { first, second } = checkpoint.moments;
+      writeSafetensors(join(temporary, OPTIMIZER_FILE), [...stored(first, 'first.'), ...stored(second, 'second.')], {});
+    }
+    const files = Object.fromEntries(readdirSync(temporary).map((name) => [name, digest(join(temporary, name))]));
+    writeFileAtomic(join(temporary, STATE_FILE), JSON.stringify({ training: checkpoint.training, files }));
+    rmSync(target, { recursive: true, force: true });
+    renameSync(temporary, target);
+    syncFolder(folder);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  return target;
+}
+
+function digest(path: string): { bytes: number; sha256: string } {
+  const hash = createHash('sha256');
+  const chunk = Buffer.alloc(1 << 22);
+  const handle = openSync(path, 'r');
+  try {
+    for (let length = readSync(handle, chunk); length > 0; length = readSync(handle, chunk)) {
+      hash.update(chunk.subarray(0, length));
+    }
+  } finally {
+    closeSync(handle);
+  }
+  return { bytes: statSync(path).size, sha256: hash.digest('hex') };
+}
+
+/**
+ * Reads a checkpoint and checks it: sizes and checksums of its files, and every tensor against the architecture.
+ * Throws a `CheckpointError` (reason `missing`, `damaged` or `tensor-mismatch`) that names the file or tensor.
+ */
+export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Checkpoint {
+  const state = loadState(path);
+  for (const [name, expected] of Object.entries(state.files)) {
+    if (parts === 'model' && name !== MODEL_FILE) continue;
+    checkFile(join(path, name), expected);
+  }
+  const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
+  const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
+  if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
+  const checkpoint: Checkpoint = {
+    architecture,
+    parameters: valuesOf(path, architecture, tensors),
+    training: state.training,
+  };
+  if (parts === 'everything' && state.files[OPTIMIZER_FILE]) {
+    const moments = readSafetensors(join(path, OPTIMIZER_FILE)).tensors;
+    checkpoint.moments = {
+      first: valuesOf(path, architecture, moments, 'first.'),
+      second: valuesOf(path, architecture, moments, 'second.'),
+    };
+  }
+  return checkpoint;
+}
+
+function damaged(path: string, problem: string): CheckpointError {
+  return new CheckpointError(`The checkpoint ${path} is damaged: ${problem}.`, {
+    reason: 'damaged',
+    advice: 'Delete this folder; the stage then goes on from an earlier checkpoint, or starts again.',
+  });
+}
+
+function loadState(path: string): z.output<typeof stateFileSchema> {
+  let content: unknown;
+  try {
+    content = readJson(join(path, STATE_FILE));
+  } catch {
+    throw damaged(path, `${STATE_FILE} is not JSON`);
+  }
+  if (content === undefined) {
+    if (existsSync(path)) throw damaged(path, `it has no ${STATE_FILE}`);
+    throw new CheckpointError(`There is no checkpoint ${basename(path)} in ${dirname(path)}.`, { reason: 'missing' });
+  }
+  const parsed = stateFileSchema.safeParse(content);
+  if (!parsed.success) throw damaged(path, `${STATE_FILE} lacks ${parsed.error.issues[0]!.path.join('.')}`);
+  return parsed.data;
+}
+
+function checkFile(path: string, expected: { bytes: number; sha256: string }): void {
+  let found: { bytes: number; sha256: string };
+  try {
+    found = digest(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw damaged(dirname(path), `${basename(path)} is missing`);
+    throw error;
+  }
+  if (found.bytes !== expected.bytes) {
+    throw damaged(dirname(path), `${basename(path)} should have ${expected.bytes} bytes, found ${found.bytes}`);
+  }
+  if (found.sha256 !== expected.sha256)
+    throw damaged(dirname(path), `the checksum of ${basename(path)} does not match`);
+}
+
+function valuesOf(
+  path: string,
+  architecture: Architecture,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  prefix = '',
+): Map<string, Float32Array> {
+  const values = new Map<string, Float32Array>();
+  for (const { name, shape } of parameterSpecs(architecture)) {
+    const tensor = tensors.get(prefix + name);
+    if (tensor?.values.length !== elementCount(shape)) {
+      const found = tensor ? `(${tensor.shape.join(', ')})` : 'nothing';
+      throw new CheckpointError(`${path}: tensor ${prefix}${name} should be (${shape.join(', ')}), found ${found}.`, {
+        reason: 'tensor-mismatch',
+      });
+    }
+    values.set(name, tensor.values);
+  }
+  return values;
+}
+
+/**
+ * The latest whole checkpoint of a stage, read in full. A damaged one is moved aside (its name gets `.damaged`), said in `problems`, and
+ * the one before it is taken. `undefined` where none is left.
+ */
+export function loadLatestCheckpoint(folder: string): { checkpoint: Checkpoint | undefined; problems: string[] } {
+  const problems: string[] = [];
+  for (const step of listCheckpoints(folder).reverse()) {
+    const path = join(folder, checkpointName(step));
+    try {
+      return { checkpoint: loadCheckpoint(path, 'everything'), problems };
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      const aside = `${path}.damaged`;
+      rmSync(aside, { recursive: true, force: true });
+      renameSync(path, aside);
+      problems.push(`${error.message} It was moved to ${basename(aside)}, and the one before it is used.`);
+    }
+  }
+  return { checkpoint: undefined, problems };
+}
+
+/** Deletes all but the latest `keep` checkpoints and the best one. */
+export function pruneCheckpoints(folder: string, keep: number, bestStep: number | undefined): void {
+  const steps = listCheckpoints(folder);
+  for (const step of steps.slice(0, Math.max(0, steps.length - keep))) {
+    if (step !== bestStep) rmSync(join(folder, checkpointName(step)), { recursive: true, force: true });
+  }
+}

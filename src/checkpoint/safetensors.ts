@@ -1,0 +1,167 @@
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { CheckpointError } from '../base/errors';
+import { diskError } from '../base/files';
+
+/** Largest header that is read, in bytes (the format's own limit). */
+export const MAXIMUM_HEADER_LENGTH = 100_000_000;
+
+/** One tensor of a safetensors file, float32. */
+export interface StoredTensor {
+  shape: number[];
+  values: Float32Array;
+}
+
+interface HeaderEntry {
+  dtype: string;
+  shape: number[];
+  /** Bytes from the start of the data section. */
+  data_offsets: [number, number];
+}
+
+/** The header of a safetensors file: what it holds, without the values. */
+export interface SafetensorsHeader {
+  metadata: Record<string, string>;
+  tensors: Map<string, HeaderEntry>;
+  /** Byte offset of the data section. */
+  dataStart: number;
+}
+
+/**
+ * Writes tensors as a safetensors file and flushes it to disk. Throws a `BamError` (reason `no-space`) on a full disk.
+ * The caller writes into a folder that is not yet in use, so that a cut file is never taken for a whole one.
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: Iterable<[string, StoredTensor]>,
+  metadata: Record<string, string>,
+): void {
+  const entries = [...tensors];
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  let offset = 0;
+  for (const [name, { shape, values }] of entries) {
+    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + values.byteLength] };
+    offset += values.byteLength;
+  }
+  // The data section starts at a multiple of 8 bytes, as the reference implementation pads it.
+  const json = JSON.stringify(header);
+  const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  try {
+    const handle = openSync(path, 'w');
+    try {
+      writeAll(handle, length);
+      writeAll(handle, text);
+      for (const [, { values }] of entries) {
+        writeAll(handle, Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+      }
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    throw diskError(error, path);
+  }
+}
+
+/** `writeSync` may write less than asked for, above all on a disk that fills up. */
+function writeAll(handle: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length;) {
+    const written = writeSync(handle, bytes, done, Math.min(bytes.length - done, 1 << 30));
+    if (written === 0) throw Object.assign(new Error('no byte could be written'), { code: 'ENOSPC' });
+    done += written;
+  }
+}
+
+/**
+ * Reads and checks the header of a safetensors file. Throws a `CheckpointError` (reason `damaged`) that names the file where it
+ * is cut short or is no safetensors file.
+ */
+export function readSafetensorsHeader(path: string): SafetensorsHeader {
+  const handle = openSync(path, 'r');
+  try {
+    const size = fstatSync(handle).size;
+    const damaged = (problem: string): CheckpointError =>
+      new CheckpointError(`${path} is not a whole safetensors file: ${problem}.`, {
+        reason: 'damaged',
+        advice: 'It was probably cut short. Delete its folder; the stage then goes on from an earlier checkpoint.',
+      });
+    if (size < 8) throw damaged(`it has ${size} bytes, a header needs at least 8`);
+    const headerLength = Number(readBytes(handle, 0, 8).readBigUInt64LE());
+    if (headerLength > MAXIMUM_HEADER_LENGTH || 8 + headerLength > size) {
+      throw damaged(`its header should have ${headerLength} bytes, the file has ${size}`);
+    }
+    return parseHeader(readBytes(handle, 8, headerLength).toString('utf8'), 8 + headerLength, size, damaged);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function parseHeader(
+  text: string,
+  dataStart: number,
+  size: number,
+  damaged: (problem: string) => CheckpointError,
+): SafetensorsHeader {
+  let header: Record<string, unknown>;
+  try {
+    header = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw damaged('its header is not JSON');
+  }
+  const { __metadata__: metadata = {}, ...entries } = header;
+  const tensors = new Map<string, HeaderEntry>();
+  for (const [name, entry] of Object.entries(entries)) {
+    if (!isHeaderEntry(entry)) throw damaged(`the entry of tensor ${name} in its header is malformed`);
+    const end = dataStart + entry.data_offsets[1];
+    if (end > size) throw damaged(`tensor ${name} should end at byte ${end}, the file has ${size}`);
+    tensors.set(name, entry);
+  }
+  return { metadata: metadata as Record<string, string>, tensors, dataStart };
+}
+
+function isHeaderEntry(entry: unknown): entry is HeaderEntry {
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Partial<HeaderEntry>;
+  if (typeof dtype !== 'string' || !Array.isArray(shape) || !Array.isArray(offsets) || offsets.length !== 2)
+    return false;
+  if (![...shape, ...offsets].every((n) => Number.isSafeInteger(n) && n >= 0)) return false;
+  const elements = shape.reduce((product, n) => product * n, 1);
+  return dtype !== 'F32' || offsets[1] - offsets[0] === 4 * elements;
+}
+
+/** Reads the tensors that `wanted` accepts (all, if it is left out). Only float32 is read; another type throws. */
+export function readSafetensors(
+  path: string,
+  wanted: (name: string) => boolean = () => true,
+): { tensors: Map<string, StoredTensor>; metadata: Record<string, string> } {
+  const { tensors: entries, metadata, dataStart } = readSafetensorsHeader(path);
+  const tensors = new Map<string, StoredTensor>();
+  const handle = openSync(path, 'r');
+  try {
+    for (const [name, { dtype, shape, data_offsets: offsets }] of entries) {
+      if (!wanted(name)) continue;
+      if (dtype !== 'F32') {
+        throw new CheckpointError(`Tensor ${name} in ${path} should be float32 (F32), found ${dtype}.`, {
+          reason: 'dtype',
+        });
+      }
+      const bytes = readBytes(handle, dataStart + offsets[0], offsets[1] - offsets[0]);
+      tensors.set(name, { shape, values: new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4) });
+    }
+  } finally {
+    closeSync(handle);
+  }
+  return { tensors, metadata };
+}
+
+/** Bytes in a buffer of their own, so that they start where a Float32Array may. */
+function readBytes(handle: number, position: number, length: number): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(length));
+  for (let done = 0; done < length;) {
+    const read = readSync(handle, bytes, done, Math.min(length - done, 1 << 30), position + done);
+    if (read === 0)
+      throw new CheckpointError(`A file ended at byte ${position + done} while it was read.`, { reason: 'damaged' });
+    done += read;
+  }
+  return bytes;
+}

@@ -1,0 +1,134 @@
+import * as tf from '@tensorflow/tfjs';
+import { linear } from '../engine/ops/linear';
+import { type Architecture, attentionExperts, headSize, keyValueExperts } from '../architecture/architecture';
+import { attentionName, type AttentionProjection, routerName } from '../architecture/parameters';
+import { causalAttention, causalMask } from '../engine/ops/causal-attention';
+import { rotate, type RotaryTable, rotaryTable } from '../engine/ops/rotary';
+import { matrix } from './lookup';
+import type { ModelParameters } from './parameters';
+import { type RouterOutput, routerScores } from './routing';
+
+/** Tensors that every attention call reads and that depend on the context only. */
+export interface AttentionTables {
+  mask: tf.Tensor2D;
+  rotary: RotaryTable;
+}
+
+/** Makes the tables for one sequence length. The caller disposes of them, or makes them inside a `tf.tidy`. */
+export function attentionTables(architecture: Architecture, context: number): AttentionTables {
+  return { mask: causalMask(context), rotary: rotaryTable(context, headSize(architecture), architecture.ropeBase) };
+}
+
+/** What a block's attention gives: its output (tokens, E), and the soft router's gates where there are attention experts. */
+export interface AttentionOutput {
+  output: tf.Tensor2D;
+  router?: RouterOutput;
+}
+
+/**
+ * The attention of one block. `u` is the normed input, (B*T, E).
+ *
+ * Attention experts (BAM, arXiv 2408.08274, section 3.2) run as one call: the heads of all N experts stand side by side, each
+ * expert's part of the result is multiplied by its gate, and one product with all output projections sums them. That equals
+ * sum_j g_j MHA_j(u), because the gate of a token is a scalar that passes through the output projection.
+ */
+export function attention(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  u: tf.Tensor2D,
+  tables: AttentionTables,
+): AttentionOutput {
+  const experts = attentionExperts(architecture);
+  const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables);
+  const heads = joinHeads(causalAttention(query, key, value, tables.mask), architecture); // (B*T, N*E)
+  const output = stacked(parameters, layer, 'output', experts); // (E, N*E)
+  if (experts === 1) return { output: linear(heads, output) };
+
+  const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'attention')));
+  const tokens = u.shape[0];
+  const perExpert = tf.reshape(heads, [tokens, experts, architecture.width]);
+  const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(probabilities, 2)), heads.shape);
+  const router: RouterOutput = { layer, router: 'attention', logits, probabilities };
+  return { output: linear(gated, output), router };
+}
+
+/** One projection of all experts: rows side by side for query, key and value; columns side by side for output. */
+function stacked(
+  parameters: ModelParameters,
+  layer: number,
+  projection: AttentionProjection,
+  experts: number,
+): tf.Tensor2D {
+  if (experts === 1) return matrix(parameters, attentionName(layer, projection));
+  const parts = Array.from({ length: experts }, (_, i) => matrix(parameters, attentionName(layer, projection, i)));
+  return tf.concat(parts, projection === 'output' ? 1 : 0);
+}
+
+interface Heads {
+  /** (B, K, G, T, D): G query heads for each of K key heads. */
+  query: tf.Tensor5D;
+  key: tf.Tensor4D;
+  value: tf.Tensor4D;
+}
+
+/** Projects, rotates and arranges the heads of all experts. One product makes queries, keys and values together. */
+function projectHeads(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  u: tf.Tensor2D,
+  { rotary }: AttentionTables,
+): Heads {
+  const { heads, kvHeads } = architecture;
+  const size = headSize(architecture);
+  const experts = attentionExperts(architecture);
+  const keyExperts = keyValueExperts(architecture);
+  const context = rotary.cosine.shape[0];
+  const batch = u.shape[0] / context;
+  const queries = experts * heads;
+  const keys = keyExperts * kvHeads;
+  const weights = tf.concat([
+    stacked(parameters, layer, 'query', experts),
+    stacked(parameters, layer, 'key', keyExperts),
+    stacked(parameters, layer, 'value', keyExperts),
+  ]);
+  const projected = tf.reshape(linear(u, weights), [batch, context, queries + 2 * keys, size]);
+  const [toTurn, values] = tf.split(projected, [queries + keys, keys], 2) as [tf.Tensor4D, tf.Tensor4D];
+  const [query, key] = tf.split(rotate(toTurn, rotary), [queries, keys], 2) as [tf.Tensor4D, tf.Tensor4D];
+  return {
+    query: groupQueries(query, architecture),
+    key: tf.transpose(key, [0, 2, 1, 3]),
+    value: tf.transpose(values, [0, 2, 1, 3]),
+  };
+}
+
+/**
+ * (B, T, N*heads, D) -> (B, K, G, T, D). With KV experts every expert has its own key heads (K = N*kvHeads); else the heads of
+ * all experts that use the same key head form one group (K = kvHeads, G = N*heads/kvHeads).
+ */
+function groupQueries(query: tf.Tensor4D, architecture: Architecture): tf.Tensor5D {
+  const [batch, context, , size] = query.shape;
+  const { sharing, keyHeads, group } = headLayout(architecture);
+  const split = tf.reshape(query, [batch, context, sharing, keyHeads, group, size]);
+  return tf.reshape(tf.transpose(split, [0, 3, 2, 4, 1, 5]), [batch, keyHeads, sharing * group, context, size]);
+}
+
+/** The reverse of `groupQueries`: (B, K, G, T, D) -> (B*T, N*E). */
+function joinHeads(heads: tf.Tensor5D, architecture: Architecture): tf.Tensor2D {
+  const [batch, , , context, size] = heads.shape;
+  const { sharing, keyHeads, group } = headLayout(architecture);
+  const split = tf.reshape(heads, [batch, keyHeads, sharing, group, context, size]);
+  const ordered = tf.transpose(split, [0, 4, 2, 1, 3, 5]);
+  return tf.reshape(ordered, [batch * context, sharing * keyHeads * group * size]);
+}
+
+/** Key heads of the call, how many experts share each, and query heads that one expert has for each. */
+function headLayout(architecture: Architecture): { keyHeads: number; sharing: number; group: number } {
+  const keyExperts = keyValueExperts(architecture);
+  return {
+    keyHeads: keyExperts * architecture.kvHeads,
+    sharing: attentionExperts(architecture) / keyExperts,
+    group: architecture.heads / architecture.kvHeads,
+  };
+}

@@ -1,0 +1,66 @@
+import * as tf from '@tensorflow/tfjs';
+import { type Architecture } from '../architecture/architecture';
+import { elementCount, type ParameterSpec, parameterSpecs } from '../architecture/parameters';
+import { CheckpointError } from '../base/errors';
+import { deriveSeed, normalValues } from '../base/random';
+
+/** A model's parameters by name, as variables that training changes. */
+export type ModelParameters = ReadonlyMap<string, tf.Variable>;
+
+/** Values of parameters on the host, by name, as a checkpoint holds them. */
+export type ParameterValues = ReadonlyMap<string, Float32Array>;
+
+/** Standard deviation of initial matrices and embeddings (GPT-2's). */
+const INITIAL_DEVIATION = 0.02;
+
+/**
+ * Initial values of one parameter: ones for norms, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
+ * branch are smaller by sqrt(2 x layers), so that the residual stream does not grow with depth.
+ */
+export function initialValues(architecture: Architecture, spec: ParameterSpec, seed: number): Float32Array {
+  const size = elementCount(spec.shape);
+  if (spec.role === 'norm') return new Float32Array(size).fill(1);
+  const endsBranch = /\.(output|down)\.weight$/.test(spec.name);
+  const deviation = endsBranch ? INITIAL_DEVIATION / Math.sqrt(2 * architecture.layers) : INITIAL_DEVIATION;
+  return normalValues(deriveSeed(seed, 'parameter', spec.name), size, deviation);
+}
+
+/** Random initial values of a whole model. */
+export function randomValues(architecture: Architecture, seed: number): Map<string, Float32Array> {
+  return new Map(parameterSpecs(architecture).map((spec) => [spec.name, initialValues(architecture, spec, seed)]));
+}
+
+/**
+ * Makes variables of host values. Throws a `CheckpointError` (reason `tensor-mismatch`) that names the tensor if one is
+ * missing or has another size than the architecture says.
+ */
+export function createParameters(architecture: Architecture, values: ParameterValues): ModelParameters {
+  const parameters = new Map<string, tf.Variable>();
+  for (const spec of parameterSpecs(architecture)) {
+    const value = values.get(spec.name);
+    if (value?.length !== elementCount(spec.shape)) {
+      const found = value ? `${value.length} numbers` : 'nothing';
+      throw new CheckpointError(
+        `Tensor ${spec.name} should have the shape (${spec.shape.join(', ')}), found ${found}.`,
+        {
+          reason: 'tensor-mismatch',
+          advice: 'The checkpoint is of another model than this stage; look at the parents of the stage.',
+        },
+      );
+    }
+    const initial = tf.tensor(value, spec.shape);
+    parameters.set(spec.name, tf.variable(initial, true, undefined, 'float32'));
+    initial.dispose();
+  }
+  return parameters;
+}
+
+/** Reads all parameters back to the host. */
+export function readParameters(parameters: ModelParameters): Map<string, Float32Array> {
+  return new Map([...parameters].map(([name, variable]) => [name, variable.dataSync<'float32'>()]));
+}
+
+/** Frees all parameters. */
+export function disposeParameters(parameters: ModelParameters): void {
+  for (const variable of parameters.values()) variable.dispose();
+}

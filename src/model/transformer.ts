@@ -1,0 +1,76 @@
+import * as tf from '@tensorflow/tfjs';
+import { linear } from '../engine/ops/linear';
+import type { Architecture } from '../architecture/architecture';
+import { EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
+import { crossEntropy } from '../engine/ops/cross-entropy';
+import { layerNorm } from '../engine/ops/layer-norm';
+import { embed } from '../engine/ops/rows';
+import { attention, type AttentionTables } from './attention';
+import { ffn } from './ffn';
+import { matrix, vector } from './lookup';
+import type { ModelParameters } from './parameters';
+import { loadBalanceLoss, type RouterOutput, routerZLoss } from './routing';
+
+/** Logits of every position, and what every router decided. */
+export interface ForwardOutput {
+  /** (B*T, V) */
+  logits: tf.Tensor2D;
+  /** Attention and FFN routers, layer by layer; empty in a dense model. */
+  routers: RouterOutput[];
+}
+
+/**
+ * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream.
+ * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller).
+ */
+export function forward(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  ids: tf.Tensor1D,
+  tables: AttentionTables,
+): ForwardOutput {
+  const { normEpsilon } = architecture;
+  const routers: RouterOutput[] = [];
+  let x = embed(matrix(parameters, EMBEDDING), ids); // (B*T, E)
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    const u = layerNorm(x, vector(parameters, normName(layer)), normEpsilon);
+    const attended = attention(architecture, parameters, layer, u, tables);
+    const transformed = ffn(architecture, parameters, layer, u);
+    x = tf.addN([x, attended.output, transformed.output]);
+    for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
+  }
+  const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
+  const last = layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon);
+  return { logits: linear(last, head), routers };
+}
+
+/** The loss that training minimizes, and its parts before their coefficients (sums over layers; 0 in a dense model). */
+export interface Losses {
+  total: tf.Scalar;
+  languageModel: tf.Scalar;
+  loadBalance: tf.Scalar;
+  routerZ: tf.Scalar;
+}
+
+/**
+ * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
+ * (BAM, arXiv 2408.08274, section 3.3). Only FFN routers are balanced: soft attention uses every expert anyway.
+ */
+export function losses(
+  output: ForwardOutput,
+  targets: tf.Tensor1D,
+  coefficients: { loadBalance: number; routerZ: number },
+): Losses {
+  const languageModel = tf.mean(crossEntropy(output.logits, targets)) as tf.Scalar;
+  const ffnRouters = output.routers.filter(({ router }) => router === 'ffn');
+  if (!ffnRouters.length)
+    return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
+  const loadBalance = tf.addN(ffnRouters.map(loadBalanceLoss));
+  const routerZ = tf.addN(ffnRouters.map(routerZLoss));
+  const total = tf.addN([
+    languageModel,
+    tf.mul(loadBalance, coefficients.loadBalance) as tf.Scalar,
+    tf.mul(routerZ, coefficients.routerZ) as tf.Scalar,
+  ]);
+  return { total, languageModel, loadBalance, routerZ };
+}

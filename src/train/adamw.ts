@@ -1,0 +1,94 @@
+import * as tf from '@tensorflow/tfjs';
+import type { ModelParameters } from '../model/parameters';
+
+export interface AdamWSettings {
+  beta1: number;
+  beta2: number;
+  weightDecay: number;
+}
+
+/** Added to the root of the second moment, PyTorch's default. */
+const EPSILON = 1e-8;
+
+/** Values of both moments on the host, as a checkpoint holds them. */
+export interface Moments {
+  first: Map<string, Float32Array>;
+  second: Map<string, Float32Array>;
+}
+
+/**
+ * Adam with decoupled weight decay (arXiv 1711.05101), in the order of operations of PyTorch's AdamW. Vectors (norm scales) do not decay.
+ * A parameter without a gradient, such as an expert that no token chose, counts as one with gradient zero.
+ */
+export class AdamW {
+  private readonly moments: Map<string, { first: tf.Variable; second: tf.Variable }>;
+
+  constructor(
+    private readonly parameters: ModelParameters,
+    private readonly settings: AdamWSettings,
+    moments?: Moments,
+  ) {
+    const start = (name: string, shape: number[], values?: Map<string, Float32Array>): tf.Variable =>
+      tf.tidy(() => {
+        const stored = values?.get(name);
+        return tf.variable(stored ? tf.tensor(stored, shape) : tf.zeros(shape));
+      });
+    this.moments = new Map(
+      [...parameters].map(([name, { shape }]) => [
+        name,
+        { first: start(name, shape, moments?.first), second: start(name, shape, moments?.second) },
+      ]),
+    );
+  }
+
+  /**
+   * Updates every parameter. `gradients` by parameter name; each is multiplied by `gradientScale` first (for clipping).
+   * `step` counts from 1.
+   */
+  apply(gradients: ReadonlyMap<string, tf.Tensor>, gradientScale: tf.Scalar, learningRate: number, step: number): void {
+    const { beta1, beta2, weightDecay } = this.settings;
+    tf.tidy(() => {
+      // Numbers become tensors once a step, not once an operation.
+      const scalars = {
+        beta1: tf.scalar(beta1),
+        beta2: tf.scalar(beta2),
+        scaledBeta1: tf.mul(gradientScale, 1 - beta1),
+        secondRate: tf.scalar(1 - beta2),
+        correction2: tf.scalar(1 / Math.sqrt(1 - beta2 ** step)),
+        epsilon: tf.scalar(EPSILON),
+        stepSize: tf.scalar(learningRate / (1 - beta1 ** step)),
+        keep: tf.scalar(1 - learningRate * weightDecay),
+      };
+      for (const [name, variable] of this.parameters) {
+        const { first, second } = this.moments.get(name)!;
+        tf.tidy(() => {
+          const gradient = gradients.get(name) ?? tf.zerosLike(variable);
+          const scaled = tf.mul(gradient, gradientScale);
+          first.assign(tf.add(tf.mul(first, scalars.beta1), tf.mul(gradient, scalars.scaledBeta1)));
+          second.assign(tf.add(tf.mul(second, scalars.beta2), tf.mul(tf.square(scaled), scalars.secondRate)));
+          const divisor = tf.add(tf.mul(tf.sqrt(second), scalars.correction2), scalars.epsilon);
+          const decayed = variable.rank > 1 ? tf.mul(variable, scalars.keep) : variable;
+          variable.assign(tf.sub(decayed, tf.mul(tf.div(first, divisor), scalars.stepSize)));
+        });
+      }
+    });
+  }
+
+  /** Both moments on the host. */
+  read(): Moments {
+    const values = (pick: 'first' | 'second'): Map<string, Float32Array> =>
+      new Map([...this.moments].map(([name, moments]) => [name, moments[pick].dataSync<'float32'>()]));
+    return { first: values('first'), second: values('second') };
+  }
+
+  dispose(): void {
+    for (const { first, second } of this.moments.values()) tf.dispose([first, second]);
+  }
+}
+
+/** The factor that brings gradients to a global norm of at most `clip` (as torch.nn.utils.clip_grad_norm_), and that norm. */
+export function clipFactor(gradients: Iterable<tf.Tensor>, clip: number): { factor: tf.Scalar; norm: tf.Scalar } {
+  const squares = [...gradients].map((gradient) => tf.sum(tf.square(gradient)) as tf.Scalar);
+  const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
+  return { factor: tf.minimum(1, tf.div(clip, tf.add(norm, 1e-6))) as tf.Scalar, norm };
+}

@@ -1,0 +1,64 @@
+import type { Routing } from '../events/event';
+import type { RouterOutput } from '../model/routing';
+
+/** Sums over tokens from which a router's statistics follow, so that batches can be added up. */
+interface RouterSums {
+  layer: number;
+  router: 'ffn' | 'attention';
+  tokens: number;
+  /** Assignments to each expert: dispatched pairs (FFN), or tokens whose largest gate it was (attention). */
+  assigned: number[];
+  gates: number[];
+  entropy: number;
+}
+
+/** Adds up what routers did over batches. */
+export class RoutingStatistics {
+  private readonly sums = new Map<string, RouterSums>();
+
+  /** Adds one batch. Reads the routers' probabilities from the device. */
+  add(routers: readonly RouterOutput[]): void {
+    for (const output of routers) {
+      const experts = output.probabilities.shape[1];
+      const id = `${output.layer} ${output.router}`;
+      const empty = (): number[] => new Array<number>(experts).fill(0);
+      const { layer, router } = output;
+      const sums = this.sums.get(id) ?? { layer, router, tokens: 0, assigned: empty(), gates: empty(), entropy: 0 };
+      this.sums.set(id, sums);
+      addTokens(sums, output.probabilities.dataSync<'float32'>());
+      output.assigned?.forEach((count, expert) => (sums.assigned[expert]! += count));
+    }
+  }
+
+  /** The statistics of everything added, router by router in the order of the forward pass. */
+  summarize(): Routing[] {
+    return [...this.sums.values()].map(({ layer, router, tokens, assigned, gates, entropy }) => {
+      const total = assigned.reduce((sum, count) => sum + count, 0);
+      const load = assigned.map((count) => count / total);
+      return {
+        layer,
+        router,
+        load,
+        meanGate: gates.map((gate) => gate / tokens),
+        entropy: entropy / tokens,
+        maxViolation: Math.max(...load) * load.length - 1,
+        deadExperts: assigned.filter((count) => count === 0).length,
+      };
+    });
+  }
+}
+
+function addTokens(sums: RouterSums, probabilities: Float32Array): void {
+  const experts = sums.gates.length;
+  for (let at = 0; at < probabilities.length; at += experts) {
+    let best = 0;
+    for (let expert = 0; expert < experts; expert++) {
+      const gate = probabilities[at + expert]!;
+      sums.gates[expert]! += gate;
+      if (gate > 0) sums.entropy -= gate * Math.log(gate);
+      if (gate > probabilities[at + best]!) best = expert;
+    }
+    if (sums.router === 'attention') sums.assigned[best]!++;
+    sums.tokens++;
+  }
+}

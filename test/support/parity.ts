@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSafetensors, readSafetensorsHeader, type StoredTensor } from '../../src/checkpoint/safetensors';
+import type { Architecture } from '../../src/architecture/architecture';
+
+const FOLDER = join(__dirname, '..', 'parity', 'stored');
+
+/** One stored case of the PyTorch reference (test/parity/README.md). */
+export interface ParityCase {
+  name: string;
+  architecture: Architecture;
+  parameters: Map<string, Float32Array>;
+  gradients: Map<string, Float32Array>;
+  inputs: Int32Array;
+  targets: Int32Array;
+  tensors: Map<string, StoredTensor>;
+}
+
+/** The stored cases by name, the optimizer's left out. */
+export function parityCases(): ParityCase[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file !== 'adamw.safetensors')
+    .map((file) => readCase(file.replace('.safetensors', '')));
+}
+
+/** All tensors of a stored file, float32 and int32. */
+export function readStored(name: string): { tensors: Map<string, StoredTensor>; metadata: Record<string, string> } {
+  return readSafetensors(join(FOLDER, `${name}.safetensors`), (tensor) => tensor !== 'inputs' && tensor !== 'targets');
+}
+
+function readCase(name: string): ParityCase {
+  const { tensors, metadata } = readStored(name);
+  const architecture = JSON.parse(metadata.architecture!) as Architecture;
+  const below = (prefix: string): Map<string, Float32Array> =>
+    new Map(
+      [...tensors]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, { values }]) => [key.slice(prefix.length), values]),
+    );
+  return {
+    name,
+    architecture,
+    parameters: below('parameters.'),
+    gradients: below('gradients.'),
+    inputs: readIds(name, 'inputs'),
+    targets: readIds(name, 'targets'),
+    tensors,
+  };
+}
+
+/** An int32 tensor, which the program's own checkpoints never hold. */
+function readIds(name: string, tensor: string): Int32Array {
+  const path = join(FOLDER, `${name}.safetensors`);
+  const { tensors, dataStart } = readSafetensorsHeader(path);
+  const [start, end] = tensors.get(tensor)!.data_offsets;
+  return new Int32Array(readFileSync(path).buffer.slice(dataStart + start, dataStart + end));
+}
