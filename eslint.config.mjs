@@ -11,7 +11,7 @@ const mayImport = {
   architecture: ['base', 'config'],
   events: ['base'],
   data: ['base', 'config'],
-  plan: ['base', 'config', 'architecture', 'data'],
+  plan: ['base', 'config', 'architecture', 'events', 'data'],
   engine: ['base'],
   checkpoint: ['base', 'architecture'],
   model: ['base', 'architecture', 'engine'],
@@ -55,6 +55,7 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       'no-restricted-syntax': [
         'error',
         { selector: 'ExportDefaultDeclaration', message: 'No default exports: a name is searched for.' },

@@ -18,7 +18,8 @@ import { CheckpointError, hasCode } from '../base/errors';
 import { readJson, syncFolder, writeFileAtomic } from '../base/files';
 import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
 
-const MODEL_FILE = 'model.safetensors';
+/** The parameters of a checkpoint, with architecture and provenance in its metadata. */
+export const MODEL_FILE = 'model.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
 

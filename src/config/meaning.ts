@@ -22,6 +22,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
   }
   for (const [name, stage] of Object.entries(group(file.stages))) {
     mistakes.push(...checkStage(source, name, group(stage), names));
+    mistakes.push(...checkKinds(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
 }
@@ -131,6 +132,29 @@ function checkReference(source: Source, path: DataPath, name: string, kind: stri
     : `a ${kind} of this file (${known.join(', ') || 'there is none'})`;
   const found = `"${name}"`;
   return [kind === 'domain' ? source.atKey(path, expected, found) : source.at(path, expected, found)];
+}
+
+/** References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train. */
+function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
+  const mistakes: Diagnostic[] = [];
+  for (const reference of references(group(stages[name]))) {
+    const path = ['stages', name, ...reference.path];
+    const isExpert = reference.path.includes('experts');
+    if (isExpert && isMixture(stages, reference.name)) {
+      mistakes.push(source.at(path, 'a dense stage', `the mixture "${reference.name}"`));
+    }
+    const isLike = reference.path.includes('like');
+    if (isLike && reference.name in stages && group(stages[reference.name]).train === undefined) {
+      mistakes.push(source.at(path, 'a stage that trains', `"${reference.name}", which does not`));
+    }
+  }
+  return mistakes;
+}
+
+function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {
+  const stage = group(stages[name]);
+  if (stage.upcycle !== undefined) return true;
+  return typeof stage.from === 'string' && !seen.includes(name) && isMixture(stages, stage.from, [...seen, name]);
 }
 
 /** The stages that a stage needs first, with the place that says so. `like` counts: its settings come from there. */

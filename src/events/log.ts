@@ -103,9 +103,12 @@ export class EventLog {
     return { log: new EventLog(path, events.at(-1)?.sequence ?? 0), repaired };
   }
 
-  /** Appends one event. Throws a `BamError` (reason `no-space`) when the disk is full; no part of a line stays then. */
-  append(body: EventBody): RunEvent {
-    const event = { sequence: this.sequence + 1, time: Date.now(), ...body } as RunEvent;
+  /**
+   * Appends one event; `time` is given for events that are copied from another log. Throws a `BamError` (reason `no-space`)
+   * when the disk is full; no part of a line stays then.
+   */
+  append(body: EventBody, time = Date.now()): RunEvent {
+    const event = { sequence: this.sequence + 1, time, ...body } as RunEvent;
     const line = Buffer.from(`${JSON.stringify(event)}\n`);
     const before = fstatSync(this.handle).size;
     try {

@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { UpcycleConfig } from '../config/schema';
+import type { DomainConfig, UpcycleConfig } from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -52,6 +52,7 @@ export interface PlannedStage {
 /** A domain as the plan found it on disk. */
 export interface PlannedDomain {
   name: string;
+  config: DomainConfig;
   fingerprint: string;
   files: number;
   bytes: number;
@@ -62,6 +63,8 @@ export interface Plan {
   name: string;
   seed: number;
   backend: 'auto' | 'native' | 'wasm';
+  /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
+  folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };
   domains: PlannedDomain[];
   stages: PlannedStage[];

@@ -78,16 +78,13 @@ export class EagerStep implements Step {
   private pass(batch: Batch, gradients: Map<string, tf.Tensor>, statistics?: RoutingStatistics): tf.Tensor1D {
     // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
     const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
-    const { grads } = tf.variableGrads(
-      () => {
-        const output = forward(this.architecture, this.parameters, tf.tensor1d(batch.inputs, 'int32'), this.tables);
-        const found = losses(output, tf.tensor1d(batch.targets, 'int32'), this.settings);
-        kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
-        if (statistics) kept.routers = output.routers.map(keepProbabilities);
-        return found.total;
-      },
-      [...this.parameters.values()],
-    );
+    const { grads } = tf.variableGrads(() => {
+      const output = forward(this.architecture, this.parameters, tf.tensor1d(batch.inputs, 'int32'), this.tables);
+      const found = losses(output, tf.tensor1d(batch.targets, 'int32'), this.settings);
+      kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
+      if (statistics) kept.routers = output.routers.map(keepProbabilities);
+      return found.total;
+    }, [...this.parameters.values()]);
     statistics?.add(kept.routers);
     for (const [name, variable] of this.parameters) {
       const gradient = grads[variable.name];

@@ -1,5 +1,4 @@
-import type { Architecture, MixtureArchitecture } from '../architecture/architecture';
-import { attentionExperts, keyValueExperts } from '../architecture/architecture';
+import { type Architecture, attentionExperts, keyValueExperts } from '../architecture/architecture';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { deriveSeed, normalValues } from '../base/random';
@@ -14,21 +13,6 @@ export interface Parent {
 
 /** Standard deviation of new routers (BAM leaves it open; 0.02 is what MoV and Drop-Upcycling's code use). */
 const ROUTER_DEVIATION = 0.02;
-
-/** The architecture of the mixture that a method makes of a dense one. */
-export function mixtureArchitecture(
-  dense: Architecture,
-  upcycle: {
-    method: 'bam' | 'btx';
-    attention?: 'kv-experts' | 'shared-kv' | undefined;
-    ffnTopK: number;
-    gate: MixtureArchitecture['gate'];
-  },
-  experts: number,
-): Architecture {
-  const attention = upcycle.method === 'btx' ? 'averaged' : (upcycle.attention ?? 'kv-experts');
-  return { ...dense, mixture: { experts, ffnTopK: upcycle.ffnTopK, gate: upcycle.gate, attention } };
-}
 
 /**
  * Builds the mixture's parameters from its dense parents (BAM, arXiv 2408.08274, section 3; BTX, arXiv 2403.07816): expert i's tensors

@@ -1,0 +1,58 @@
+// Writes examples/data/math.jsonl: arithmetic problems with worked answers, made from a seed, in the spirit of MathGLM's
+// step-by-step arithmetic. The same seed gives the same file.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
+
+const PROBLEMS = 12_000;
+const SEED = 1;
+
+/** Uniform whole numbers from `low` to `high`, from a linear congruential generator (Numerical Recipes' constants). */
+function wholeNumbers(seed) {
+  let state = seed >>> 0;
+  return (low, high) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return low + Math.floor((state / 4294967296) * (high - low + 1));
+  };
+}
+
+const pick = wholeNumbers(SEED);
+
+/** A bracketed expression of `depth` levels as a tree; leaves are numbers. */
+function expression(depth) {
+  if (depth === 0) return pick(0, 99);
+  return { operator: '+-*'[pick(0, 2)], left: expression(pick(0, depth - 1)), right: expression(pick(0, depth - 1)) };
+}
+
+function show(node, outermost = true) {
+  if (typeof node === 'number') return String(node);
+  const inner = `${show(node.left, false)}${node.operator}${show(node.right, false)}`;
+  return outermost ? inner : `(${inner})`;
+}
+
+/** Works out the first operation whose sides are both numbers. */
+function reduceOnce(node) {
+  const { operator, left, right } = node;
+  if (typeof left === 'number' && typeof right === 'number') {
+    return operator === '+' ? left + right : operator === '-' ? left - right : left * right;
+  }
+  return typeof left === 'number' ? { ...node, right: reduceOnce(right) } : { ...node, left: reduceOnce(left) };
+}
+
+/** "3*(4+5)=3*9=27" and so on until one number is left. */
+function workedProblem() {
+  let node = expression(pick(1, 3));
+  let text = show(node);
+  while (typeof node !== 'number') {
+    node = reduceOnce(node);
+    text += `=${show(node)}`;
+  }
+  return text;
+}
+
+const target = join(dirname(fileURLToPath(import.meta.url)), 'data', 'math.jsonl');
+if (!existsSync(target)) {
+  mkdirSync(dirname(target), { recursive: true });
+  const sheets = Array.from({ length: PROBLEMS / 20 }, () => Array.from({ length: 20 }, workedProblem).join('\n'));
+  writeFileSync(target, sheets.map((text) => `${JSON.stringify({ text: `${text}\n` })}\n`).join(''));
+}

@@ -1,0 +1,92 @@
+import { Command } from 'commander';
+import { version } from '../../package.json';
+import { compareCommand } from './compare';
+import { doctorCommand } from './doctor';
+import { indexCommand } from './index-command';
+import { guarded, processOutput } from './output';
+import { planCommand } from './plan';
+import { runCommand } from './run';
+import { runsCommand } from './runs';
+import { runtimeInfoCommand, runtimeInstallCommand, runtimeRemoveCommand } from './runtime';
+import { showCommand } from './show';
+
+const program = new Command('bam')
+  .description('Turns dense language models into a mixture of experts by Branch-Attend-Mix, and manages the experiments.')
+  .version(version);
+
+const JSON_OPTION = ['--json', 'print JSON on standard output'] as const;
+const SET_OPTION = ['--set <path=value...>', 'replace values of the file, e.g. seed=2'] as const;
+
+/** Wraps a command's function for commander: options last, errors printed, the exit code set. */
+function action<A extends unknown[]>(
+  command: (...args: [...A, typeof processOutput]) => Promise<number | void>,
+): (...args: A) => Promise<void> {
+  return (...args) => guarded(processOutput, () => command(...args, processOutput));
+}
+
+program
+  .command('run <file>')
+  .description('run an experiment; stages that did not change are taken from the cache')
+  .option('--stages <names>', 'only these stages and what they need, with commas between')
+  .option('--resume', 'go on with the latest unfinished run of this file')
+  .option(...SET_OPTION)
+  .option(...JSON_OPTION)
+  .action((file, options) => action(runCommand)(file, options));
+
+program
+  .command('plan <file>')
+  .description('check an experiment file and show its stages, parameter counts and budgets')
+  .option(...SET_OPTION)
+  .option(...JSON_OPTION)
+  .action((file, options) => action(planCommand)(file, options));
+
+program
+  .command('runs')
+  .description('list the runs of this workspace')
+  .option(...JSON_OPTION)
+  .action((options) => action(runsCommand)(options));
+
+program
+  .command('show <run>')
+  .description('show a run: its stages, results and notes; `last` is the newest')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(showCommand)(run, options));
+
+program
+  .command('compare <runs...>')
+  .description('compare runs: what differs in their files, and their results side by side')
+  .option(...JSON_OPTION)
+  .action((runs, options) => action(compareCommand)(runs, options));
+
+program
+  .command('index')
+  .description('take new events into the index')
+  .option('--rebuild', 'make the index again from the logs')
+  .option(...JSON_OPTION)
+  .action((options) => action(indexCommand)(options));
+
+program
+  .command('doctor')
+  .description('look at everything that a run needs')
+  .option(...JSON_OPTION)
+  .action((options) => action(doctorCommand)(options));
+
+const runtime = program.command('runtime').description('the native TensorFlow that experiments compute with');
+runtime
+  .command('install')
+  .description('install it for this user')
+  .option('--gpu', 'the build for CUDA GPUs')
+  .option(...JSON_OPTION)
+  .action((options) => action(runtimeInstallCommand)(options));
+runtime
+  .command('remove')
+  .description('delete it')
+  .option(...JSON_OPTION)
+  .action((options) => action(runtimeRemoveCommand)(options));
+runtime
+  .command('info')
+  .description('show its version, devices and threads')
+  .option(...JSON_OPTION)
+  .action((options) => action(runtimeInfoCommand)(options));
+
+void program.parseAsync();

@@ -1,0 +1,46 @@
+import { dirname, resolve } from 'node:path';
+import { formatCount } from '../base/format';
+import type { Plan } from '../plan/plan';
+import { planFile } from '../plan/plan-file';
+import { findWorkspaceRoot, Workspace } from '../store/layout';
+import { type Output, printJson } from './output';
+import { textTable } from './text-table';
+
+export interface PlanCommandOptions {
+  set?: string[];
+  json?: boolean;
+}
+
+/** `bam plan FILE`: checks a file and shows what it became, without training anything. */
+export async function planCommand(file: string, options: PlanCommandOptions, output: Output): Promise<void> {
+  const path = resolve(file);
+  const { dataFolder } = new Workspace(findWorkspaceRoot(dirname(path)));
+  const { plan } = await planFile(path, dataFolder, options.set);
+  if (options.json) printJson(output, planAsJson(plan));
+  else output.print(describePlan(plan));
+}
+
+/** The plan with its stages by name. */
+function planAsJson({ stages, ...plan }: Plan): object {
+  return { ...plan, stages: Object.fromEntries(stages.map(({ name, ...stage }) => [name, stage])) };
+}
+
+function describePlan(plan: Plan): string {
+  const domains = plan.domains.map(({ name, files, bytes }) => [name, String(files), formatCount(bytes)]);
+  const stages = plan.stages.map(({ name, parents, parameters, flopsPerToken, train }) => [
+    name,
+    parents.map((parent) => parent.name).join(' + ') || '-',
+    formatCount(parameters.total),
+    formatCount(parameters.active),
+    formatCount(flopsPerToken),
+    train ? String(train.steps) : '-',
+    train ? formatCount(train.tokens) : '-',
+    train ? formatCount(train.flops) : '-',
+  ]);
+  const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
+  return [
+    `${plan.name}, seed ${plan.seed}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
+    textTable(['domain', 'files', 'bytes'], domains),
+    textTable(header, stages),
+  ].join('\n\n');
+}

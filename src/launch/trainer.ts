@@ -1,0 +1,59 @@
+import { fork } from 'node:child_process';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { STOP_MESSAGE, TRAINER_EXIT } from '../plan/order';
+
+export interface TrainerProcess {
+  /** The bundled trainer, dist/trainer.js. */
+  script: string;
+  orderFile: string;
+  /** What the process prints is appended here. */
+  logFile: string;
+  /** Asks for a graceful stop: the stage saves a checkpoint and ends. */
+  signal: AbortSignal;
+}
+
+/** How a trainer process ended; `crashed` says with what. */
+export type TrainerEnd = { state: 'finished' | 'stopped' | 'failed' } | { state: 'crashed'; how: string };
+
+/**
+ * Runs one trainer process to its end. It stands in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which
+ * asks it to stop; when the launcher is gone, the closed channel tells it the same.
+ */
+export async function runTrainer({ script, orderFile, logFile, signal }: TrainerProcess): Promise<TrainerEnd> {
+  const output = openSync(logFile, 'a');
+  try {
+    const child = fork(script, [orderFile], { stdio: ['ignore', output, output, 'ipc'], detached: true, execArgv: [] });
+    const stop = (): void => void (child.connected && child.send(STOP_MESSAGE));
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+    const end = await new Promise<TrainerEnd>((resolve) => {
+      child.once('error', (error) => resolve({ state: 'crashed', how: `could not start: ${error.message}` }));
+      child.once('exit', (code, killedBy) => resolve(readEnd(code, killedBy)));
+    });
+    signal.removeEventListener('abort', stop);
+    return end;
+  } finally {
+    closeSync(output);
+  }
+}
+
+function readEnd(code: number | null, killedBy: NodeJS.Signals | null): TrainerEnd {
+  const states = Object.keys(TRAINER_EXIT) as (keyof typeof TRAINER_EXIT)[];
+  // Node itself exits with 1 after an uncaught error; the trainer's own failures are told apart by their event.
+  const state = states.find((name) => TRAINER_EXIT[name] === code);
+  if (state) return { state };
+  return { state: 'crashed', how: killedBy ? `was killed by ${killedBy}` : `ended with code ${code}` };
+}
+
+/** The last lines of a text file, to show beside a crash. Reads at most its last 16 kB. */
+export function lastLines(path: string, count: number): string {
+  const handle = openSync(path, 'r');
+  try {
+    const size = fstatSync(handle).size;
+    const buffer = Buffer.alloc(Math.min(size, 16_384));
+    readSync(handle, buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString('utf8').trimEnd().split('\n').slice(-count).join('\n');
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,26 @@
+import type { Plan } from './plan';
+
+/** What the launcher tells a trainer process: which stage to run, and where everything lies. All paths are absolute. */
+export interface TrainerOrder {
+  plan: Plan;
+  /** Name of the stage. */
+  stage: string;
+  run: string;
+  /** The `.bam` folder; folders in events are relative to it. */
+  folder: string;
+  eventsFile: string;
+  /** Packed corpora. */
+  dataFolder: string;
+  /** One folder a stage key, each with `checkpoints/` and, once finished, `result.json`. */
+  stagesFolder: string;
+  /** Held while the process lives: one trainer a run, and one a stage. */
+  trainerLockFile: string;
+  stageLockFile: string;
+  version: string;
+}
+
+/** How a trainer process says how it ended. Anything else is a crash. */
+export const TRAINER_EXIT = { finished: 0, failed: 1, stopped: 3 } as const;
+
+/** The message by which the launcher asks a trainer to save a checkpoint and end. */
+export const STOP_MESSAGE = 'stop';

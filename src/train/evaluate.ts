@@ -1,0 +1,57 @@
+import { bitsPerByte, heldOutBatches } from '../data/held-out';
+import type { OpenDomain } from '../data/prepare';
+import type { DomainResult, Evaluation } from '../events/event';
+import type { EvaluationPlan } from '../plan/plan';
+import { RoutingStatistics } from './routing-statistics';
+import type { Step } from './step';
+
+/** Where training stands when it is evaluated. */
+export interface Progress {
+  step: number;
+  tokens: number;
+  flops: number;
+}
+
+export interface EvaluateOptions {
+  plan: EvaluationPlan;
+  context: number;
+  /** Sequences at a time. */
+  batch: number;
+}
+
+/**
+ * Evaluates a model on the held-out text of every domain: loss, perplexity, bits per byte, and what the routers did there.
+ * The average is the mean of the domains' perplexities, as in BAM's Table 1. Gives the event loop a turn between batches.
+ */
+export async function evaluate(
+  step: Step,
+  domains: ReadonlyMap<string, OpenDomain>,
+  progress: Progress,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  const results: Record<string, DomainResult> = {};
+  const routing: Evaluation['routing'] = {};
+  for (const [name, domain] of domains) {
+    const routers = new RoutingStatistics();
+    let sum = 0;
+    let tokens = 0;
+    const { plan, context, batch } = options;
+    for (const sequences of heldOutBatches(domain, { context, maximumTokens: plan.tokens, batch })) {
+      sum += step.evaluate(sequences, routers);
+      tokens += sequences.targets.length;
+      await new Promise(setImmediate);
+    }
+    const loss = sum / tokens;
+    results[name] = {
+      loss,
+      perplexity: Math.exp(loss),
+      bitsPerByte: bitsPerByte(loss, domain.tokensPerByte),
+      tokens,
+    };
+    const summary = routers.summarize();
+    if (summary.length) routing[name] = summary;
+  }
+  const perplexities = Object.values(results).map(({ perplexity }) => perplexity);
+  const averagePerplexity = perplexities.reduce((total, value) => total + value, 0) / perplexities.length;
+  return { ...progress, domains: results, averagePerplexity, routing };
+}

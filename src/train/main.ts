@@ -1,0 +1,97 @@
+// The trainer process: runs one stage of a run and ends. Its first argument is the path of a file with its TrainerOrder.
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { BamError, explainError } from '../base/errors';
+import { closeDomains, openDomains } from '../data/prepare';
+import { loadTokenizer } from '../data/tokenizer';
+import { startBackend } from '../engine/backend';
+import type { EventBody } from '../events/event';
+import { EventLog } from '../events/log';
+import { STOP_MESSAGE, TRAINER_EXIT, type TrainerOrder } from '../plan/order';
+import { checkpointsFolder, writeResult } from '../plan/result';
+import { runStage } from './stage';
+
+/** Set by the launcher's message, by a signal, or when the launcher is gone: the stage then saves a checkpoint and ends. */
+const stopping = new AbortController();
+const stop = (): void => stopping.abort();
+process.on('message', (message) => {
+  if (message === STOP_MESSAGE) stop();
+});
+for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.on(event, stop);
+
+async function main(order: TrainerOrder): Promise<number> {
+  const { log, repaired } = EventLog.open(order.eventsFile);
+  const emit = (event: EventBody): void => {
+    log.append(relativeFolder(event, order.folder));
+    if (event.type !== 'step') log.flush();
+  };
+  try {
+    if (repaired) emit({ type: 'note', level: 'warning', message: repaired });
+    return await trainStage(order, emit);
+  } catch (error) {
+    if (stopping.signal.aborted && error instanceof Error && error.name === 'AbortError') return TRAINER_EXIT.stopped;
+    console.error(explainError(error));
+    const reason = error instanceof BamError ? error.reason : 'unexpected';
+    emit({ type: 'stage.failed', stage: order.stage, reason, message: explainError(error) });
+    return TRAINER_EXIT.failed;
+  } finally {
+    log.close();
+  }
+}
+
+async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void): Promise<number> {
+  const { plan, stagesFolder, run, version } = order;
+  const stage = plan.stages.find(({ name }) => name === order.stage)!;
+  const backend = await startBackend(plan.backend);
+  if (backend.fellBackBecause) {
+    const message = `Training on wasm, 10 to 40 times slower, since ${backend.fellBackBecause}.`;
+    emit({ type: 'note', level: 'warning', stage: stage.name, message });
+  }
+  const tokenizer = loadTokenizer(plan.tokenizer.name, plan.folder);
+  const domains = await openDomains({
+    experimentDomains: Object.fromEntries(plan.domains.map(({ name, config }) => [name, config])),
+    folder: plan.folder,
+    tokenizer,
+    dataFolder: order.dataFolder,
+    signal: stopping.signal,
+    onProgress: (name, { doneBytes, totalBytes }) =>
+      emit({ type: 'stage.preparing', stage: stage.name, what: `packing ${name}`, done: doneBytes, total: totalBytes }),
+  });
+  try {
+    const provenance = {
+      experiment: plan.name,
+      stage: stage.name,
+      key: stage.key,
+      run,
+      tokenizer: tokenizer.name,
+      version,
+    };
+    const outcome = await runStage({
+      plan,
+      stage,
+      domains,
+      provenance,
+      emit,
+      engine: backend.description,
+      checkpoints: (key) => checkpointsFolder(stagesFolder, key),
+      stopRequested: () => stopping.signal.aborted,
+    });
+    if (outcome.state === 'stopped') {
+      emit({ type: 'stage.stopped', stage: stage.name, step: outcome.step });
+      return TRAINER_EXIT.stopped;
+    }
+    const { step, seconds, evaluation } = outcome;
+    writeResult(stagesFolder, { key: stage.key, run, step, seconds, engine: backend.description, evaluation });
+    emit({ type: 'stage.finished', stage: stage.name, key: stage.key, step, seconds, evaluation });
+    return TRAINER_EXIT.finished;
+  } finally {
+    closeDomains(domains);
+  }
+}
+
+/** Folders in a log are relative to `.bam`, so that the workspace may move. */
+function relativeFolder(event: EventBody, folder: string): EventBody {
+  return event.type === 'checkpoint' ? { ...event, folder: relative(folder, event.folder) } : event;
+}
+
+void main(JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder).then((code) => process.exit(code));

@@ -1,0 +1,217 @@
+import { mkdirSync } from 'node:fs';
+import { TrainingError } from '../base/errors';
+import { deriveSeed } from '../base/random';
+import {
+  type Checkpoint,
+  listCheckpoints,
+  loadLatestCheckpoint,
+  type Provenance,
+  pruneCheckpoints,
+  saveCheckpoint,
+  type TrainingState,
+} from '../checkpoint/checkpoint';
+import { MixtureSampler } from '../data/mixture';
+import type { OpenDomain } from '../data/prepare';
+import type { Evaluation, EventBody } from '../events/event';
+import { createParameters } from '../model/parameters';
+import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
+import { evaluate } from './evaluate';
+import { initialParameters } from './initial';
+import { processMemory } from './memory';
+import { learningRate } from './schedule';
+import { type Batch, EagerStep, type Step, type StepResult } from './step';
+
+/** Steps between routing statistics of the training batch. */
+const ROUTING_EVERY = 10;
+/** Sequences of an evaluation batch in a stage that does not train. */
+const EVALUATION_BATCH = 16;
+
+/** What a stage reads and where it writes. */
+export interface StageContext {
+  plan: Plan;
+  stage: PlannedStage;
+  domains: ReadonlyMap<string, OpenDomain>;
+  /** Folder of a stage's checkpoints by key. */
+  checkpoints: (key: string) => string;
+  provenance: Provenance;
+  /** For people: what computes. */
+  engine: string;
+  emit: (event: EventBody) => void;
+  /** True once the user asked to stop. */
+  stopRequested: () => boolean;
+}
+
+/** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */
+export type StageOutcome =
+  { state: 'finished'; step: number; seconds: number; evaluation: Evaluation } | { state: 'stopped'; step: number };
+
+/** AdamW and losses of a stage that does not train: never used, but a step wants them. */
+const NO_TRAINING = { beta1: 0, beta2: 0, weightDecay: 0, clip: 1, loadBalance: 0, routerZ: 0 };
+
+/**
+ * Runs one stage to its end, from its last checkpoint if there is one: builds or loads parameters, trains, evaluates, saves.
+ * Throws a `TrainingError` (reason `not-finite` or `diverged`) that names the step; checkpoints written before stay.
+ */
+export async function runStage(context: StageContext): Promise<StageOutcome> {
+  const { plan, stage, emit } = context;
+  const folder = context.checkpoints(stage.key);
+  mkdirSync(folder, { recursive: true });
+  const { checkpoint, problems } = loadLatestCheckpoint(folder);
+  for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
+  const initial = checkpoint ? undefined : initialParameters(plan, stage, context.checkpoints);
+  const parameters = createParameters(stage.architecture, checkpoint?.parameters ?? initial!.values);
+  const step = new EagerStep(stage.architecture, parameters, stage.train ?? NO_TRAINING, checkpoint?.moments);
+  const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine: context.engine };
+  emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
+  const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
+  emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  try {
+    return await new StageRun(context, step, folder, checkpoint).execute();
+  } finally {
+    step.dispose();
+  }
+}
+
+/** The training of one stage, from wherever it stands. */
+class StageRun {
+  private readonly train: TrainPlan | undefined;
+  private readonly sampler: MixtureSampler | undefined;
+  private readonly state: TrainingState;
+  /** Time of this process; `state.seconds` counts all. */
+  private since = performance.now();
+  private lastEvaluation: Evaluation | undefined;
+
+  constructor(
+    private readonly context: StageContext,
+    private readonly step: Step,
+    private readonly folder: string,
+    checkpoint: Checkpoint | undefined,
+  ) {
+    this.train = context.stage.train;
+    this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
+    this.sampler = this.train && this.startSampler(this.train, checkpoint);
+  }
+
+  private startSampler({ mix }: TrainPlan, checkpoint: Checkpoint | undefined): MixtureSampler {
+    const { domains, stage, plan } = this.context;
+    const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
+    const seed = deriveSeed(plan.seed, 'batches');
+    return new MixtureSampler(sources, stage.architecture.context, seed, checkpoint && { draws: this.state.draws });
+  }
+
+  async execute(): Promise<StageOutcome> {
+    const steps = this.train?.steps ?? 0;
+    if (this.state.step === 0) await this.evaluate();
+    while (this.state.step < steps) {
+      // A turn of the event loop, in which a request to stop comes in.
+      await new Promise(setImmediate);
+      if (this.context.stopRequested()) return this.stop();
+      this.trainStep(this.train!);
+      const { step } = this.state;
+      if (step === steps) break;
+      if (step % this.context.stage.evaluation.every === 0) await this.evaluate();
+      if (step % this.train!.checkpointEvery === 0 || this.isBest()) this.save();
+    }
+    const evaluation = this.state.step === 0 && this.lastEvaluation ? this.lastEvaluation : await this.evaluate();
+    this.save();
+    return { state: 'finished', step: this.state.step, seconds: this.state.seconds, evaluation };
+  }
+
+  private stop(): StageOutcome {
+    if (listCheckpoints(this.folder).at(-1) !== this.state.step) this.save();
+    return { state: 'stopped', step: this.state.step };
+  }
+
+  private trainStep(train: TrainPlan): void {
+    const { step } = this.state;
+    const begun = performance.now();
+    const { context } = this.context.stage.architecture;
+    const passes = splitBatch(this.sampler!.next(train.batch), train.accumulate);
+    const rate = learningRate(step, train);
+    const result = this.step.train(passes, rate, step, step % ROUTING_EVERY === 0);
+    checkHealth(this.context.stage, step, result);
+    const seconds = (performance.now() - begun) / 1000;
+    this.state.step++;
+    this.state.draws = this.sampler!.position().draws;
+    this.context.emit({
+      type: 'step',
+      stage: this.context.stage.name,
+      ...this.progress(),
+      ...result,
+      learningRate: rate,
+      tokensPerSecond: (train.batch * context) / seconds,
+      ...processMemory(),
+    });
+  }
+
+  private progress(): { step: number; tokens: number; flops: number } {
+    const { step } = this.state;
+    const done = this.train ? step / this.train.steps : 0;
+    return { step, tokens: (this.train?.tokens ?? 0) * done, flops: (this.train?.flops ?? 0) * done };
+  }
+
+  private async evaluate(): Promise<Evaluation> {
+    const { stage, domains, emit } = this.context;
+    const passSize = this.train ? this.train.batch / this.train.accumulate : EVALUATION_BATCH;
+    const options = { plan: stage.evaluation, context: stage.architecture.context, batch: passSize };
+    const evaluation = await evaluate(this.step, domains, this.progress(), options);
+    emit({ type: 'evaluation', stage: stage.name, ...evaluation });
+    this.lastEvaluation = evaluation;
+    return evaluation;
+  }
+
+  /** True right after the evaluation with the lowest average perplexity so far. */
+  private isBest(): boolean {
+    const found = this.lastEvaluation;
+    if (found?.step !== this.state.step) return false;
+    return found.averagePerplexity < (this.state.best?.averagePerplexity ?? Infinity);
+  }
+
+  /** Writes a checkpoint, and takes note if it is the best so far. */
+  private save(): void {
+    const { stage, emit, provenance } = this.context;
+    const now = performance.now();
+    this.state.seconds += (now - this.since) / 1000;
+    this.since = now;
+    const best = this.isBest();
+    if (best) this.state.best = { step: this.state.step, averagePerplexity: this.lastEvaluation!.averagePerplexity };
+    const checkpoint = {
+      architecture: stage.architecture,
+      parameters: this.step.readParameters(),
+      moments: this.step.readMoments(),
+      training: this.state,
+    };
+    const folder = saveCheckpoint(this.folder, checkpoint, provenance);
+    pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
+    emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
+  }
+}
+
+/** Divides a batch into passes of equal size. */
+function splitBatch({ inputs, targets }: Batch, passes: number): Batch[] {
+  const size = inputs.length / passes;
+  return Array.from({ length: passes }, (_, i) => ({
+    inputs: inputs.subarray(i * size, (i + 1) * size),
+    targets: targets.subarray(i * size, (i + 1) * size),
+  }));
+}
+
+/** Loss above which training counts as diverged: twice that of guessing every token alike. */
+function divergedLoss(vocabulary: number): number {
+  return 2 * Math.log(vocabulary);
+}
+
+function checkHealth({ name, architecture }: PlannedStage, step: number, result: StepResult): void {
+  const { loss, languageModel, gradientNorm } = result;
+  const advice =
+    'The last checkpoint is kept. Lower peakLearningRate or clip, or raise warmup; a changed stage starts anew, with its own key.';
+  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+    const what = Number.isFinite(loss) ? `gradient norm is ${gradientNorm}` : `loss is ${loss}`;
+    throw new TrainingError(`Stage ${name} stopped at step ${step}: the ${what}.`, { reason: 'not-finite', advice });
+  }
+  const limit = divergedLoss(architecture.vocabulary);
+  if (languageModel > limit) {
+    const found = `the loss is ${languageModel.toFixed(2)}, twice that of guessing is ${limit.toFixed(2)}`;
+    throw new TrainingError(`Stage ${name} diverged at step ${step}: ${found}.`, { reason: 'diverged', advice });
+  }
+}
