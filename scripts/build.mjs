@@ -13,5 +13,8 @@ await build({
   format: 'cjs',
   sourcemap: true,
   external,
+  // The bundle is CommonJS; some packages inside are modules that ask for their own address.
+  define: { 'import.meta.url': 'bundleUrl' },
+  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
 });

@@ -13,9 +13,9 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Architecture } from '../architecture/architecture';
-import { elementCount, parameterSpecs } from '../architecture/parameters';
+import { parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
-import { readJson, syncFolder, writeFileAtomic } from '../base/files';
+import { diskError, readJson, syncFolder, writeFileAtomic } from '../base/files';
 import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
 
 /** The parameters of a checkpoint, with architecture and provenance in its metadata. */
@@ -79,9 +79,9 @@ export function listCheckpoints(folder: string): number[] {
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): string {
   const target = join(folder, checkpointName(checkpoint.training.step));
   const temporary = `${target}.${process.pid}.tmp`;
-  mkdirSync(folder, { recursive: true });
-  for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name), { recursive: true });
   try {
+    mkdirSync(folder, { recursive: true });
+    for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name), { recursive: true });
     mkdirSync(temporary);
     const metadata = { architecture: JSON.stringify(checkpoint.architecture), provenance: JSON.stringify(provenance) };
     const shapes = new Map(parameterSpecs(checkpoint.architecture).map(({ name, shape }) => [name, shape]));
@@ -99,7 +99,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenanc
     syncFolder(folder);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    throw error;
+    throw diskError(error, target);
   }
   return target;
 }
@@ -124,6 +124,7 @@ function digest(path: string): { bytes: number; sha256: string } {
  */
 export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Checkpoint {
   const state = loadState(path);
+  if (!state.files[MODEL_FILE]) throw damaged(path, `${STATE_FILE} does not list ${MODEL_FILE}`);
   for (const [name, expected] of Object.entries(state.files)) {
     if (parts === 'model' && name !== MODEL_FILE) continue;
     checkFile(join(path, name), expected);
@@ -193,7 +194,7 @@ function valuesOf(
   const values = new Map<string, Float32Array>();
   for (const { name, shape } of parameterSpecs(architecture)) {
     const tensor = tensors.get(prefix + name);
-    if (tensor?.values.length !== elementCount(shape)) {
+    if (!tensor || String(tensor.shape) !== String(shape)) {
       const found = tensor ? `(${tensor.shape.join(', ')})` : 'nothing';
       throw new CheckpointError(`${path}: tensor ${prefix}${name} should be (${shape.join(', ')}), found ${found}.`, {
         reason: 'tensor-mismatch',

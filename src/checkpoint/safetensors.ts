@@ -103,13 +103,7 @@ function parseHeader(
   size: number,
   damaged: (problem: string) => CheckpointError,
 ): SafetensorsHeader {
-  let header: Record<string, unknown>;
-  try {
-    header = JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    throw damaged('its header is not JSON');
-  }
-  const { __metadata__: metadata = {}, ...entries } = header;
+  const { __metadata__: metadata = {}, ...entries } = parseObject(text, damaged);
   const tensors = new Map<string, HeaderEntry>();
   for (const [name, entry] of Object.entries(entries)) {
     if (!isHeaderEntry(entry)) throw damaged(`the entry of tensor ${name} in its header is malformed`);
@@ -118,6 +112,16 @@ function parseHeader(
     tensors.set(name, entry);
   }
   return { metadata: metadata as Record<string, string>, tensors, dataStart };
+}
+
+function parseObject(text: string, damaged: (problem: string) => CheckpointError): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Falls through to the error below.
+  }
+  throw damaged('its header is not a JSON object');
 }
 
 function isHeaderEntry(entry: unknown): entry is HeaderEntry {

@@ -11,7 +11,9 @@ import { runtimeInfoCommand, runtimeInstallCommand, runtimeRemoveCommand } from 
 import { showCommand } from './show';
 
 const program = new Command('bam')
-  .description('Turns dense language models into a mixture of experts by Branch-Attend-Mix, and manages the experiments.')
+  .description(
+    'Turns dense language models into a mixture of experts by Branch-Attend-Mix, and manages the experiments.',
+  )
   .version(version);
 
 const JSON_OPTION = ['--json', 'print JSON on standard output'] as const;
@@ -19,7 +21,7 @@ const SET_OPTION = ['--set <path=value...>', 'replace values of the file, e.g. s
 
 /** Wraps a command's function for commander: options last, errors printed, the exit code set. */
 function action<A extends unknown[]>(
-  command: (...args: [...A, typeof processOutput]) => Promise<number | void>,
+  command: (...args: [...A, typeof processOutput]) => Promise<unknown>,
 ): (...args: A) => Promise<void> {
   return (...args) => guarded(processOutput, () => command(...args, processOutput));
 }

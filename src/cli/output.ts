@@ -15,10 +15,11 @@ export const processOutput: Output = {
   isTerminal: process.stderr.isTTY === true,
 };
 
-/** Runs a command's work; an error is printed and becomes exit code 1. */
-export async function guarded(output: Output, work: () => Promise<number | void>): Promise<void> {
+/** Runs a command's work, whose result is the exit code if it is a number; an error is printed and becomes exit code 1. */
+export async function guarded(output: Output, work: () => Promise<unknown>): Promise<void> {
   try {
-    process.exitCode = (await work()) ?? 0;
+    const result = await work();
+    process.exitCode = typeof result === 'number' ? result : 0;
   } catch (error) {
     output.note(`bam: ${explainError(error)}`);
     process.exitCode = 1;

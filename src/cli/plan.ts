@@ -4,7 +4,7 @@ import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
-import { textTable } from './text-table';
+import { textTable } from '../base/text-table';
 
 export interface PlanCommandOptions {
   set?: string[];

@@ -41,7 +41,11 @@ export class RunProgress {
     for (const problem of problems) this.line(`warning: ${problem}`);
     for (const event of events) this.show(event);
     const last = events.findLast((event) => event.type === 'step');
-    if (last) this.live(this.describeStep(last), events.some((event) => event.type === 'evaluation'));
+    if (last)
+      this.live(
+        this.describeStep(last),
+        events.some((event) => event.type === 'evaluation'),
+      );
   }
 
   private show(event: RunEvent): void {

@@ -40,8 +40,10 @@ export async function runtimeInfoCommand({ json }: { json?: boolean }, output: O
   const info = await runtimeInfo();
   if (json) return printJson(output, info);
   const { native, installed, problem } = info;
-  if (installed) output.print(`Installed: ${installed.variant} in ${installed.folder} (${formatBytes(installed.bytes)})`);
-  if (native) output.print(`Loads: TensorFlow ${native.version}, ${native.device.toUpperCase()}, threads: ${native.threads}`);
+  if (installed)
+    output.print(`Installed: ${installed.variant} in ${installed.folder} (${formatBytes(installed.bytes)})`);
+  if (native)
+    output.print(`Loads: TensorFlow ${native.version}, ${native.device.toUpperCase()}, threads: ${native.threads}`);
   if (installed?.gpu && native?.device === 'cpu') output.print('No GPU was found, so it computes on the CPU.');
   if (problem) output.print(`Experiments would run on wasm, 10 to 40 times slower: ${problem}`);
 }

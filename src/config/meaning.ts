@@ -1,6 +1,9 @@
 import { closestName, type Diagnostic } from './diagnostics';
 import type { DataPath, Source } from './source';
 
+/** Most stages that a file may have. */
+export const MAXIMUM_STAGES = 1000;
+
 type Group = Record<string, unknown>;
 
 /**
@@ -9,19 +12,24 @@ type Group = Record<string, unknown>;
  */
 export function checkMeaning(source: Source): Diagnostic[] {
   const file = group(source.data);
+  const stages = Object.entries(group(file.stages));
+  if (stages.length > MAXIMUM_STAGES) {
+    return [source.atKey(['stages'], `at most ${MAXIMUM_STAGES} stages`, `${stages.length}`)];
+  }
   const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
   const mistakes = [...checkModel(source, group(file.model))];
-  if (file.domains !== undefined && !names.domains.length) {
+  if (isGroup(file.domains) && !names.domains.length) {
     mistakes.push(source.at(['domains'], 'at least one domain'));
   }
-  if (file.stages !== undefined && !names.stages.length) {
+  if (isGroup(file.stages) && !names.stages.length) {
     mistakes.push(source.at(['stages'], 'at least one stage'));
   }
   for (const kind of ['domains', 'stages'] as const) {
     for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
   }
-  for (const [name, stage] of Object.entries(group(file.stages))) {
-    mistakes.push(...checkStage(source, name, group(stage), names));
+  for (const [name, stage] of stages) {
+    if (!isGroup(stage)) continue;
+    mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
@@ -29,7 +37,11 @@ export function checkMeaning(source: Source): Diagnostic[] {
 
 /** The value if it is a group of keys, else an empty one. */
 function group(value: unknown): Group {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Group) : {};
+  return isGroup(value) ? value : {};
+}
+
+function isGroup(value: unknown): value is Group {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkModel(source: Source, model: Group): Diagnostic[] {
@@ -65,17 +77,17 @@ interface Names {
 function checkStage(source: Source, name: string, stage: Group, names: Names): Diagnostic[] {
   const path = ['stages', name];
   const mistakes: Diagnostic[] = [];
-  const upcycle = stage.upcycle === undefined ? undefined : group(stage.upcycle);
+  const upcycle = isGroup(stage.upcycle) ? stage.upcycle : undefined;
   if (typeof stage.from === 'string')
     mistakes.push(...checkReference(source, [...path, 'from'], stage.from, 'stage', names.stages));
   if (stage.from !== undefined && upcycle) {
     mistakes.push(source.atKey([...path, 'from'], 'either `from` or `upcycle`', 'both'));
   }
-  if (!upcycle && stage.train === undefined) {
+  if (stage.upcycle === undefined && stage.train === undefined) {
     mistakes.push(source.atKey(path, '`train` or `upcycle` in the stage', 'neither'));
   }
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
-  if (stage.train !== undefined) mistakes.push(...checkTrain(source, [...path, 'train'], group(stage.train), names));
+  if (isGroup(stage.train)) mistakes.push(...checkTrain(source, [...path, 'train'], stage.train, names));
   return mistakes;
 }
 
@@ -88,7 +100,7 @@ function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Nam
     }
   });
   if (isCount(upcycle.ffnTopK) && experts.length && upcycle.ffnTopK > experts.length) {
-    mistakes.push(source.at([...path, 'ffnTopK'], `at most the ${experts.length} experts`));
+    mistakes.push(source.at([...path, 'ffnTopK'], `at most ${experts.length}, the number of experts`));
   }
   if (upcycle.gate === 'topk-softmax' && (upcycle.ffnTopK ?? 1) === 1) {
     const expected =
@@ -144,7 +156,7 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
       mistakes.push(source.at(path, 'a dense stage', `the mixture "${reference.name}"`));
     }
     const isLike = reference.path.includes('like');
-    if (isLike && reference.name in stages && group(stages[reference.name]).train === undefined) {
+    if (isLike && Object.hasOwn(stages, reference.name) && group(stages[reference.name]).train === undefined) {
       mistakes.push(source.at(path, 'a stage that trains', `"${reference.name}", which does not`));
     }
   }
@@ -152,8 +164,8 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
 }
 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {
-  const stage = group(stages[name]);
-  if (stage.upcycle !== undefined) return true;
+  const stage = Object.hasOwn(stages, name) ? group(stages[name]) : {};
+  if (isGroup(stage.upcycle)) return true;
   return typeof stage.from === 'string' && !seen.includes(name) && isMixture(stages, stage.from, [...seen, name]);
 }
 
@@ -183,7 +195,7 @@ function checkCycles(source: Source, stages: Group): Diagnostic[] {
         mistakes.push(
           source.at(['stages', name, ...reference.path], 'stages that do not lead back to themselves', cycle),
         );
-      } else if (reference.name in stages) visit(reference.name, [...trail, name]);
+      } else if (Object.hasOwn(stages, reference.name)) visit(reference.name, [...trail, name]);
     }
     done.add(name);
   };

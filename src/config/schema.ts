@@ -1,16 +1,21 @@
 import { z } from 'zod';
 import { parseQuantity } from './quantity';
 
+// The messages of unions and refinements stand behind "expected" in a diagnostic.
+const A_COUNT = 'a positive count such as 2048, 500k or 1M';
+
 /** A positive whole number, with units: `2048`, `500k`, `1M`. */
-const quantity = z.union([z.number(), z.string()]).transform((value, context) => {
+const quantity = z.union([z.number(), z.string()], A_COUNT).transform((value, context) => {
   const count = parseQuantity(value);
-  if (count !== undefined) return Math.round(count);
-  context.addIssue({ code: 'custom', message: 'a positive count such as 2048, 500k or 1M' });
+  if (count !== undefined) return count;
+  context.addIssue({ code: 'custom', message: A_COUNT });
   return z.NEVER;
 });
 
 const count = z.int().positive();
 const share = z.number().min(0).max(1);
+/** How much of a running mean stays in a step. With 1 it would never move. */
+const decay = z.number().min(0).lt(1);
 
 /** The dense transformer that every stage shares; a mixture multiplies parts of it. */
 export const modelSchema = z.strictObject({
@@ -38,7 +43,7 @@ export const modelSchema = z.strictObject({
 /** A named corpus. */
 export const domainSchema = z.strictObject({
   files: z
-    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'a glob, or a list of globs')
     .describe('A glob, or a list of them, relative to this file: text files, .json or .jsonl.'),
   field: z.string().min(1).optional().describe('Which field of a .json or .jsonl object holds the text.'),
   heldOut: z
@@ -50,10 +55,13 @@ export const domainSchema = z.strictObject({
 });
 
 /** Which domains a stage trains on, and in what proportion. */
-const mixSchema = z.union([
-  z.literal('equal'),
-  z.record(z.string(), z.number().positive()).refine((mix) => Object.keys(mix).length > 0, 'at least one domain'),
-]);
+const mixSchema = z.union(
+  [
+    z.literal('equal'),
+    z.record(z.string(), z.number().positive()).refine((mix) => Object.keys(mix).length > 0, 'at least one domain'),
+  ],
+  '`equal`, or a weight for each domain such as { law: 0.9, general: 0.1 }',
+);
 
 /** Training settings as written; every key may be left out, since `like` can bring it. */
 export const trainSchema = z.strictObject({
@@ -75,8 +83,8 @@ export const trainSchema = z.strictObject({
     .optional()
     .describe('Learning rate at the end of the cosine, as a share of the peak. Default 0.1.'),
   weightDecay: z.number().min(0).optional().describe('Decoupled weight decay of matrices (AdamW). Default 0.1.'),
-  beta1: share.optional().describe('AdamW: decay of the mean of gradients. Default 0.9.'),
-  beta2: share.optional().describe('AdamW: decay of the mean of squared gradients. Default 0.95.'),
+  beta1: decay.optional().describe('AdamW: decay of the mean of gradients. Default 0.9.'),
+  beta2: decay.optional().describe('AdamW: decay of the mean of squared gradients. Default 0.95.'),
   clip: z.number().positive().optional().describe('Largest global norm of the gradient. Default 1.'),
   loadBalance: z.number().min(0).optional().describe('Coefficient of the load balancing loss. Default 0.01.'),
   routerZ: z.number().min(0).optional().describe('Coefficient of the router z-loss. Default 0.001.'),
@@ -94,10 +102,10 @@ export const upcycleSchema = z.strictObject({
     .enum(['bam', 'btx'])
     .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
   experts: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints become experts, in order.'),
-  attention: z
-    .enum(['kv-experts', 'shared-kv'])
-    .optional()
-    .describe('bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.'),
+  attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
+    default: 'kv-experts',
+    description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
+  }),
   ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
   gate: z
     .enum(['softmax-topk', 'topk-softmax'])
@@ -163,5 +171,12 @@ export const trainDefaults = {
 
 /** The JSON schema of the experiment file, for editors. Made from the schema above, never written by hand. */
 export function experimentJsonSchema(): object {
-  return z.toJSONSchema(experimentSchema, { io: 'input' });
+  return z.toJSONSchema(experimentSchema, {
+    io: 'input',
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema !== trainSchema) return;
+      const keys = jsonSchema.properties as Record<string, { default?: unknown }>;
+      for (const [key, value] of Object.entries(trainDefaults)) keys[key]!.default = value;
+    },
+  });
 }

@@ -1,4 +1,4 @@
-import { parseDocument, parse } from 'yaml';
+import { type Document, isScalar, parse, parseDocument } from 'yaml';
 import { BamError } from '../base/errors';
 
 /**
@@ -7,12 +7,13 @@ import { BamError } from '../base/errors';
  */
 export function applySettings(text: string, settings: readonly string[]): string {
   if (!settings.length) return text;
-  const document = parseDocument(text);
-  if (document.errors.length) return text;
+  let changed = text;
   for (const setting of settings) {
     const [path, value] = splitSetting(setting);
+    const document = parseDocument(changed);
+    if (document.errors.length) return text;
     try {
-      document.setIn(path.split('.'), parse(value));
+      changed = replaceValue(changed, document, path.split('.'), parse(value));
     } catch (error) {
       throw new BamError(`--set ${setting}: ${path} cannot be set here (${(error as Error).message.split('\n')[0]}).`, {
         reason: 'bad-setting',
@@ -20,6 +21,17 @@ export function applySettings(text: string, settings: readonly string[]): string
       });
     }
   }
+  return changed;
+}
+
+/** Replaces a plain value in its place, so that the lines of mistakes stay those of the file; anything else needs a new layout. */
+function replaceValue(text: string, document: Document, path: string[], value: unknown): string {
+  const node = document.getIn(path, true);
+  const [start, end] = (isScalar(node) && node.range) || [0, 0];
+  if (start < end && !text.slice(start, end).includes('\n')) {
+    return text.slice(0, start) + JSON.stringify(value) + text.slice(end);
+  }
+  document.setIn(path, value);
   return document.toString();
 }
 

@@ -144,21 +144,24 @@ const bodies = [
 
 export const eventBodySchema = z.discriminatedUnion('type', bodies);
 
+const headSchema = z.object({
+  /** Counts up from 1 without gaps over the whole life of the run. */
+  sequence: z.int().min(1),
+  /** Milliseconds since 1970, UTC. */
+  time: count,
+});
+
 /** One line of a run's event log. */
-export const eventSchema = z.intersection(
-  z.object({
-    /** Counts up from 1 without gaps over the whole life of the run. */
-    sequence: z.int().min(1),
-    /** Milliseconds since 1970, UTC. */
-    time: count,
-  }),
-  eventBodySchema,
-);
+export type RunEvent = z.output<typeof headSchema> & EventBody;
+
+/** Checks the value of one line. Throws what zod throws. Two parses, since a zod intersection took five times as long. */
+export function parseEvent(value: unknown): RunEvent {
+  return { ...headSchema.parse(value), ...eventBodySchema.parse(value) };
+}
 
 export type DomainResult = z.output<typeof domainResultSchema>;
 export type Routing = z.output<typeof routingSchema>;
 export type Evaluation = z.output<typeof evaluationSchema>;
 export type EventBody = z.output<typeof eventBodySchema>;
-export type RunEvent = z.output<typeof eventSchema>;
 /** The body of one kind of event. */
 export type EventOf<T extends EventBody['type']> = Extract<RunEvent, { type: T }>;

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { diskError } from '../base/files';
-import { type EventBody, eventSchema, type RunEvent } from './event';
+import { type EventBody, parseEvent, type RunEvent } from './event';
 
 /** Longest line that a reader accepts, in bytes. */
 export const MAXIMUM_LINE_LENGTH = 4 * 1024 * 1024;
@@ -26,9 +26,10 @@ export interface LogPart {
 
 /**
  * Reads the events of a log from a byte offset to its last whole line. A line that is cut short stays for the next read;
- * a damaged line is skipped and named in `problems`. A missing file reads as empty.
+ * a damaged line is skipped and named in `problems`. A missing file reads as empty. Stops behind `maximumEvents`, for a
+ * caller that takes a long log in parts.
  */
-export function readLog(path: string, offset = 0): LogPart {
+export function readLog(path: string, offset = 0, maximumEvents = Infinity): LogPart {
   if (!existsSync(path)) return { events: [], offset: 0, problems: [] };
   const part: LogPart = { events: [], offset, problems: [] };
   const handle = openSync(path, 'r');
@@ -36,11 +37,11 @@ export function readLog(path: string, offset = 0): LogPart {
     const end = fstatSync(handle).size;
     const chunk = Buffer.alloc(1 << 20);
     let rest: Buffer = Buffer.alloc(0);
-    for (let at = offset; at < end;) {
+    for (let at = offset; at < end && part.events.length < maximumEvents;) {
       const length = readSync(handle, chunk, 0, chunk.length, at);
       if (length === 0) break;
       at += length;
-      rest = takeLines(path, Buffer.concat([rest, chunk.subarray(0, length)]), part);
+      rest = takeLines(path, Buffer.concat([rest, chunk.subarray(0, length)]), part, maximumEvents);
     }
   } finally {
     closeSync(handle);
@@ -48,10 +49,10 @@ export function readLog(path: string, offset = 0): LogPart {
   return part;
 }
 
-/** Moves the whole lines of `bytes` into `part`; returns the cut line at its end. */
-function takeLines(path: string, bytes: Buffer, part: LogPart): Buffer {
+/** Moves whole lines of `bytes` into `part`; returns what is left: a cut line, unless `maximumEvents` is reached. */
+function takeLines(path: string, bytes: Buffer, part: LogPart, maximumEvents: number): Buffer {
   let start = 0;
-  for (let end = bytes.indexOf(10, start); end >= 0; end = bytes.indexOf(10, start)) {
+  for (let end = bytes.indexOf(10); end >= 0 && part.events.length < maximumEvents; end = bytes.indexOf(10, start)) {
     readLine(path, bytes.subarray(start, end), part);
     part.offset += end + 1 - start;
     start = end + 1;
@@ -67,7 +68,7 @@ function readLine(path: string, line: Buffer, part: LogPart): void {
     return;
   }
   try {
-    part.events.push(eventSchema.parse(JSON.parse(line.toString('utf8'))));
+    part.events.push(parseEvent(JSON.parse(line.toString('utf8'))));
   } catch {
     part.problems.push(`${where}: skipped a line that is not an event`);
   }
@@ -91,7 +92,7 @@ export class EventLog {
    * The caller closes the log.
    */
   static open(path: string): { log: EventLog; repaired: string | undefined } {
-    const { events, offset } = readLog(path);
+    const { events, offset, problems } = readLog(path);
     const size = existsSync(path) ? statSync(path).size : 0;
     let repaired: string | undefined;
     if (size > offset) {
@@ -100,7 +101,9 @@ export class EventLog {
       closeSync(handle);
       repaired = `The last line of ${path} was cut short by a crash; its ${size - offset} bytes were removed.`;
     }
-    return { log: new EventLog(path, events.at(-1)?.sequence ?? 0), repaired };
+    // A damaged line had a number too, and whoever read it before the damage knows that number.
+    const lines = events.length + problems.length;
+    return { log: new EventLog(path, Math.max(events.at(-1)?.sequence ?? 0, lines)), repaired };
   }
 
   /**

@@ -10,7 +10,7 @@ import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { checkpointsFolder, readResult } from '../plan/result';
 import { newRunId, type Workspace } from '../store/layout';
-import { acquireLock, type Lock, waitForLock } from '../store/lock';
+import { acquireLock, type Lock, waitForLock } from '../base/lock';
 import { adoptStage } from './adopt';
 import { gitCommit } from './git-commit';
 import { lastLines, runTrainer } from './trainer';

@@ -68,6 +68,13 @@ function readExperimentFile(file: string): string {
   }
 }
 
+/** The error of a corpus or tokenizer, at the place in the file that names it. */
+function dataMistake(source: Source, path: string[], error: BamError): Diagnostic {
+  const expected = path[0] === 'model' ? 'a tokenizer that can be used' : 'a corpus that can be used';
+  const found = `a problem: ${error.message.replace(/\.$/, '')}`;
+  return source.at(path, expected, error.advice ? `${found}. ${error.advice}` : found);
+}
+
 type Found = Pick<Plan, 'tokenizer' | 'domains'> | { mistakes: Diagnostic[] };
 
 /** Looks up the tokenizer and every domain; what fails becomes a diagnostic at its place in the file. */
@@ -78,7 +85,7 @@ async function findInputs(experiment: Experiment, source: Source, folder: string
       return await work();
     } catch (error) {
       if (!(error instanceof BamError)) throw error;
-      mistakes.push(source.at(path, error.advice ?? 'usable data', error.message));
+      mistakes.push(dataMistake(source, path, error));
       return undefined;
     }
   };

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { BamError, explainError } from '../base/errors';
+import { acquireLock } from '../base/lock';
 import { closeDomains, openDomains } from '../data/prepare';
 import { loadTokenizer } from '../data/tokenizer';
 import { startBackend } from '../engine/backend';
@@ -20,6 +21,9 @@ process.on('message', (message) => {
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.on(event, stop);
 
 async function main(order: TrainerOrder): Promise<number> {
+  // Both are held until the process ends: no other trainer may write this log or these checkpoints.
+  acquireLock(order.trainerLockFile, `Run ${order.run}`);
+  acquireLock(order.stageLockFile, `Stage ${order.stage}`);
   const { log, repaired } = EventLog.open(order.eventsFile);
   const emit = (event: EventBody): void => {
     log.append(relativeFolder(event, order.folder));
@@ -94,4 +98,13 @@ function relativeFolder(event: EventBody, folder: string): EventBody {
   return event.type === 'checkpoint' ? { ...event, folder: relative(folder, event.folder) } : event;
 }
 
-void main(JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder).then((code) => process.exit(code));
+async function start(): Promise<void> {
+  try {
+    process.exit(await main(JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder));
+  } catch (error) {
+    console.error(explainError(error));
+    process.exit(TRAINER_EXIT.failed);
+  }
+}
+
+void start();

@@ -146,8 +146,8 @@ class StageRun {
 
   private progress(): { step: number; tokens: number; flops: number } {
     const { step } = this.state;
-    const done = this.train ? step / this.train.steps : 0;
-    return { step, tokens: (this.train?.tokens ?? 0) * done, flops: (this.train?.flops ?? 0) * done };
+    const tokens = step * (this.train?.batch ?? 0) * this.context.stage.architecture.context;
+    return { step, tokens, flops: this.train ? (this.train.flops / this.train.tokens) * tokens : 0 };
   }
 
   private async evaluate(): Promise<Evaluation> {

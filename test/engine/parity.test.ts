@@ -51,7 +51,12 @@ onEveryBackend('AdamW against PyTorch', () => {
         const { factor } = clipFactor(gradients.values(), 1);
         optimizer.apply(gradients, factor, tensors.get(`step.${step}.learningRate`)!.values[0]!, step);
         for (const [name, variable] of parameters) {
-          assertClose(variable.dataSync(), tensors.get(`step.${step}.value.${name}`)!.values, 1e-5, `${name} after ${step}`);
+          assertClose(
+            variable.dataSync(),
+            tensors.get(`step.${step}.value.${name}`)!.values,
+            1e-5,
+            `${name} after ${step}`,
+          );
         }
       }
       optimizer.dispose();

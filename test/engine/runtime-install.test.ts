@@ -174,7 +174,10 @@ describe('installing the native runtime', function () {
     it('takes over the lock of a process that is gone', async () => {
       const gone = execFileSync(realPython, ['-c', 'import os; print(os.getpid())'], { encoding: 'utf8' });
       mkdirSync(process.env.BAM_RUNTIME_FOLDER!);
-      writeFileSync(runtimePlace(false).lock, JSON.stringify({ pid: Number(gone), host: hostname() }));
+      writeFileSync(
+        runtimePlace(false).lock,
+        JSON.stringify({ pid: Number(gone), host: hostname(), birth: null, since: 0, token: 'x' }),
+      );
       assert.equal((await installRuntime()).version, '2.21.0');
     });
 

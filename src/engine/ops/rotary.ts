@@ -28,13 +28,15 @@ export function rotaryTable(context: number, headSize: number, base: number): Ro
 
 /** Turns query or key heads by their position. `x` (B, T, H, D) -> (B, T, H, D). The gradient turns back. */
 export function rotate(x: tf.Tensor4D, table: RotaryTable): tf.Tensor4D {
-  const turn = (input: tf.Tensor4D, sign: 1 | -1): tf.Tensor4D =>
-    tf.add(tf.mul(input, table.cosine), tf.mul(swapHalves(input, sign), table.sine));
   return ownGradient(
     [x],
-    () => ({ value: turn(x, -1), saved: [] }),
-    (dy) => [turn(dy as tf.Tensor4D, 1)],
+    () => ({ value: turn(x, table, -1), saved: [table.cosine, table.sine] }),
+    (dy, [cosine, sine]) => [turn(dy as tf.Tensor4D, { cosine, sine } as RotaryTable, 1)],
   );
+}
+
+function turn(x: tf.Tensor4D, { cosine, sine }: RotaryTable, sign: 1 | -1): tf.Tensor4D {
+  return tf.add(tf.mul(x, cosine), tf.mul(swapHalves(x, sign), sine));
 }
 
 /** (x1, x2) -> (sign * x2, -sign * x1): a quarter turn of every pair. */

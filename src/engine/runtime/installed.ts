@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { EngineError, hasCode } from '../../base/errors';
 import { readJson } from '../../base/files';
 import { folderBytes, runtimeFolder, runtimePlace, type RuntimePlace } from './folder';
-import { lockHolder } from './lock';
+import { lockHolder } from '../../base/lock';
 
 const recordSchema = z.object({
   variant: z.string(),

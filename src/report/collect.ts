@@ -1,0 +1,48 @@
+import { readJson } from '../base/files';
+import type { Plan } from '../plan/plan';
+import { queryCurves, queryRouting, type RoutingPoint, type StageCurves } from '../store/curves';
+import type { Database } from '../store/database';
+import type { Workspace } from '../store/layout';
+import { queryRun, type RunDetails } from '../store/queries';
+import { resultsTable, type ResultsTable } from './table';
+
+export interface StageReport {
+  name: string;
+  curves: StageCurves;
+  /** Empty for a dense model. */
+  routing: RoutingPoint[];
+  /** Names of a mixture's experts: the stages they came from. */
+  experts: string[];
+}
+
+/** Everything that a report shows. */
+export interface ReportData {
+  run: RunDetails;
+  /** `undefined` where the run's plan.json is gone or damaged. */
+  plan: Plan | undefined;
+  results: ResultsTable;
+  stages: StageReport[];
+}
+
+/** Gathers a run's report from the index and its plan. Throws a `RunError` (reason `unknown-run`). */
+export async function collectReport(workspace: Workspace, index: Database, id: string): Promise<ReportData> {
+  const run = await queryRun(workspace, index, id);
+  const plan = readPlan(workspace, id);
+  const stages: StageReport[] = [];
+  for (const { name } of run.stages) {
+    const curves = await queryCurves(index, id, name);
+    const experts = plan?.stages.find((stage) => stage.name === name)?.upcycle?.experts ?? [];
+    stages.push({ name, curves, routing: await queryRouting(index, id, name), experts });
+  }
+  return { run, plan, results: resultsTable(run.stages, plan), stages };
+}
+
+/** The plan of a run; `undefined` where it is gone or damaged, which must not hide what the log knows. */
+export function readPlan(workspace: Workspace, run: string): Plan | undefined {
+  try {
+    const plan = readJson(workspace.planFile(run)) as Plan | undefined;
+    return Array.isArray(plan?.stages) && Array.isArray(plan.domains) ? plan : undefined;
+  } catch {
+    return undefined;
+  }
+}

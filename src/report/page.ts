@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { formatCount, formatDuration, formatTime } from '../base/format';
+import { reportAssets } from './assets';
+import { lossSection, perplexitySection } from './charts';
+import type { ReportData } from './collect';
+import { embedJson, html, Html, htmlTable } from './html';
+import { routerSection } from './routers';
+import { tableCaption, tableCells } from './table';
+
+/**
+ * A run's report as one HTML file that needs no network and opens from disk. Its content policy allows the style and the
+ * two scripts inside by their hashes, and nothing else.
+ */
+export function renderReport(data: ReportData): string {
+  const { style, library, client } = reportAssets();
+  const perplexity = perplexitySection(data);
+  const loss = lossSection(data);
+  const scripts = [library, client].map((text) => exactly('script', text));
+  const policy = [
+    "default-src 'none'",
+    `style-src ${sourceHash(style)}`,
+    `script-src ${sourceHash(library)} ${sourceHash(client)}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${policy}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${data.run.experiment} - BAM Studio</title>
+        ${exactly('style', style)}
+      </head>
+      <body>
+        <header>
+          <h1>${data.run.experiment}</h1>
+          <p>${summary(data)}</p>
+        </header>
+        <main>
+          <section>
+            <h2>Results</h2>
+            ${resultsHtml(data)}
+          </section>
+          <section>
+            <h2>Held-out perplexity</h2>
+            ${perplexity.html}
+          </section>
+          <section>
+            <h2>Training loss</h2>
+            ${loss.html}
+          </section>
+          <section>
+            <h2>Routers</h2>
+            ${routerSection(data)}
+          </section>
+          <section>
+            <h2>What ran</h2>
+            ${origin(data)}
+          </section>
+          <section>
+            <h2>Notes</h2>
+            ${notes(data)}
+          </section>
+        </main>
+        <script type="application/json" id="data">
+          ${embedJson({ charts: [...perplexity.charts, ...loss.charts] })}
+        </script>
+        ${scripts}
+      </body>
+    </html> `;
+  return page.text;
+}
+
+/** An element with exactly this text, of which the policy has the hash (a formatter may add space inside a template). */
+function exactly(element: 'script' | 'style', text: string): Html {
+  return new Html(`<${element}>${text}</${element}>`);
+}
+
+/** How a content policy names an inline text. */
+function sourceHash(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
+
+function summary({ run }: ReportData): string {
+  const took = run.seconds === null ? '' : ` in ${formatDuration(run.seconds)}`;
+  const begun = run.started === null ? '' : `, started ${formatTime(run.started)}`;
+  const why = run.message ? `: ${run.message}` : '';
+  return `Run ${run.id}: ${run.state}${took}, ${run.stagesDone} of ${run.stagesTotal} stages done${begun}${why}`;
+}
+
+function resultsHtml({ results }: ReportData): Html {
+  const { header, rows } = tableCells(results);
+  const last = header.length - 1;
+  const mark = (row: number, column: number): string => (column === last && results.rows[row]!.isBest ? 'best' : '');
+  const hasBest = results.rows.some(({ isBest }) => isBest);
+  return htmlTable(`${tableCaption(results)}${hasBest ? ' Bold is best.' : ''}`, header, rows, mark);
+}
+
+function origin({ run, plan }: ReportData): Html {
+  const engines = [...new Set(run.stages.flatMap(({ engine }) => engine ?? []))];
+  const cached = run.stages.flatMap(({ name, fromRun }) => (fromRun ? [`${name} from ${fromRun}`] : []));
+  const facts: [string, string][] = [
+    ['Run', run.id],
+    ['Experiment file', run.file ?? 'not known'],
+    ['Seed', run.seed === null ? 'not known' : String(run.seed)],
+    ['Commit', run.commit ?? 'not in a git repository'],
+    ['BAM Studio', run.version ?? 'not known'],
+    ['Engine', engines.join('; ') || 'none: no stage was trained in this run'],
+    ['Taken from the cache', cached.join(', ') || 'nothing'],
+  ];
+  if (run.started !== null) facts.push(['Started', formatTime(run.started)]);
+  if (plan) facts.push(['Tokenizer', `${plan.tokenizer.name}, ${plan.tokenizer.vocabulary} tokens`]);
+  const terms = facts.map(
+    ([term, fact]) =>
+      html`<dt>${term}</dt>
+        <dd>${fact}</dd>`,
+  );
+  const domains = plan?.domains ?? [];
+  const rows = domains.map(({ name, files, bytes, fingerprint }) => [
+    name,
+    String(files),
+    formatCount(bytes),
+    fingerprint,
+  ]);
+  const table = htmlTable('Data', ['domain', 'files', 'bytes', 'fingerprint'], rows, (_, column) =>
+    column === 3 ? 'text' : '',
+  );
+  return html`<dl>${terms}</dl>
+    ${plan ? table : html`<p>The run’s plan.json is gone: parameter counts and data are not known.</p>`}`;
+}
+
+function notes({ run }: ReportData): Html {
+  const lines = [
+    ...run.notes.map(
+      ({ time, level, stage, message }) => `${formatTime(time)} ${level}${stage ? `, ${stage}` : ''}: ${message}`,
+    ),
+    ...run.stages.flatMap(({ name, state, detail }) =>
+      state === 'failed' && detail ? [`${name} failed: ${detail}`] : [],
+    ),
+    ...run.problems.map((problem) => `The log could not be read in full: ${problem}`),
+  ];
+  return lines.length
+    ? html`<ul>
+        ${lines.map((line) => html`<li>${line}</li>`)}
+      </ul>`
+    : html`<p>None.</p>`;
+}

@@ -1,0 +1,97 @@
+import { formatCount, formatMeasure } from '../base/format';
+import { textTable } from '../base/text-table';
+import type { Plan } from '../plan/plan';
+import type { StageState, StageSummary } from '../store/queries';
+
+/** A stage's line of the results table, by its last evaluation. `null` where something is not known. */
+export interface ResultRow {
+  stage: string;
+  state: StageState;
+  /** The step that was evaluated. */
+  step: number | null;
+  parameters: { total: number; active: number } | null;
+  /** Training tokens and FLOPs of this stage until that evaluation, without those of its parents. */
+  tokens: number | null;
+  flops: number | null;
+  /** Held-out perplexity of every domain of the table. */
+  perplexity: Record<string, number | null>;
+  average: number | null;
+  /** The lowest average of at least two. */
+  isBest: boolean;
+}
+
+export interface ResultsTable {
+  /** The domains that the average is over, in the order of the experiment file. */
+  domains: string[];
+  rows: ResultRow[];
+}
+
+/** The results of a run's stages. `plan` gives the parameter counts; without it they are not known. */
+export function resultsTable(stages: readonly StageSummary[], plan: Plan | undefined): ResultsTable {
+  const domains = [...new Set(stages.flatMap(({ result }) => Object.keys(result?.domains ?? {})))];
+  const averages = stages.flatMap(({ result }) => (result ? [result.average] : []));
+  const best = averages.length > 1 ? Math.min(...averages) : undefined;
+  const rows = stages.map(({ name, state, result }) => ({
+    stage: name,
+    state,
+    step: result?.step ?? null,
+    parameters: plan?.stages.find((stage) => stage.name === name)?.parameters ?? null,
+    tokens: result?.tokens ?? null,
+    flops: result?.flops ?? null,
+    perplexity: Object.fromEntries(domains.map((domain) => [domain, result?.domains[domain]?.perplexity ?? null])),
+    average: result?.average ?? null,
+    isBest: result !== null && result.average === best,
+  }));
+  return { domains, rows };
+}
+
+/** The table's header and cells as text, without marks. */
+export function tableCells({ domains, rows }: ResultsTable): { header: string[]; rows: string[][] } {
+  const show = (value: number | null | undefined, format: (value: number) => string): string =>
+    value === null || value === undefined ? '-' : format(value);
+  return {
+    header: ['stage', 'parameters', 'active', 'tokens', 'FLOPs', ...domains, 'average'],
+    rows: rows.map((row) => [
+      stageLabel(row),
+      show(row.parameters?.total, formatCount),
+      show(row.parameters?.active, formatCount),
+      show(row.tokens, formatCount),
+      show(row.flops, formatCount),
+      ...domains.map((domain) => show(row.perplexity[domain], formatMeasure)),
+      show(row.average, formatMeasure),
+    ]),
+  };
+}
+
+/** What the numbers of the table are. */
+export function tableCaption({ domains }: ResultsTable): string {
+  if (!domains.length) return 'No stage has been evaluated yet.';
+  return `Held-out perplexity, lower is better; the average is over ${domains.join(', ')}.`;
+}
+
+/** A stage that is not done says how far its numbers go. */
+function stageLabel({ stage, state, step }: ResultRow): string {
+  if (state === 'finished' || state === 'cached') return stage;
+  return step === null ? `${stage} (${state})` : `${stage} (${state}, at step ${step})`;
+}
+
+/** For a terminal. The best average has a star. */
+export function tableAsText(table: ResultsTable): string {
+  const { header, rows } = tableCells(table);
+  rows.forEach((row, i) => table.rows[i]!.isBest && row.push(`*${row.pop()}`));
+  const hasBest = table.rows.some(({ isBest }) => isBest);
+  return [tableCaption(table) + (hasBest ? ' * is the best.' : ''), textTable(header, rows)].join('\n');
+}
+
+/** For a document. The best average is bold. */
+export function tableAsMarkdown(table: ResultsTable): string {
+  const { header, rows } = tableCells(table);
+  rows.forEach((row, i) => table.rows[i]!.isBest && row.push(`**${row.pop()}**`));
+  const line = (cells: string[]): string => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
+  const rule = `| --- |${' ---: |'.repeat(header.length - 1)}`;
+  return [tableCaption(table), '', line(header), rule, ...rows.map(line)].join('\n');
+}
+
+function escapeMarkdown(text: string): string {
+  return text.replace(/\|/g, '\\|').replace(/</g, '&lt;');
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { experimentJsonSchema, trainDefaults } from '../../../src/config/schema';
+
+interface Schema {
+  description?: string;
+  default?: unknown;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  additionalProperties?: Schema | boolean;
+}
+
+/** Every key of the experiment file with its schema; a name that the user chooses shows as `*`. */
+function keys(schema: Schema, path = ''): [string, Schema, boolean][] {
+  const own = Object.entries(schema.properties ?? {}).flatMap(([key, value]): [string, Schema, boolean][] => {
+    const isRequired = schema.required?.includes(key) ?? false;
+    return [[`${path}${key}`, value, isRequired], ...keys(value, `${path}${key}.`)];
+  });
+  const named = schema.additionalProperties;
+  return [...own, ...(typeof named === 'object' ? keys(named, `${path}*.`) : [])];
+}
+
+describe('JSON schema of the experiment file', () => {
+  const schema = experimentJsonSchema() as Schema;
+
+  it('describes every key', () => {
+    const all = keys(schema);
+    assert.deepEqual(
+      all.filter(([, { description }]) => !description).map(([path]) => path),
+      [],
+    );
+    assert.ok(all.length > 45, `only ${all.length} keys`);
+  });
+
+  it('gives the default of every key that may be left out, but for those that mean something by their absence', () => {
+    const bare = keys(schema).filter(([, value, isRequired]) => !isRequired && value.default === undefined);
+    assert.deepEqual(
+      bare.map(([path]) => path),
+      [
+        'model.kvHeads',
+        'model.vocabulary',
+        'domains.*.field',
+        'stages.*.from',
+        'stages.*.upcycle',
+        'stages.*.train',
+        'stages.*.train.like',
+        'stages.*.train.match',
+        'stages.*.train.tokens',
+        'stages.*.train.flops',
+      ],
+    );
+    const defaults = Object.fromEntries(keys(schema).map(([path, value]) => [path, value.default]));
+    assert.equal(defaults['stages.*.train.batch'], trainDefaults.batch);
+    assert.equal(defaults['stages.*.upcycle.attention'], 'kv-experts');
+    assert.equal(defaults['model.tokenizer'], 'bytes');
+  });
+
+  it('is stored as it is now (npm run schema writes it)', () => {
+    const stored = readFileSync(join(import.meta.dirname, '../../../media/experiment.schema.json'), 'utf8');
+    assert.equal(stored, `${JSON.stringify(schema, undefined, 2)}\n`);
+  });
+});
