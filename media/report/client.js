@@ -44,7 +44,9 @@
     const within = (steps) =>
       powers.flatMap((power) => steps.map((s) => s * power)).filter((v) => v >= low && v <= high);
     const candidates = [[1], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9], Array.from({ length: 90 }, (_, i) => 1 + i / 10)];
-    return candidates.map(within).find((splits) => splits.length >= 3) ?? [low, high];
+    const splits = candidates.map(within).find((some) => some.length >= 3) ?? [low, high];
+    const every = Math.ceil(splits.length / 8);
+    return splits.filter((_, i) => i % every === 0);
   }
 
   function axis(format, more) {

@@ -15,6 +15,9 @@ import { type EventBody, parseEvent, type RunEvent } from './event';
 /** Longest line that a reader accepts, in bytes. */
 export const MAXIMUM_LINE_LENGTH = 4 * 1024 * 1024;
 
+/** Problems of one read that are told one by one; more are counted. */
+const MAXIMUM_PROBLEMS = 5;
+
 /** What a reader found: whole events, where the next read goes on, and what it could not use. */
 export interface LogPart {
   events: RunEvent[];
@@ -46,6 +49,8 @@ export function readLog(path: string, offset = 0, maximumEvents = Infinity): Log
   } finally {
     closeSync(handle);
   }
+  const untold = part.problems.length - MAXIMUM_PROBLEMS;
+  if (untold > 0) part.problems.splice(MAXIMUM_PROBLEMS, untold, `${path}: skipped ${untold} more lines like these`);
   return part;
 }
 

@@ -176,16 +176,17 @@ class StageSequence {
     const { stagesFolder } = this.options.workspace;
     const result = readResult(stagesFolder, key);
     if (!result || !listCheckpoints(checkpointsFolder(stagesFolder, key)).includes(result.step)) return false;
-    if (result.run !== this.run) {
-      this.recorder.append({
-        type: 'stage.cached',
-        stage: name,
-        key,
-        fromRun: result.run,
-        evaluation: result.evaluation,
-      });
+    // A stage of this run is in the log already, unless its trainer died between writing the result and saying so.
+    if (result.run !== this.run || !this.isFinishedInLog(name)) {
+      const { run: fromRun, evaluation } = result;
+      this.recorder.append({ type: 'stage.cached', stage: name, key, fromRun, evaluation });
     }
     return true;
+  }
+
+  private isFinishedInLog(name: string): boolean {
+    const { events } = readLog(this.options.workspace.eventsFile(this.run));
+    return events.some((event) => event.type === 'stage.finished' && event.stage === name);
   }
 
   private async train(stage: PlannedStage, signal: AbortSignal): Promise<SequenceOutcome> {

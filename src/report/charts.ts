@@ -100,7 +100,7 @@ export function lossSection({ stages }: ReportData): ChartSection {
     const shown = thinCurve(losses, MAXIMUM_POINTS);
     const points = (values: number[]): Curve['points'] => shown.map((at) => [steps[at]!.tokens, values[at]!] as const);
     const raw = { label: 'each step', color: 0, faint: true, points: points(losses) };
-    const mean = { label: `running mean (${span} steps)`, color: 0, points: points(smooth) };
+    const mean = { label: `running mean (${span} steps to each side)`, color: 0, points: points(smooth) };
     return { name, chart: chart(`loss-${i}`, false, [raw, mean]), numbers: lossTable(steps) };
   });
   const content = html` <div class="tools" data-tools>

@@ -33,14 +33,28 @@ export function groups<T>(items: readonly T[], maximum: number): T[][] {
   return Array.from({ length: count }, (_, group) => items.slice(start(group), start(group + 1)));
 }
 
-/** Exponential running mean of a curve, without the pull towards its first value: weights of past values fall by e in `span` points. */
+/**
+ * Running mean of a curve over both sides of each point, so that it neither lags behind a fall nor leans on the first value.
+ * A neighbour's weight falls by e in `span` points.
+ */
 export function smoothCurve(values: readonly number[], span: number): number[] {
+  const before = decayingSums(values, span);
+  const behind = decayingSums(values.toReversed(), span).reverse();
+  return values.map((value, i) => {
+    const past = before[i]!;
+    const future = behind[i]!;
+    return (past.sum + future.sum - value) / (past.weight + future.weight - 1);
+  });
+}
+
+/** For every point the sum of it and all points before it, and of their weights. */
+function decayingSums(values: readonly number[], span: number): { sum: number; weight: number }[] {
   const keep = Math.exp(-1 / span);
   let sum = 0;
   let weight = 0;
   return values.map((value) => {
     sum = keep * sum + value;
     weight = keep * weight + 1;
-    return sum / weight;
+    return { sum, weight };
   });
 }

@@ -1,9 +1,17 @@
+import { TrainingError } from '../base/errors';
 import { bitsPerByte, heldOutBatches } from '../data/held-out';
 import type { OpenDomain } from '../data/prepare';
 import type { DomainResult, Evaluation } from '../events/event';
 import type { EvaluationPlan } from '../plan/plan';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step } from './step';
+
+function notFinite(domain: string, step: number, loss: number): TrainingError {
+  return new TrainingError(`The evaluation at step ${step} gave a loss of ${loss} on domain ${domain}.`, {
+    reason: 'not-finite',
+    advice: 'The last checkpoint is kept. Lower peakLearningRate or raise warmup; a changed stage starts anew.',
+  });
+}
 
 /** Where training stands when it is evaluated. */
 export interface Progress {
@@ -42,6 +50,7 @@ export async function evaluate(
       await new Promise(setImmediate);
     }
     const loss = sum / tokens;
+    if (!Number.isFinite(Math.exp(loss))) throw notFinite(name, progress.step, loss);
     results[name] = {
       loss,
       perplexity: Math.exp(loss),

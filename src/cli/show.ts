@@ -1,0 +1,64 @@
+import { formatDuration, formatMeasure, formatTime } from '../base/format';
+import { printable, textTable } from '../base/text-table';
+import { readPlan } from '../report/collect';
+import { resultsTable, tableAsText } from '../report/table';
+import { withIndex } from '../store/index';
+import { findWorkspaceRoot, Workspace } from '../store/layout';
+import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/queries';
+import { type Output, printJson } from './output';
+
+/** `bam show RUN`: one run, by its id, the beginning of it, or `last`. */
+export async function showCommand(name: string, { json }: { json?: boolean }, output: Output): Promise<void> {
+  const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
+  const { value: run, problems } = await withIndex(workspace, async (index) =>
+    queryRun(workspace, index, await findRun(index, name)),
+  );
+  // What cannot be read of this run's own log stands among its notes.
+  for (const problem of problems) if (!run.problems.includes(problem)) output.note(`note: ${problem}`);
+  const results = resultsTable(run.stages, readPlan(workspace, run.id));
+  const folder = workspace.runFolder(run.id);
+  if (json) printJson(output, { ...run, results, folder });
+  else
+    output.print(
+      [describeRun(run), describeStages(run.stages), tableAsText(results), describeNotes(run), `Folder: ${folder}`]
+        .filter(Boolean)
+        .join('\n\n'),
+    );
+}
+
+function describeRun(run: RunDetails): string {
+  const origin = [`seed ${run.seed ?? '?'}`, `commit ${run.commit ?? '-'}`, `BAM Studio ${run.version ?? '?'}`];
+  const took = run.seconds === null ? '' : ` in ${formatDuration(run.seconds)}`;
+  const lines = [
+    `${run.id}: ${run.state}${took}, ${run.stagesDone} of ${run.stagesTotal} stages done`,
+    `${run.experiment}, ${run.file ?? 'file not known'}, ${origin.join(', ')}`,
+    ...(run.started === null ? [] : [`started ${formatTime(run.started)}`]),
+    ...(run.message === null ? [] : [run.message]),
+  ];
+  return lines.map(printable).join('\n');
+}
+
+function describeStages(stages: readonly StageSummary[]): string {
+  const rows = stages.map(({ name, state, step, steps, seconds, secondsLeft, result, fromRun, detail }) => [
+    name,
+    state,
+    step === null ? '-' : `${step}${steps === null ? '' : ` of ${steps}`}`,
+    seconds !== null ? formatDuration(seconds) : secondsLeft !== null ? `${formatDuration(secondsLeft)} left` : '-',
+    result === null ? '-' : formatMeasure(result.average),
+    fromRun === null ? (detail ?? '') : `from ${fromRun}`,
+  ]);
+  const header = ['stage', 'state', 'step', 'time', 'average', 'remark'];
+  const columns = rows.some((row) => row[5]) ? 6 : 5;
+  return textTable(
+    header.slice(0, columns),
+    rows.map((row) => row.slice(0, columns)),
+  );
+}
+
+function describeNotes({ notes, problems }: RunDetails): string {
+  const lines = [
+    ...notes.map(({ level, stage, message }) => `${level}: ${stage === null ? '' : `${stage}: `}${message}`),
+    ...problems.map((problem) => `warning: the log could not be read in full: ${problem}`),
+  ];
+  return lines.map(printable).join('\n');
+}
