@@ -1,12 +1,13 @@
 import { type Document, isScalar, parse, parseDocument } from 'yaml';
 import { BamError } from '../base/errors';
+import { isTooDeep } from './source';
 
 /**
  * Replaces values in the text of an experiment file. Each setting is `path=value` with dots between keys and a YAML value, e.g.
  * `stages.bam.train.tokens=1M` or `seed=2`. Throws a `BamError` (reason `bad-setting`) for anything else.
  */
 export function applySettings(text: string, settings: readonly string[]): string {
-  if (!settings.length) return text;
+  if (!settings.length || isTooDeep(text)) return text;
   let changed = text;
   for (const setting of settings) {
     const [path, value] = splitSetting(setting);

@@ -32,12 +32,16 @@ export function topExperts(scores: Float32Array, experts: number, k: number): In
       let best = -1;
       for (let expert = 0; expert < experts; expert++) {
         if (row.includes(expert)) continue;
-        if (best < 0 || scores[token * experts + expert]! > scores[token * experts + best]!) best = expert;
+        if (best < 0 || beats(scores[token * experts + expert]!, scores[token * experts + best]!)) best = expert;
       }
       row[rank] = best;
     }
   }
   return chosen;
+}
+
+function beats(score: number, other: number): boolean {
+  return score > other || (Number.isNaN(other) && !Number.isNaN(score));
 }
 
 /** How the chosen (token, expert) pairs are laid out so that every expert's rows stand together. */

@@ -109,10 +109,10 @@ function budgetInTokens(
   return config.match === 'compute' ? other.flops / trainingFlops(architecture) : other.tokens;
 }
 
-/** Weights that sum to 1, zero for no domain. */
+/** Weights that sum to 1, none of them zero, in the order of the domains: a sampler's draws may depend on the order. */
 function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number> {
-  const weights: [string, number][] =
-    mix === 'equal' ? inputs.domains.map(({ name }) => [name, 1]) : Object.entries(mix);
+  const names = inputs.domains.map(({ name }) => name).filter((name) => mix === 'equal' || Object.hasOwn(mix, name));
+  const weights = names.map((name): [string, number] => [name, mix === 'equal' ? 1 : mix[name]!]);
   const sum = weights.reduce((total, [, weight]) => total + weight, 0);
   return Object.fromEntries(weights.map(([name, weight]) => [name, weight / sum]));
 }

@@ -47,28 +47,27 @@ export class AdamW {
    */
   apply(gradients: ReadonlyMap<string, tf.Tensor>, gradientScale: tf.Scalar, learningRate: number, step: number): void {
     const { beta1, beta2, weightDecay } = this.settings;
+    const correction2 = Math.sqrt(1 - beta2 ** step);
     tf.tidy(() => {
-      // Numbers become tensors once a step, not once an operation.
+      // Numbers become tensors once a step, not once an operation. The second moment's correction stands in the step size
+      // and the epsilon, which spares a pass over every parameter.
       const scalars = {
         beta1: tf.scalar(beta1),
         beta2: tf.scalar(beta2),
-        scaledBeta1: tf.mul(gradientScale, 1 - beta1),
-        secondRate: tf.scalar(1 - beta2),
-        correction2: tf.scalar(1 / Math.sqrt(1 - beta2 ** step)),
-        epsilon: tf.scalar(EPSILON),
-        stepSize: tf.scalar(learningRate / (1 - beta1 ** step)),
+        firstRate: tf.mul(gradientScale, 1 - beta1),
+        secondRate: tf.mul(tf.square(gradientScale), 1 - beta2),
+        epsilon: tf.scalar(EPSILON * correction2),
+        stepSize: tf.scalar((learningRate * correction2) / (1 - beta1 ** step)),
         keep: tf.scalar(1 - learningRate * weightDecay),
       };
       for (const [name, variable] of this.parameters) {
         const { first, second } = this.moments.get(name)!;
         tf.tidy(() => {
           const gradient = gradients.get(name) ?? tf.zerosLike(variable);
-          const scaled = tf.mul(gradient, gradientScale);
-          first.assign(tf.add(tf.mul(first, scalars.beta1), tf.mul(gradient, scalars.scaledBeta1)));
-          second.assign(tf.add(tf.mul(second, scalars.beta2), tf.mul(tf.square(scaled), scalars.secondRate)));
-          const divisor = tf.add(tf.mul(tf.sqrt(second), scalars.correction2), scalars.epsilon);
-          const decayed = variable.rank > 1 ? tf.mul(variable, scalars.keep) : variable;
-          variable.assign(tf.sub(decayed, tf.mul(tf.div(first, divisor), scalars.stepSize)));
+          first.assign(tf.add(tf.mul(first, scalars.beta1), tf.mul(gradient, scalars.firstRate)));
+          second.assign(tf.add(tf.mul(second, scalars.beta2), tf.mul(tf.square(gradient), scalars.secondRate)));
+          const change = tf.mul(tf.div(first, tf.add(tf.sqrt(second), scalars.epsilon)), scalars.stepSize);
+          variable.assign(tf.sub(variable.rank > 1 ? tf.mul(variable, scalars.keep) : variable, change));
         });
       }
     });

@@ -88,9 +88,11 @@ export class EagerStep implements Step {
     statistics?.add(kept.routers);
     for (const [name, variable] of this.parameters) {
       const gradient = grads[variable.name];
+      // An expert that no token of this pass chose has no gradient here, though it may have one of another pass.
+      if (!gradient) continue;
       const before = gradients.get(name);
-      if (gradient) gradients.set(name, before ? tf.add(before, gradient) : gradient);
-      if (before) tf.dispose([before, gradient!]);
+      gradients.set(name, before ? tf.add(before, gradient) : gradient);
+      if (before) tf.dispose([before, gradient]);
     }
     const parts = kept.parts!.clone() as tf.Tensor1D;
     tf.dispose([kept.parts!, kept.routers.map(({ probabilities }) => probabilities)]);

@@ -29,10 +29,13 @@ export function causalAttention(
   const attended = ownGradient(
     [q, key, value],
     () => {
-      const scores = tf.mul(tf.matMul(q, key, false, true), scale); // (B, K, G*T, T)
+      // Scaling the queries costs less than scaling the scores.
+      const scaled = tf.mul(q, scale);
+      const scores = tf.matMul(scaled, key, false, true); // (B, K, G*T, T)
       const masked = tf.add(tf.reshape(scores, [batch, keyHeads, group, context, context]), mask);
       const weights = tf.reshape(tf.softmax(masked), [batch, keyHeads, group * context, context]);
-      return { value: tf.matMul(weights, value), saved: [q, key, value, weights] };
+      const output = tf.matMul(weights, value);
+      return { value: output, saved: [scaled, key, value, weights, output] };
     },
     (dy, saved) => attentionGradient(dy, saved, scale),
   );
@@ -40,9 +43,10 @@ export function causalAttention(
 }
 
 function attentionGradient(dy: tf.Tensor, saved: tf.Tensor[], scale: number): tf.Tensor[] {
-  const [query, key, value, weights] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-  const dValue = tf.matMul(weights, dy, true, false);
-  const weighted = tf.mul(tf.matMul(dy, value, false, true), weights);
-  const dScores = tf.mul(tf.sub(weighted, tf.mul(weights, tf.sum(weighted, -1, true))), scale);
-  return [tf.matMul(dScores, key), tf.matMul(dScores, query, true, false), dValue];
+  const [scaled, key, value, weights, output] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const dWeights = tf.matMul(dy, value, false, true);
+  // The softmax's sum over keys of dWeights * weights is dy . output: a sum over D numbers instead of T.
+  const dScores = tf.mul(weights, tf.sub(dWeights, tf.sum(tf.mul(dy, output), -1, true)));
+  const dQuery = tf.mul(tf.matMul(dScores, key), scale);
+  return [dQuery, tf.matMul(dScores, scaled, true, false), tf.matMul(weights, dy, true, false)];
 }

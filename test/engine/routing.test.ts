@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import * as tf from '@tensorflow/tfjs';
+import { uniformGenerator } from '../../src/base/random';
+import { dispatchByExpert, loadBalanceLoss, type RouterOutput, routerZLoss, topExperts } from '../../src/model/routing';
+import { RoutingStatistics } from '../../src/train/routing-statistics';
+import { assertClose, onEveryBackend, withoutLeak } from '../support/engine';
+
+describe('topExperts', () => {
+  const top = (scores: number[][], k: number): number[] => [
+    ...topExperts(Float32Array.from(scores.flat()), scores[0]!.length, k),
+  ];
+
+  it('names the best of every token, best first', () => {
+    assert.deepEqual(
+      top(
+        [
+          [0.1, 0.5, 0.4],
+          [0.7, 0.1, 0.2],
+        ],
+        2,
+      ),
+      [1, 2, 0, 2],
+    );
+    assert.deepEqual(top([[-3, -1, -2]], 3), [1, 2, 0]);
+  });
+
+  it('gives ties to the lower index', () => {
+    assert.deepEqual(top([[0.25, 0.25, 0.25, 0.25]], 2), [0, 1]);
+    assert.deepEqual(top([[0.1, 0.4, 0.1, 0.4]], 3), [1, 3, 0]);
+  });
+
+  it('never prefers a score that is not a number, and names real experts even so', () => {
+    assert.deepEqual(top([[NaN, 0.2, 0.1]], 2), [1, 2]);
+    assert.deepEqual(top([[0.2, NaN, 0.1]], 3), [0, 2, 1]);
+    assert.deepEqual(top([[NaN, -Infinity]], 1), [1]);
+    assert.deepEqual(top([[NaN, NaN, NaN]], 2), [0, 1]);
+  });
+});
+
+describe('dispatchByExpert', () => {
+  it('is a permutation that groups the rows by expert and keeps their order, with its inverse', () => {
+    const uniform = uniformGenerator(3);
+    for (const [pairs, experts] of [
+      [1, 1],
+      [8, 5],
+      [60, 4],
+      [7, 20],
+    ] as const) {
+      const chosen = Int32Array.from({ length: pairs }, () => Math.floor(uniform() * experts));
+      const { order, inverse, assigned } = dispatchByExpert(chosen, experts);
+      const expected = [...chosen.keys()].sort((a, b) => chosen[a]! - chosen[b]! || a - b);
+      assert.deepEqual([...order], expected);
+      assert.deepEqual(
+        [...inverse].map((row) => order[row]),
+        [...chosen.keys()],
+      );
+      const counts = Array.from({ length: experts }, (_, expert) => chosen.filter((one) => one === expert).length);
+      assert.deepEqual([...assigned], counts);
+    }
+  });
+});
+
+/** A router's output with these probabilities. */
+function routerOutput(probabilities: number[][], rest: Partial<RouterOutput> = {}): RouterOutput {
+  const tensor = tf.tensor2d(probabilities);
+  return { layer: 0, router: 'ffn', logits: tf.log(tensor), probabilities: tensor, ...rest };
+}
+
+const repeat = (row: number[], times: number): number[][] => Array.from({ length: times }, () => row);
+
+onEveryBackend('the losses of a router', () => {
+  const balance = (probabilities: number[][], assigned: number[]): number =>
+    tf.tidy(() => {
+      return loadBalanceLoss(routerOutput(probabilities, { assigned: Int32Array.from(assigned) })).dataSync()[0]!;
+    });
+  const close = (found: number, expected: number): void => assertClose([found], [expected], 1e-5);
+
+  it('is balanced at 1 when routing is uniform, for top 1 and top 2', () => {
+    close(balance(repeat([0.25, 0.25, 0.25, 0.25], 8), [2, 2, 2, 2]), 1);
+    close(balance(repeat([0.25, 0.25, 0.25, 0.25], 8), [4, 4, 4, 4]), 1);
+  });
+
+  it('is N when one expert takes all, N / 2 when two do as top 2', () => {
+    close(balance(repeat([0, 1, 0, 0], 8), [0, 8, 0, 0]), 4);
+    close(balance(repeat([0, 0.5, 0, 0, 0.5, 0], 8), [0, 8, 0, 0, 8, 0]), 3);
+  });
+
+  it('weighs mean probabilities with the shares of assignments', () => {
+    close(
+      balance(
+        [
+          [0.6, 0.3, 0.1],
+          [0.2, 0.7, 0.1],
+        ],
+        [3, 1, 0],
+      ),
+      3 * (0.75 * 0.4 + 0.25 * 0.5),
+    );
+  });
+
+  it('has a z-loss of (log N)^2 at zero logits, and the mean square of logsumexp else', () => {
+    const z = (logits: number[][]): number =>
+      tf.tidy(() => routerZLoss({ ...routerOutput([[1]]), logits: tf.tensor2d(logits) }).dataSync()[0]!);
+    close(z(repeat([0, 0, 0, 0, 0], 7)), Math.log(5) ** 2);
+    close(
+      z([
+        [1, 2],
+        [0, -1],
+      ]),
+      (Math.log(Math.E + Math.E ** 2) ** 2 + Math.log(1 + 1 / Math.E) ** 2) / 2,
+    );
+  });
+});
+
+onEveryBackend('routing statistics', () => {
+  it('are those of a case worked out by hand, over two batches', () => {
+    withoutLeak(() =>
+      tf.tidy(() => {
+        const statistics = new RoutingStatistics();
+        const even = [0.25, 0.25, 0.25, 0.25];
+        statistics.add([
+          routerOutput([[1, 0, 0, 0], [0, 1, 0, 0], even], { assigned: Int32Array.of(2, 1, 0, 0) }),
+          routerOutput(
+            [
+              [0.5, 0.25, 0.25],
+              [0.1, 0.2, 0.7],
+              [0.2, 0.2, 0.6],
+            ],
+            { router: 'attention' },
+          ),
+        ]);
+        statistics.add([routerOutput([[0, 1, 0, 0]], { assigned: Int32Array.of(0, 1, 0, 0) })]);
+        const [ffnRouter, attentionRouter] = statistics.summarize();
+        assert.deepEqual([ffnRouter!.layer, ffnRouter!.router, ffnRouter!.deadExperts], [0, 'ffn', 2]);
+        assertClose(ffnRouter!.load, [0.5, 0.5, 0, 0], 1e-6, 'load');
+        assertClose(ffnRouter!.meanGate, [1.25 / 4, 2.25 / 4, 0.0625, 0.0625], 1e-6, 'mean gate');
+        assertClose([ffnRouter!.entropy, ffnRouter!.maxViolation], [Math.log(4) / 4, 1], 1e-6, 'entropy, MaxVio');
+        assert.deepEqual([attentionRouter!.router, attentionRouter!.deadExperts], ['attention', 1]);
+        assertClose(attentionRouter!.load, [1 / 3, 0, 2 / 3], 1e-6, 'load');
+        assertClose([attentionRouter!.maxViolation], [1], 1e-6, 'MaxVio');
+      }),
+    );
+  });
+
+  it('count pairs where a token has two experts, and are balanced at MaxVio 0', () => {
+    withoutLeak(() =>
+      tf.tidy(() => {
+        const statistics = new RoutingStatistics();
+        statistics.add([routerOutput(repeat([0.5, 0.5], 3), { layer: 1, assigned: Int32Array.of(3, 3) })]);
+        const [router] = statistics.summarize();
+        assert.deepEqual(router, {
+          layer: 1,
+          router: 'ffn',
+          load: [0.5, 0.5],
+          meanGate: [0.5, 0.5],
+          entropy: router!.entropy,
+          maxViolation: 0,
+          deadExperts: 0,
+        });
+        assertClose([router!.entropy], [Math.LN2], 1e-6, 'entropy');
+      }),
+    );
+  });
+
+  it('are none for a dense model', () => assert.deepEqual(new RoutingStatistics().summarize(), []));
+});

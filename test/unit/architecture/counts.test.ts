@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { type Architecture, denseArchitecture, type MixtureArchitecture } from '../../../src/architecture/architecture';
+import { countParameters, forwardFlops, trainingFlops } from '../../../src/architecture/counts';
+import { elementCount, parameterSpecs } from '../../../src/architecture/parameters';
+import { modelSchema } from '../../../src/config/schema';
+
+/** The 590m model of BAM's Table 8; its "FFN dimension" of 4096 is gate and up together. */
+const paper: Architecture = denseArchitecture(
+  modelSchema.parse({
+    layers: 6,
+    width: 1024,
+    heads: 8,
+    ffnHidden: 2048,
+    context: 256,
+    vocabulary: 256_000,
+    tiedEmbeddings: false,
+  }),
+  257,
+);
+
+function mixed(attention: MixtureArchitecture['attention'], experts = 4, ffnTopK = 1): Architecture {
+  return { ...paper, mixture: { experts, ffnTopK, gate: 'softmax-topk', attention } };
+}
+
+describe('parameter counts', () => {
+  it('are those published for BAM and BTX (arXiv 2408.08274, Tables 8 and 9)', () => {
+    assert.deepEqual(countParameters(paper), { total: 587_209_728, active: 587_209_728 });
+    assert.deepEqual(countParameters(mixed('averaged')), { total: 700_480_512, active: 587_234_304 });
+    assert.equal(countParameters(mixed('kv-experts')).total, 776_002_560);
+    assert.deepEqual(countParameters(mixed('shared-kv')), { total: 738_253_824, active: 625_007_616 });
+    // Table 9 prints 662,731,776 for six experts, which counts routers over four.
+    const routersOverTwo = 6 * 2 * 1024;
+    assert.equal(countParameters(mixed('averaged', 6, 3)).active, 662_731_776 + routersOverTwo);
+  });
+
+  it('are those published for BTX with five to eight experts', () => {
+    const millions = [5, 6, 7, 8].map((experts) =>
+      (countParameters(mixed('averaged', experts)).total / 1e6).toFixed(1),
+    );
+    assert.deepEqual(millions, ['738.2', '776.0', '813.7', '851.5']);
+  });
+
+  it('follow from the shapes: a bigger vocabulary and untied embeddings cost one row each', () => {
+    const tied = countParameters({ ...paper, tiedEmbeddings: true }).total;
+    assert.equal(countParameters(paper).total - tied, 256_000 * 1024);
+    const longer = { ...paper, tiedEmbeddings: true, vocabulary: 256_001 };
+    assert.equal(countParameters(longer).total - tied, 1024);
+  });
+});
+
+describe('FLOPs of a token', () => {
+  it('are those of the paper for one layer at a context of 256', () => {
+    const btx = forwardFlops(mixed('averaged'));
+    const bam = forwardFlops(mixed('kv-experts'));
+    assert.equal(btx.attention, 8_912_896);
+    assert.equal(bam.attention, 4 * 8_912_896);
+    assert.equal(btx.ffn, 12_582_912);
+    assert.equal(forwardFlops(mixed('averaged', 6, 3)).ffn, 3 * 12_582_912);
+    assert.equal(btx.routers, 8_192);
+    assert.equal(bam.routers, 2 * 8_192);
+    assert.equal(forwardFlops(paper).routers, 0);
+  });
+
+  it('count a shared key and value once', () => {
+    const savedProjections = 3 * 2 * (2 * 1024 * 1024);
+    const [own, shared] = [forwardFlops(mixed('kv-experts')), forwardFlops(mixed('shared-kv'))];
+    assert.equal(own.attention - shared.attention, savedProjections);
+  });
+
+  it('add up to the whole model, and training costs three forward passes', () => {
+    const { attention, ffn, total } = forwardFlops(paper);
+    assert.equal(total, 6 * (attention + ffn) + 2 * 1024 * 256_000);
+    assert.equal(trainingFlops(paper), 3 * total);
+  });
+});
+
+describe('parameters of a model', () => {
+  const small = denseArchitecture(
+    modelSchema.parse({ layers: 1, width: 8, heads: 4, kvHeads: 2, ffnHidden: 6, context: 4 }),
+    257,
+  );
+  const namesAndShapes = (architecture: Architecture) =>
+    Object.fromEntries(parameterSpecs(architecture).map(({ name, shape }) => [name, shape]));
+
+  it('have fewer key and value rows with grouped heads', () => {
+    assert.deepEqual(namesAndShapes(small), {
+      'embedding.weight': [257, 8],
+      'layers.0.norm.weight': [8],
+      'layers.0.attention.query.weight': [8, 8],
+      'layers.0.attention.key.weight': [4, 8],
+      'layers.0.attention.value.weight': [4, 8],
+      'layers.0.attention.output.weight': [8, 8],
+      'layers.0.ffn.gate.weight': [6, 8],
+      'layers.0.ffn.up.weight': [6, 8],
+      'layers.0.ffn.down.weight': [8, 6],
+      'norm.weight': [8],
+    });
+  });
+
+  it('have an expert of each kind and two routers with BAM, one copy of what is shared', () => {
+    const mixture: MixtureArchitecture = { experts: 2, ffnTopK: 1, gate: 'softmax-topk', attention: 'shared-kv' };
+    const found = namesAndShapes({ ...small, mixture });
+    assert.deepEqual(found['layers.0.attention.router.weight'], [2, 8]);
+    assert.deepEqual(found['layers.0.ffn.router.weight'], [2, 8]);
+    assert.deepEqual(found['layers.0.attention.experts.1.query.weight'], [8, 8]);
+    assert.deepEqual(found['layers.0.attention.key.weight'], [4, 8]);
+    assert.deepEqual(found['layers.0.ffn.experts.1.down.weight'], [8, 6]);
+    const own = namesAndShapes({ ...small, mixture: { ...mixture, attention: 'kv-experts' } });
+    assert.deepEqual(own['layers.0.attention.experts.1.key.weight'], [4, 8]);
+    assert.equal(own['layers.0.attention.key.weight'], undefined);
+    const btx = namesAndShapes({ ...small, mixture: { ...mixture, attention: 'averaged' } });
+    assert.equal(btx['layers.0.attention.router.weight'], undefined);
+    assert.deepEqual(btx['layers.0.attention.query.weight'], [8, 8]);
+  });
+
+  it('have unique names, and as many numbers as are counted', () => {
+    for (const attention of ['averaged', 'kv-experts', 'shared-kv'] as const) {
+      const specs = parameterSpecs(mixed(attention));
+      assert.equal(new Set(specs.map(({ name }) => name)).size, specs.length);
+      const numbers = specs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+      assert.equal(numbers, countParameters(mixed(attention)).total);
+    }
+  });
+
+  it('have the rows of the tokenizer, unless the file asks for more', () => {
+    const model = modelSchema.parse({ layers: 1, width: 8, heads: 2, ffnHidden: 6, context: 4, vocabulary: 300 });
+    assert.equal(denseArchitecture(model, 257).vocabulary, 300);
+    assert.equal(denseArchitecture(model, 400).vocabulary, 400);
+    assert.equal(denseArchitecture(model, 257).kvHeads, 2);
+  });
+});

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { trainingFlops } from '../../../src/architecture/counts';
+import { planStages, withAncestors } from '../../../src/plan/graph';
+import type { Plan } from '../../../src/plan/plan';
+import { experimentWith, inputsFor, planned } from './experiment';
+
+const BRANCH = `  dense: { train: { mix: { general: 1 }, tokens: 64k } }
+  law: { from: dense, train: { mix: { law: 0.9, general: 0.1 }, tokens: 32k, batch: 8, warmup: 0.2, peakLearningRate: 5e-4 } }
+`;
+
+describe('budget of a stage', () => {
+  it('is in whole steps of batch x context tokens', () => {
+    const { dense, law } = planned(experimentWith(BRANCH));
+    assert.equal(dense!.train!.steps, Math.round(64_000 / (16 * 64)));
+    assert.equal(dense!.train!.tokens, dense!.train!.steps * 16 * 64);
+    assert.equal(dense!.train!.flops, dense!.train!.tokens * trainingFlops(dense!.architecture));
+    assert.equal(law!.train!.steps, Math.round(32_000 / (8 * 64)));
+    const { least } = planned(experimentWith('  least: { train: { tokens: 1 } }'));
+    assert.equal(least!.train!.steps, 1);
+  });
+
+  it('can be given in FLOPs, three forward passes a token', () => {
+    const { a } = planned(experimentWith('  a: { train: { flops: 200G } }'));
+    const { steps, tokens, flops } = a!.train!;
+    assert.equal(flops, tokens * 3 * a!.flopsPerToken);
+    const ofAStep = flops / steps;
+    assert.ok(Math.abs(flops - 200e9) <= ofAStep / 2, `${flops} should be 200e9 to half a step`);
+  });
+
+  it('matches another stage in data or in compute', () => {
+    const stages = `${BRANCH}  btx: { upcycle: { method: btx, experts: [dense, law] }, train: { tokens: 300k } }
+  data: { upcycle: { method: bam, experts: [dense, law] }, train: { like: btx, match: data } }
+  compute: { upcycle: { method: bam, experts: [dense, law] }, train: { like: btx, match: compute } }
+  unsaid: { from: dense, train: { like: btx } }
+`;
+    const { btx, data, compute, unsaid } = planned(experimentWith(stages));
+    assert.equal(data!.train!.tokens, btx!.train!.tokens);
+    assert.ok(data!.train!.flops > 1.2 * btx!.train!.flops, 'BAM costs more for the same tokens');
+    assert.ok(compute!.train!.tokens < btx!.train!.tokens);
+    const ofAStep = compute!.train!.flops / compute!.train!.steps;
+    assert.ok(Math.abs(compute!.train!.flops - btx!.train!.flops) <= ofAStep / 2);
+    assert.equal(unsaid!.train!.tokens, btx!.train!.tokens);
+  });
+
+  it('matches tokens also where the batch is another', () => {
+    const stages = `${BRANCH}  other: { from: dense, train: { like: law, match: data, batch: 4 } }`;
+    const { law, other } = planned(experimentWith(stages));
+    assert.equal(other!.train!.tokens, law!.train!.tokens);
+    assert.equal(other!.train!.steps, 2 * law!.train!.steps);
+  });
+});
+
+describe('settings of a stage', () => {
+  it('come from itself, else from the stages along `like`, else from the defaults', () => {
+    const stages = `${BRANCH}  code: { from: dense, train: { like: law, mix: { general: 1 } } }
+  math: { from: dense, train: { like: code, warmup: 0.3, tokens: 1k } }
+`;
+    const { law, code, math } = planned(experimentWith(stages));
+    assert.deepEqual(code!.train!.mix, { general: 1 });
+    assert.equal(code!.train!.batch, 8);
+    assert.equal(code!.train!.warmup, 0.2);
+    assert.equal(math!.train!.peakLearningRate, 5e-4);
+    assert.equal(math!.train!.warmup, 0.3);
+    assert.equal(math!.train!.beta2, 0.95);
+    assert.deepEqual(math!.train!.mix, { general: 1 });
+    assert.equal(math!.train!.steps, Math.round(1000 / (8 * 64)));
+    assert.equal(code!.train!.tokens, law!.train!.tokens);
+  });
+
+  it('have shares that sum to one, in the order of the domains, equal ones where nothing is said', () => {
+    const { dense, law, bam } = planned(
+      experimentWith(`${BRANCH}  bam: { upcycle: { method: bam, experts: [dense, law] }, train: { tokens: 1k } }`),
+    );
+    assert.deepEqual(dense!.train!.mix, { general: 1 });
+    assert.deepEqual(Object.entries(law!.train!.mix), [
+      ['general', 0.1],
+      ['law', 0.9],
+    ]);
+    assert.deepEqual(bam!.train!.mix, { general: 0.5, law: 0.5 });
+  });
+});
+
+describe('graph of stages', () => {
+  const stages = `  bam: { upcycle: { method: bam, experts: [dense, law] } }
+  more: { from: bam, train: { like: law } }
+  law: { from: dense, train: { tokens: 1k } }
+  alone: { train: { tokens: 1k } }
+  dense: { train: { tokens: 1k } }
+`;
+  const experiment = experimentWith(stages);
+  const list = planStages(experiment, inputsFor(experiment));
+  const names = (found: { name: string }[]) => found.map(({ name }) => name);
+
+  it('puts parents before their children, whatever the order of the file', () => {
+    assert.deepEqual(names(list), ['dense', 'law', 'bam', 'more', 'alone']);
+    assert.deepEqual(list[2]!.parents, [
+      { name: 'dense', key: list[0]!.key },
+      { name: 'law', key: list[1]!.key },
+    ]);
+    assert.equal(list[2]!.train, undefined);
+  });
+
+  it('gives what some stages need, and no more', () => {
+    const plan = { stages: list } as unknown as Plan;
+    assert.deepEqual(names(withAncestors(plan, ['law'])), ['dense', 'law']);
+    assert.deepEqual(names(withAncestors(plan, ['more'])), ['dense', 'law', 'bam', 'more']);
+    assert.deepEqual(names(withAncestors(plan, ['alone', 'law'])), ['dense', 'law', 'alone']);
+  });
+
+  it('keeps the mixture in stages that go on from it', () => {
+    const [dense, , bam, more] = list;
+    assert.deepEqual(more!.architecture, bam!.architecture);
+    assert.deepEqual(bam!.architecture.mixture, {
+      experts: 2,
+      ffnTopK: 1,
+      gate: 'softmax-topk',
+      attention: 'kv-experts',
+    });
+    assert.equal(dense!.architecture.mixture, undefined);
+    assert.ok(bam!.parameters.total > dense!.parameters.total);
+  });
+});
