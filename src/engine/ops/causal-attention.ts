@@ -25,28 +25,30 @@ export function causalAttention(
   const scale = 1 / Math.sqrt(headSize);
   // All query heads of a key head stand in one matrix, so that one product serves the group.
   const flat: [number, number, number, number] = [batch, keyHeads, group * context, headSize];
-  const q = tf.reshape(query, flat);
+  // The scale goes into the queries: a pass over them is T/D times cheaper than one over the scores.
+  const q = tf.reshape(tf.mul(query, scale), flat);
   const attended = ownGradient(
     [q, key, value],
     () => {
-      // Scaling the queries costs less than scaling the scores.
-      const scaled = tf.mul(q, scale);
-      const scores = tf.matMul(scaled, key, false, true); // (B, K, G*T, T)
+      const scores = tf.matMul(q, key, false, true); // (B, K, G*T, T)
       const masked = tf.add(tf.reshape(scores, [batch, keyHeads, group, context, context]), mask);
       const weights = tf.reshape(tf.softmax(masked), [batch, keyHeads, group * context, context]);
-      const output = tf.matMul(weights, value);
-      return { value: output, saved: [scaled, key, value, weights, output] };
+      const output = tf.matMul(weights, value); // (B, K, G*T, D)
+      return { value: output, saved: [q, key, value, weights, output] };
     },
-    (dy, saved) => attentionGradient(dy, saved, scale),
+    attentionGradient,
   );
   return tf.reshape(attended, query.shape);
 }
 
-function attentionGradient(dy: tf.Tensor, saved: tf.Tensor[], scale: number): tf.Tensor[] {
-  const [scaled, key, value, weights, output] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+/**
+ * The gradient of softmax needs sum_j(weights_j * dWeights_j) for each query. That equals sum_d(output_d * dOutput_d), which is over D
+ * instead of T numbers (FlashAttention, arXiv 2205.14135, appendix B.2).
+ */
+function attentionGradient(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] {
+  const [query, key, value, weights, output] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const dValue = tf.matMul(weights, dy, true, false);
   const dWeights = tf.matMul(dy, value, false, true);
-  // The softmax's sum over keys of dWeights * weights is dy . output: a sum over D numbers instead of T.
-  const dScores = tf.mul(weights, tf.sub(dWeights, tf.sum(tf.mul(dy, output), -1, true)));
-  const dQuery = tf.mul(tf.matMul(dScores, key), scale);
-  return [dQuery, tf.matMul(dScores, scaled, true, false), tf.matMul(weights, dy, true, false)];
+  const dScores = tf.mul(tf.sub(dWeights, tf.sum(tf.mul(output, dy), -1, true)), weights);
+  return [tf.matMul(dScores, key), tf.matMul(dScores, query, true, false), dValue];
 }
