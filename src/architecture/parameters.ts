@@ -13,9 +13,9 @@ export interface ParameterSpec {
 }
 
 /** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */
-export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
+const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
 /** The projections of an attention. */
-export const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
+const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
 export type FfnProjection = (typeof FFN_PROJECTIONS)[number];
 export type AttentionProjection = (typeof ATTENTION_PROJECTIONS)[number];
 

@@ -41,7 +41,7 @@ export const modelSchema = z.strictObject({
 });
 
 /** A named corpus. */
-export const domainSchema = z.strictObject({
+const domainSchema = z.strictObject({
   files: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'a glob, or a list of globs')
     .describe('A glob, or a list of them, relative to this file: text files, .json or .jsonl.'),
@@ -64,7 +64,7 @@ const mixSchema = z.union(
 );
 
 /** Training settings as written; every key may be left out, since `like` can bring it. */
-export const trainSchema = z.strictObject({
+const trainSchema = z.strictObject({
   like: z.string().min(1).optional().describe('Take every setting that is not written here from this stage.'),
   match: z
     .enum(['data', 'compute'])
@@ -97,7 +97,7 @@ export const trainSchema = z.strictObject({
 });
 
 /** How parent checkpoints become a mixture of experts. */
-export const upcycleSchema = z.strictObject({
+const upcycleSchema = z.strictObject({
   method: z
     .enum(['bam', 'btx'])
     .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
@@ -114,7 +114,7 @@ export const upcycleSchema = z.strictObject({
 });
 
 /** One node of the graph: where its parameters come from, and how it trains them. */
-export const stageSchema = z.strictObject({
+const stageSchema = z.strictObject({
   from: z
     .string()
     .min(1)
@@ -125,7 +125,7 @@ export const stageSchema = z.strictObject({
 });
 
 /** Where the program computes. */
-export const engineSchema = z.strictObject({
+const engineSchema = z.strictObject({
   backend: z
     .enum(['auto', 'native', 'wasm'])
     .default('auto')

@@ -4,7 +4,7 @@ const count = z.int().min(0);
 const finite = z.number();
 
 /** Held-out results of one domain. */
-export const domainResultSchema = z.object({
+const domainResultSchema = z.object({
   /** Mean negative log-likelihood of a token, in nats. */
   loss: finite,
   perplexity: finite,
@@ -14,7 +14,7 @@ export const domainResultSchema = z.object({
 });
 
 /** What one router did with the tokens of a batch or a domain. */
-export const routingSchema = z.object({
+const routingSchema = z.object({
   layer: count,
   router: z.enum(['ffn', 'attention']),
   /** Share of tokens sent to each expert (for soft attention: share of tokens whose largest gate is this expert's). Sums to 1. */
@@ -142,7 +142,7 @@ const bodies = [
   }),
 ] as const;
 
-export const eventBodySchema = z.discriminatedUnion('type', bodies);
+const eventBodySchema = z.discriminatedUnion('type', bodies);
 
 const headSchema = z.object({
   /** Counts up from 1 without gaps over the whole life of the run. */

@@ -17,7 +17,7 @@ const INITIAL_DEVIATION = 0.02;
  * Initial values of one parameter: ones for norms, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
  * branch are smaller by sqrt(2 x layers), so that the residual stream does not grow with depth.
  */
-export function initialValues(architecture: Architecture, spec: ParameterSpec, seed: number): Float32Array {
+function initialValues(architecture: Architecture, spec: ParameterSpec, seed: number): Float32Array {
   const size = elementCount(spec.shape);
   if (spec.role === 'norm') return new Float32Array(size).fill(1);
   const endsBranch = /\.(output|down)\.weight$/.test(spec.name);
