@@ -86,20 +86,15 @@ function projectHeads(
   const keyExperts = keyValueExperts(architecture);
   const context = rotary.cosine.shape[0];
   const batch = u.shape[0] / context;
-  const queries = experts * heads;
+  const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D =>
+    tf.reshape(linear(u, stacked(parameters, layer, projection, copies)), [batch, context, count, size]);
   const keys = keyExperts * kvHeads;
-  const weights = tf.concat([
-    stacked(parameters, layer, 'query', experts),
-    stacked(parameters, layer, 'key', keyExperts),
-    stacked(parameters, layer, 'value', keyExperts),
-  ]);
-  const projected = tf.reshape(linear(u, weights), [batch, context, queries + 2 * keys, size]);
-  const [toTurn, values] = tf.split(projected, [queries + keys, keys], 2) as [tf.Tensor4D, tf.Tensor4D];
-  const [query, key] = tf.split(rotate(toTurn, rotary), [queries, keys], 2) as [tf.Tensor4D, tf.Tensor4D];
+  const query = rotate(project('query', experts, experts * heads), rotary);
+  const key = rotate(project('key', keyExperts, keys), rotary);
   return {
     query: groupQueries(query, architecture),
     key: tf.transpose(key, [0, 2, 1, 3]),
-    value: tf.transpose(values, [0, 2, 1, 3]),
+    value: tf.transpose(project('value', keyExperts, keys), [0, 2, 1, 3]),
   };
 }
 

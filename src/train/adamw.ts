@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { sumOfSquares } from '../engine/ops/sum-of-squares';
 import type { ModelParameters } from '../model/parameters';
 
 export interface AdamWSettings {
@@ -87,7 +88,6 @@ export class AdamW {
 
 /** The factor that brings gradients to a global norm of at most `clip` (as torch.nn.utils.clip_grad_norm_), and that norm. */
 export function clipFactor(gradients: Iterable<tf.Tensor>, clip: number): { factor: tf.Scalar; norm: tf.Scalar } {
-  const squares = [...gradients].map((gradient) => tf.sum(tf.square(gradient)) as tf.Scalar);
-  const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
+  const norm = tf.sqrt(sumOfSquares([...gradients]));
   return { factor: tf.minimum(1, tf.div(clip, tf.add(norm, 1e-6))) as tf.Scalar, norm };
 }
