@@ -83,7 +83,7 @@ describe('evaluate', () => {
     const { routing } = await run(new FakeStep(true));
     assert.deepEqual(Object.keys(routing), ['law', 'math']);
     const [law] = routing.law!;
-    assert.deepEqual([law!.load, law!.meanGate, law!.deadExperts], [[0, 1], [0.25, 0.75], 1]); // prettier-ignore
+    assert.deepEqual([law!.load, law!.meanGate, law!.deadExperts], [[0, 1], [0.25, 0.75], 1]);
   });
 
   it('lets the event loop have a turn between batches', async () => {
