@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { RunError } from '../base/errors';
+import { explainError, RunError } from '../base/errors';
 import { writeFileAtomic } from '../base/files';
 import { describeInstall, installRuntime } from '../engine/runtime/install';
 import { installedRuntime } from '../engine/runtime/installed';
@@ -16,7 +16,6 @@ import { interruptSignal, type Output, printJson } from './output';
 import { RunProgress } from './progress';
 import { installProgress } from './runtime';
 import { version } from '../../package.json';
-import { explainError } from '../base/errors';
 
 export interface RunCommandOptions {
   stages?: string;

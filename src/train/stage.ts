@@ -12,6 +12,7 @@ import {
 } from '../checkpoint/checkpoint';
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
+import type { Batch } from '../data/sequences';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
@@ -19,7 +20,7 @@ import { evaluate } from './evaluate';
 import { initialParameters } from './initial';
 import { processMemory } from './memory';
 import { learningRate } from './schedule';
-import { type Batch, EagerStep, type Step, type StepResult } from './step';
+import { EagerStep, type Step, type StepResult } from './step';
 
 /** Steps between routing statistics of the training batch. */
 const ROUTING_EVERY = 10;

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
+import type { Batch } from '../data/sequences';
 import type { Routing } from '../events/event';
 import { type AttentionTables, attentionTables } from '../model/attention';
 import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
@@ -8,12 +9,6 @@ import { forward, losses } from '../model/transformer';
 import type { TrainPlan } from '../plan/plan';
 import { AdamW, clipFactor, type Moments } from './adamw';
 import { RoutingStatistics } from './routing-statistics';
-
-/** Token ids of whole sequences and what follows each, both (sequences x context). */
-export interface Batch {
-  inputs: Int32Array;
-  targets: Int32Array;
-}
 
 /** What a training step did; losses are means over the step's passes, before the update. */
 export interface StepResult {

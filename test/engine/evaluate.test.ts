@@ -8,7 +8,8 @@ import { TokenFile } from '../../src/data/token-file';
 import { startBackend } from '../../src/engine/backend';
 import { evaluate } from '../../src/train/evaluate';
 import type { RoutingStatistics } from '../../src/train/routing-statistics';
-import type { Batch, Step } from '../../src/train/step';
+import type { Batch } from '../../src/data/sequences';
+import type { Step } from '../../src/train/step';
 
 /** A model that is wrong by a tenth of each target's id, in nats, and sends every token to expert 1 of 2 if it is a mixture. */
 class FakeStep implements Pick<Step, 'evaluate'> {

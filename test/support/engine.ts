@@ -4,7 +4,7 @@ import type { Architecture, MixtureArchitecture } from '../../src/architecture/a
 import { elementCount, parameterSpecs } from '../../src/architecture/parameters';
 import { deriveSeed, normalValues, uniformGenerator } from '../../src/base/random';
 import { startBackend } from '../../src/engine/backend';
-import type { Batch } from '../../src/train/step';
+import type { Batch } from '../../src/data/sequences';
 
 /** Runs the same tests on native TensorFlow and on wasm. `npm test` installs the native runtime beforehand. */
 export function onEveryBackend(title: string, tests: () => void): void {
