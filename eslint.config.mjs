@@ -19,9 +19,10 @@ const mayImport = {
   train: ['base', 'config', 'architecture', 'events', 'data', 'plan', 'engine', 'checkpoint', 'model', 'upcycle'],
   store: ['base', 'events', 'plan', 'checkpoint'],
   launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'store'],
-  report: ['base', 'events', 'plan', 'store'],
+  messages: ['base'],
+  report: ['base', 'config', 'events', 'plan', 'store', 'messages'],
   cli: ['base', 'config', 'events', 'plan', 'engine', 'store', 'launch', 'report'],
-  extension: ['base', 'config', 'events', 'plan', 'store', 'launch', 'report'],
+  extension: ['base', 'config', 'architecture', 'events', 'data', 'plan', 'store', 'launch', 'report', 'messages'],
 };
 
 const folders = Object.keys(mayImport);

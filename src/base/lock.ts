@@ -141,8 +141,8 @@ function readHolder(path: string): LockHolder | 'in-writing' | undefined {
   return Math.abs(Date.now() - written) < WRITING_MILLISECONDS ? 'in-writing' : undefined;
 }
 
-/** A process on another machine counts as alive: from here nobody can tell. */
-function isAlive(holder: LockHolder): boolean {
+/** Whether the process of a lock's holder lives. One on another machine counts as alive: from here nobody can tell. */
+export function isAlive(holder: LockHolder): boolean {
   if (holder.host !== hostname()) return true;
   try {
     process.kill(holder.pid, 0);
@@ -150,15 +150,21 @@ function isAlive(holder: LockHolder): boolean {
     if (hasCode(error, 'ESRCH')) return false;
   }
   const birth = processBirth(holder.pid);
+  if (birth === 'ended') return false;
   return holder.birth === null || birth === null || birth === holder.birth;
 }
 
-/** Boot and clock tick in which a process began (Linux), else `null`: a pid alone may belong to a later process. */
+/**
+ * Boot and clock tick in which a process began (Linux), else `null`: a pid alone may belong to a later process. `ended` for one that is
+ * dead and waits for its parent to notice, which some containers never do.
+ */
 function processBirth(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the program's name in brackets and may hold spaces; the start time is the 22nd field.
-    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    // The second field is the program's name in brackets and may hold spaces; the state is the third field, the start time the 22nd.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const start = fields[19];
+    if (fields[0] === 'Z' || fields[0] === 'X') return 'ended';
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${start}`;
   } catch {
     return null;

@@ -1,14 +1,18 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { version } from '../../package.json';
 import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
 import { indexCommand } from './index-command';
+import { markCommand } from './mark';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
+import { resumeCommand } from './resume';
 import { runCommand } from './run';
 import { runsCommand } from './runs';
 import { runtimeInfoCommand, runtimeInstallCommand, runtimeRemoveCommand } from './runtime';
 import { showCommand } from './show';
+import { stopCommand } from './stop';
+import { deleteCommand, restoreCommand } from './trash';
 
 const program = new Command('bam')
   .description(
@@ -18,6 +22,9 @@ const program = new Command('bam')
 
 const JSON_OPTION = ['--json', 'print JSON on standard output'] as const;
 const SET_OPTION = ['--set <path=value...>', 'replace values of the file, e.g. seed=2'] as const;
+const DETACH_OPTION = ['--detach', 'start it in the background and print its id'] as const;
+/** What a process is started with that `--detach` starts. */
+const DETACHED_OPTION = new Option('--detached').hideHelp();
 
 /** Wraps a command's function for commander: options last, errors printed, the exit code set. */
 function action<A extends unknown[]>(
@@ -31,9 +38,27 @@ program
   .description('run an experiment; stages that did not change are taken from the cache')
   .option('--stages <names>', 'only these stages and what they need, with commas between')
   .option('--resume', 'go on with the latest unfinished run of this file')
+  .option('--id <id>', 'the id of the new run')
+  .option(...DETACH_OPTION)
+  .addOption(DETACHED_OPTION)
   .option(...SET_OPTION)
   .option(...JSON_OPTION)
   .action((file, options) => action(runCommand)(file, options));
+
+program
+  .command('resume <run>')
+  .description('go on with a run that did not finish, from its own copy of the experiment file')
+  .option(...DETACH_OPTION)
+  .addOption(DETACHED_OPTION)
+  .option(...JSON_OPTION)
+  .action((run, options) => action(resumeCommand)(run, options));
+
+program
+  .command('stop <run>')
+  .description('stop a run behind a checkpoint; one that does not answer for a minute is killed')
+  .option('--now', 'kill it at once')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(stopCommand)(run, options));
 
 program
   .command('plan <file>')
@@ -45,6 +70,7 @@ program
 program
   .command('runs')
   .description('list the runs of this workspace')
+  .option('--all', 'archived ones too')
   .option(...JSON_OPTION)
   .action((options) => action(runsCommand)(options));
 
@@ -59,6 +85,32 @@ program
   .description('compare runs: what differs in their files, and their results side by side')
   .option(...JSON_OPTION)
   .action((runs, options) => action(compareCommand)(runs, options));
+
+program
+  .command('mark <run>')
+  .description('say something about a run: a title, a star, tags, a note')
+  .option('--title <title>', 'what to call it; empty for none')
+  .option('--star', 'mark it with a star')
+  .option('--unstar', 'take the star away')
+  .option('--tag <tags...>', 'add tags')
+  .option('--untag <tags...>', 'take tags away')
+  .option('--note <note>', 'a longer text; empty for none')
+  .option('--archive', 'leave it out of lists')
+  .option('--unarchive', 'list it again')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(markCommand)(run, options));
+
+program
+  .command('delete <run>')
+  .description('move a run to the trash; its checkpoints stay in the cache')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(deleteCommand)(run, options));
+
+program
+  .command('restore <run>')
+  .description('bring a deleted run back, within a week')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(restoreCommand)(run, options));
 
 program
   .command('index')

@@ -51,7 +51,15 @@ export class RunProgress {
   private show(event: RunEvent): void {
     switch (event.type) {
       case 'run.started':
+        // A detached run that is not planned yet.
+        if (!event.stages.length) return;
         return this.line(`Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, seed ${event.seed}`);
+      case 'run.queued':
+        return this.line(
+          event.ahead
+            ? `waiting for ${event.ahead} run${event.ahead === 1 ? '' : 's'} on this machine`
+            : 'its turn has come',
+        );
       case 'stage.started':
         if (!this.reported.has(event.engine)) this.line(`Engine: ${event.engine}`);
         this.reported.add(event.engine);
@@ -69,7 +77,7 @@ export class RunProgress {
         return this.line(`${this.place(event.stage)}: ${event.step} steps in ${took}, average perplexity ${average}`);
       }
       case 'stage.stopped':
-        return this.line(`${this.place(event.stage)}: stopped at step ${event.step}; go on with --resume`);
+        return this.line(`${this.place(event.stage)}: stopped at step ${event.step}`);
       case 'note':
         if (event.level === 'warning') this.line(`warning: ${event.message}`);
         return;

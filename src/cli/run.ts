@@ -1,69 +1,43 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { explainError, RunError } from '../base/errors';
-import { writeFileAtomic } from '../base/files';
-import { describeInstall, installRuntime } from '../engine/runtime/install';
-import { installedRuntime } from '../engine/runtime/installed';
-import { executeRun, type RunOutcome } from '../launch/run';
-import { withAncestors } from '../plan/graph';
-import type { Plan } from '../plan/plan';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { RunError } from '../base/errors';
+import { parseExperiment } from '../config/parse';
+import { applySettings } from '../config/settings';
 import { planFile } from '../plan/plan-file';
-import { reportRun } from '../report/run-report';
-import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { withIndex } from '../store/index';
+import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { queryRuns } from '../store/queries';
-import { interruptSignal, type Output, printJson } from './output';
-import { RunProgress } from './progress';
-import { installProgress } from './runtime';
-import { version } from '../../package.json';
+import { launch, launchDetached } from './launch';
+import type { Output } from './output';
 
 export interface RunCommandOptions {
   stages?: string;
   set?: string[];
   resume?: boolean;
+  id?: string;
+  /** Start the run in a process of its own and return. */
+  detach?: boolean;
+  /** This is that process. */
+  detached?: boolean;
   json?: boolean;
 }
 
-const EXIT_CODES = { finished: 0, failed: 1, stopped: 130 } as const;
-
 /** `bam run FILE`: executes an experiment and ends with its table and report. Returns the exit code. */
 export async function runCommand(file: string, options: RunCommandOptions, output: Output): Promise<number> {
+  const { set: settings, id, detached, json } = options;
   const path = resolve(file);
-  const workspace = new Workspace(findWorkspaceRoot(dirname(path)));
-  const { plan, text } = await planFile(path, workspace.dataFolder, options.set);
+  // Whoever detached this process has chosen the workspace and begun the run's folder in it.
+  const workspace = new Workspace(detached ? process.cwd() : findWorkspaceRoot(dirname(path)));
   const stages = options.stages?.split(',').map((name) => name.trim());
   const resume = options.resume ? await unfinishedRun(workspace, path) : undefined;
-  const signal = interruptSignal(output);
-  await prepareRuntime(plan, output, signal);
-  const chosen = stages ? withAncestors(plan, stages) : plan.stages;
-  let progress: RunProgress | undefined;
-  let outcome: RunOutcome;
-  try {
-    outcome = await executeRun({
-      workspace,
-      plan,
-      file: path,
-      text,
-      stages,
-      resume,
-      signal,
-      version,
-      trainerScript: trainerScript(),
-      onStart: (run) => {
-        progress = new RunProgress(workspace.eventsFile(run), chosen, output);
-        progress.start();
-      },
-    });
-  } finally {
-    progress?.finish();
+  if (resume && (id || options.detach)) throw useResumeCommand(resume);
+  if (options.detach) {
+    const name = await experimentName(path, workspace.dataFolder, settings);
+    await launchDetached({ workspace, file: path, name, stages, settings, id }, { json }, output);
+    return 0;
   }
-  return finish(workspace, outcome, options, output);
-}
-
-/** The bundle beside this one; under a TypeScript loader, the built one. */
-function trainerScript(): string {
-  const beside = join(__dirname, 'trainer.js');
-  return existsSync(beside) ? beside : join(__dirname, '..', '..', 'dist', 'trainer.js');
+  const plan = () => planFile(path, workspace.dataFolder, settings);
+  return launch({ workspace, file: path, plan, stages, id, resume, detached, json }, output);
 }
 
 /** The latest run of this file that did not finish. */
@@ -77,34 +51,16 @@ async function unfinishedRun(workspace: Workspace, file: string): Promise<string
   });
 }
 
-/** Installs the native runtime at the first run, after saying what that fetches. Without it `auto` goes on with wasm. */
-async function prepareRuntime(plan: Plan, output: Output, signal: AbortSignal): Promise<void> {
-  if (plan.backend === 'wasm' || installedRuntime()) return;
-  output.note(describeInstall(false));
-  try {
-    await installRuntime({ signal, onProgress: installProgress(output) });
-  } catch (error) {
-    if (plan.backend === 'native' || signal.aborted) throw error;
-    output.note(`warning: going on with wasm, 10 to 40 times slower: ${explainError(error)}`);
-  }
+function useResumeCommand(run: string): RunError {
+  return new RunError('--resume goes on with a run in this process; it fits neither --id nor --detach.', {
+    reason: 'contradiction',
+    advice: `To go on in the background: bam resume ${run} --detach`,
+  });
 }
 
-async function finish(
-  workspace: Workspace,
-  outcome: RunOutcome,
-  { json }: RunCommandOptions,
-  output: Output,
-): Promise<number> {
-  const { table, html, results } = await reportRun(workspace, outcome.run);
-  const reportFile = workspace.reportFile(outcome.run);
-  writeFileAtomic(reportFile, html);
-  if (json) {
-    printJson(output, { ...outcome, report: reportFile, results });
-  } else {
-    output.print(`\n${table}\n`);
-    output.print(`Report: ${reportFile}`);
-  }
-  if (outcome.state === 'failed') output.note(`bam: the run failed. ${outcome.message}`);
-  if (outcome.state === 'stopped') output.note('The run was stopped. Go on with: bam run FILE --resume');
-  return EXIT_CODES[outcome.state];
+/** What the experiment is called. Throws for a file with mistakes: whoever starts a run in the background wants to hear of them now. */
+async function experimentName(file: string, dataFolder: string, settings: string[] = []): Promise<string> {
+  const known = existsSync(file) ? parseExperiment(applySettings(readFileSync(file, 'utf8'), settings)) : undefined;
+  // Planning a file that cannot be planned says all that is wrong with it.
+  return (known?.experiment ?? (await planFile(file, dataFolder, settings)).plan).name;
 }

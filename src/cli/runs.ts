@@ -5,23 +5,39 @@ import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { queryRuns, type RunSummary } from '../store/queries';
 import { type Output, printJson } from './output';
 
-/** `bam runs`: the runs of this workspace, newest first. */
-export async function runsCommand({ json }: { json?: boolean }, output: Output): Promise<void> {
+/** `bam runs`: the runs of this workspace, newest first; archived ones with `--all`. */
+export async function runsCommand({ all, json }: { all?: boolean; json?: boolean }, output: Output): Promise<void> {
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
-  const { value: runs, problems } = await withIndex(workspace, (index) => queryRuns(workspace, index));
+  const { value, problems } = await withIndex(workspace, (index) => queryRuns(workspace, index));
   for (const problem of problems) output.note(`note: ${problem}`);
+  const runs = all ? value : value.filter(({ archived }) => !archived);
+  const hidden = value.length - runs.length;
+  if (hidden) output.note(`${hidden} archived ${hidden === 1 ? 'run is' : 'runs are'} left out; --all shows them.`);
   if (json) printJson(output, runs);
-  else output.print(runs.length ? describeRuns(runs) : `No runs yet in ${workspace.root}. \`bam run FILE\` makes one.`);
+  else if (runs.length) output.print(describeRuns(runs));
+  else if (!hidden) output.print(`No runs yet in ${workspace.root}. \`bam run FILE\` makes one.`);
 }
 
 function describeRuns(runs: readonly RunSummary[]): string {
-  const rows = runs.map(({ id, experiment, state, stagesDone, stagesTotal, bestAverage, started }) => [
-    id,
-    experiment,
-    state,
-    `${stagesDone} of ${stagesTotal}`,
-    bestAverage === null ? '-' : formatMeasure(bestAverage),
-    started === null ? '-' : formatTime(started),
+  const rows = runs.map((run) => [
+    run.id,
+    run.experiment,
+    run.state,
+    `${run.stagesDone} of ${run.stagesTotal}`,
+    run.bestAverage === null ? '-' : formatMeasure(run.bestAverage),
+    run.started === null ? '-' : formatTime(run.started),
+    describeMarks(run),
   ]);
-  return textTable(['run', 'experiment', 'state', 'stages done', 'best average', 'started'], rows);
+  const header = ['run', 'experiment', 'state', 'stages done', 'best average', 'started', 'marks'];
+  const columns = rows.some((row) => row.at(-1)) ? header.length : header.length - 1;
+  return textTable(
+    header.slice(0, columns),
+    rows.map((row) => row.slice(0, columns)),
+  );
+}
+
+/** E.g. `* Smaller experts [paper, seed 2] archived` */
+function describeMarks({ starred, title, tags, archived }: RunSummary): string {
+  const marks = [starred && '*', title, tags.length > 0 && `[${tags.join(', ')}]`, archived && 'archived'];
+  return marks.filter(Boolean).join(' ');
 }

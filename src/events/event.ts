@@ -44,19 +44,23 @@ export const evaluationSchema = z.object({
 });
 
 const bodies = [
+  /** A detached run says this twice: at once, with what it knows, and again with its stages when its file is planned. */
   z.object({
     type: z.literal('run.started'),
     run: z.string(),
     experiment: z.string(),
     /** Path of the experiment file when the run began. */
     file: z.string(),
-    seed: count,
+    /** Absent while the file is not planned. */
+    seed: count.optional(),
     /** The git commit of the folder the file lies in, `dirty` appended if it had changes; absent outside git. */
     commit: z.string().optional(),
     version: z.string(),
     stages: z.array(z.string()),
   }),
   z.object({ type: z.literal('run.resumed'), version: z.string() }),
+  /** Waits until the device is free. Written each time the number of runs ahead changes; 0 says that its turn has come. */
+  z.object({ type: z.literal('run.queued'), device: z.string(), ahead: count }),
   z.object({
     type: z.literal('run.ended'),
     state: z.enum(['finished', 'stopped', 'failed']),

@@ -15,6 +15,9 @@ import { type EventBody, parseEvent, type RunEvent } from './event';
 /** Longest line that a reader accepts, in bytes. */
 export const MAXIMUM_LINE_LENGTH = 4 * 1024 * 1024;
 
+/** Bytes read at once: about what a caller that takes a log in parts uses of them. */
+const CHUNK_LENGTH = 1 << 17;
+
 /** Problems of one read that are told one by one; more are counted. */
 const MAXIMUM_PROBLEMS = 5;
 
@@ -38,7 +41,7 @@ export function readLog(path: string, offset = 0, maximumEvents = Infinity): Log
   const handle = openSync(path, 'r');
   try {
     const end = fstatSync(handle).size;
-    const chunk = Buffer.alloc(1 << 20);
+    const chunk = Buffer.alloc(CHUNK_LENGTH);
     let rest: Buffer = Buffer.alloc(0);
     for (let at = offset; at < end && part.events.length < maximumEvents;) {
       const length = readSync(handle, chunk, 0, chunk.length, at);

@@ -4,19 +4,21 @@ import { explainError, RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
 import { listCheckpoints } from '../checkpoint/checkpoint';
 import type { EventBody } from '../events/event';
-import { EventLog, readLog } from '../events/log';
+import { readLog } from '../events/log';
 import { withAncestors } from '../plan/graph';
 import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { checkpointsFolder, readResult } from '../plan/result';
-import { newRunId, type Workspace } from '../store/layout';
-import { acquireLock, type Lock, waitForLock } from '../base/lock';
+import { claimRunId, newRunId, type Workspace } from '../store/layout';
+import { acquireLock, type Lock } from '../base/lock';
 import { adoptStage } from './adopt';
 import { gitCommit } from './git-commit';
+import { waitForTurn } from './queue';
+import { RunSession } from './session';
 import { lastLines, runTrainer } from './trainer';
 
-/** How long a resumed run waits for a trainer that its dead launcher left behind, which saves a checkpoint and ends. */
-const ORPHAN_MILLISECONDS = 60_000;
+/** What runs wait for: this machine's processor. */
+const DEVICE = 'cpu';
 
 export interface RunOptions {
   workspace: Workspace;
@@ -28,6 +30,10 @@ export interface RunOptions {
   stages?: string[] | undefined;
   /** Go on with this run instead of starting a new one. */
   resume?: string | undefined;
+  /** The id of the new run; one is made up, if left out. */
+  id?: string | undefined;
+  /** Of a run that was announced: `resume` or `id` names it, and the caller closes the session. */
+  session?: RunSession | undefined;
   /** The bundled trainer, dist/trainer.js. */
   trainerScript: string;
   version: string;
@@ -44,33 +50,39 @@ export interface RunOutcome {
 }
 
 /**
- * Executes a run: its stages in order, each in a trainer process, those with a result taken from the cache. Everything that happens goes to
- * the run's log. Throws a `RunError` (`locked`, `other-plan`, `unknown-stage`) before anything is written.
+ * Executes a run: its stages in order, each in a trainer process, those with a result taken from the cache. Before the first training it
+ * waits until no other run uses the device. Everything that happens goes to the run's log. Throws a `RunError` (`locked`, `other-plan`,
+ * `unknown-stage`, `exists`) before anything is written.
  */
 export async function executeRun(options: RunOptions): Promise<RunOutcome> {
-  const { workspace, plan, signal } = options;
+  const { workspace, plan, id, resume, session: announced } = options;
   const stages = chooseStages(plan, options.stages);
-  if (options.resume) requireSamePlan(workspace, options.resume, plan);
-  const run = options.resume ?? newRunId(workspace, plan.name, new Date());
-  const lock = await lockRun(workspace, run);
+  if (resume) requireSamePlan(workspace, resume, plan);
+  if (announced) return execute(options, (resume ?? id)!, stages, announced);
+  const run = resume ?? (id ? claimRunId(workspace, id) : newRunId(workspace, plan.name, new Date()));
+  const session = await RunSession.open(workspace, run);
   try {
-    const begun = Date.now();
-    const { log, repaired } = EventLog.open(workspace.eventsFile(run));
-    const recorder = new Recorder(log);
-    try {
-      if (!options.resume) writeSnapshot(options, run);
-      recorder.append(firstEvent(options, run, stages));
-      if (repaired) recorder.append({ type: 'note', level: 'warning', message: repaired });
-      options.onStart?.(run);
-      const outcome = await new StageSequence(options, run, recorder).execute(stages, signal);
-      recorder.append({ type: 'run.ended', ...outcome, seconds: (Date.now() - begun) / 1000 });
-      return { run, ...outcome };
-    } finally {
-      recorder.close();
-    }
+    if (resume) session.append({ type: 'run.resumed', version: options.version });
+    return await execute(options, run, stages, session);
   } finally {
-    lock.release();
+    session.close();
   }
+}
+
+async function execute(
+  options: RunOptions,
+  run: string,
+  stages: PlannedStage[],
+  session: RunSession,
+): Promise<RunOutcome> {
+  if (!options.resume) {
+    writeSnapshot(options, run);
+    session.append(firstEvent(options, run, stages));
+  }
+  options.onStart?.(run);
+  const outcome = await new StageSequence(options, run, session).execute(stages);
+  session.end(outcome);
+  return { run, ...outcome };
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
@@ -96,79 +108,59 @@ function requireSamePlan(workspace: Workspace, run: string, plan: Plan): void {
   });
 }
 
-/** Takes the run's lock, and makes sure that no trainer of a dead launcher still writes to its log. */
-async function lockRun(workspace: Workspace, run: string): Promise<Lock> {
-  const lock = acquireLock(workspace.runLockFile(run), `Run ${run}`);
-  try {
-    (await waitForLock(workspace.trainerLockFile(run), `Run ${run}'s trainer`, ORPHAN_MILLISECONDS)).release();
-    return lock;
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-}
-
 function writeSnapshot({ workspace, plan, text }: RunOptions, run: string): void {
   writeFileAtomic(workspace.experimentFile(run), text);
   writeFileAtomic(workspace.planFile(run), `${JSON.stringify(plan, undefined, 2)}\n`);
 }
 
-function firstEvent({ plan, file, resume, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
-  if (resume) return { type: 'run.resumed', version };
+function firstEvent({ plan, file, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
   const commit = gitCommit(plan.folder);
   const names = stages.map(({ name }) => name);
   const started = { run, experiment: plan.name, file, seed: plan.seed, version, stages: names };
   return { type: 'run.started', ...started, ...(commit && { commit }) };
 }
 
-/** The launcher's end of the log, closed while a trainer writes to it. */
-class Recorder {
-  constructor(private log: EventLog | undefined) {}
-
-  append(event: EventBody): void {
-    this.log!.append(event);
-    this.log!.flush();
-  }
-
-  /** Hands the open log to `work`, e.g. to copy events into it. */
-  use<T>(work: (log: EventLog) => T): T {
-    return work(this.log!);
-  }
-
-  /** Lets another process write: closes the log, and opens it again behind what was written. */
-  async lend<T>(path: string, work: () => Promise<T>): Promise<T> {
-    this.close();
-    try {
-      return await work();
-    } finally {
-      this.log = EventLog.open(path).log;
-    }
-  }
-
-  close(): void {
-    this.log?.close();
-    this.log = undefined;
-  }
-}
-
 type SequenceOutcome = { state: 'finished' | 'stopped' | 'failed'; message?: string };
 
 /** Runs stages one after the other. */
 class StageSequence {
+  /** The right to use the device, from the first training on. */
+  private turn: Lock | undefined;
+  private finishedInLog: ReadonlySet<string> | undefined;
+
   constructor(
     private readonly options: RunOptions,
     private readonly run: string,
-    private readonly recorder: Recorder,
+    private readonly session: RunSession,
   ) {}
 
-  async execute(stages: readonly PlannedStage[], signal: AbortSignal): Promise<SequenceOutcome> {
-    for (const stage of stages) {
-      if (signal.aborted) return { state: 'stopped' };
-      if (this.takeFromCache(stage)) continue;
-      const outcome = await this.train(stage, signal);
-      if (outcome.state !== 'finished') return outcome;
+  async execute(stages: readonly PlannedStage[]): Promise<SequenceOutcome> {
+    const { signal } = this.options;
+    try {
+      for (const stage of stages) {
+        if (signal.aborted) return { state: 'stopped' };
+        if (this.takeFromCache(stage)) continue;
+        if (!this.turn) {
+          this.turn = await this.waitForTurn();
+          if (!this.turn) return { state: 'stopped' };
+          // Another run may have finished it meanwhile.
+          if (this.takeFromCache(stage)) continue;
+        }
+        const outcome = await this.train(stage, signal);
+        if (outcome.state !== 'finished') return outcome;
+      }
+      return { state: 'finished' };
+    } finally {
+      this.turn?.release();
     }
-    return { state: 'finished' };
+  }
+
+  private waitForTurn(): Promise<Lock | undefined> {
+    return waitForTurn({
+      device: DEVICE,
+      signal: this.options.signal,
+      onAhead: (ahead) => this.session.append({ type: 'run.queued', device: DEVICE, ahead }),
+    });
   }
 
   /** True if the stage is done already, by this run or another. */
@@ -179,14 +171,19 @@ class StageSequence {
     // A stage of this run is in the log already, unless its trainer died between writing the result and saying so.
     if (result.run !== this.run || !this.isFinishedInLog(name)) {
       const { run: fromRun, evaluation } = result;
-      this.recorder.append({ type: 'stage.cached', stage: name, key, fromRun, evaluation });
+      this.session.append({ type: 'stage.cached', stage: name, key, fromRun, evaluation });
     }
     return true;
   }
 
+  /** Whether an earlier session of this run finished the stage. The log may be long, so it is read once. */
   private isFinishedInLog(name: string): boolean {
-    const { events } = readLog(this.options.workspace.eventsFile(this.run));
-    return events.some((event) => event.type === 'stage.finished' && event.stage === name);
+    this.finishedInLog ??= new Set(
+      readLog(this.options.workspace.eventsFile(this.run)).events.flatMap((event) =>
+        event.type === 'stage.finished' ? event.stage : [],
+      ),
+    );
+    return this.finishedInLog.has(name);
   }
 
   private async train(stage: PlannedStage, signal: AbortSignal): Promise<SequenceOutcome> {
@@ -195,21 +192,18 @@ class StageSequence {
       acquireLock(workspace.stageLockFile(stage.key), `Stage ${stage.name}`).release();
     } catch (error) {
       const message = explainError(error);
-      this.recorder.append({ type: 'stage.failed', stage: stage.name, reason: 'locked', message });
+      this.session.append({ type: 'stage.failed', stage: stage.name, reason: 'locked', message });
       return { state: 'failed', message };
     }
-    const adopted = this.recorder.use((log) => adoptStage(workspace, this.run, stage, log));
+    const adopted = this.session.use((log) => adoptStage(workspace, this.run, stage, log));
     if (adopted) {
       const message = `Stage ${stage.name} goes on from a checkpoint that run ${adopted} left; its curve was copied.`;
-      this.recorder.append({ type: 'note', level: 'info', stage: stage.name, message });
+      this.session.append({ type: 'note', level: 'info', stage: stage.name, message });
     }
     const orderFile = join(workspace.runFolder(this.run), 'order.json');
     writeFileSync(orderFile, JSON.stringify(this.order(stage)));
     const logFile = workspace.logFile(this.run);
-    const eventsFile = workspace.eventsFile(this.run);
-    const end = await this.recorder.lend(eventsFile, () =>
-      runTrainer({ script: trainerScript, orderFile, logFile, signal }),
-    );
+    const end = await this.session.lend(() => runTrainer({ script: trainerScript, orderFile, logFile, signal }));
     return this.judge(stage, end);
   }
 
@@ -221,7 +215,7 @@ class StageSequence {
     const how = end.state === 'crashed' ? end.how : 'ended with an error';
     const output = lastLines(workspace.logFile(this.run), 5);
     const message = `The trainer of stage ${stage.name} ${how}. Its last output:\n${output || '(none)'}`;
-    this.recorder.append({ type: 'stage.failed', stage: stage.name, reason: 'crashed', message });
+    this.session.append({ type: 'stage.failed', stage: stage.name, reason: 'crashed', message });
     return { state: 'failed', message };
   }
 

@@ -42,17 +42,34 @@ export async function planFile(
   dataFolder: string,
   settings: readonly string[] = [],
 ): Promise<PlannedFile> {
-  const text = applySettings(readExperimentFile(file), settings);
-  const { experiment, mistakes, source } = parseExperiment(text);
+  return planText(readExperimentFile(file), file, dataFolder, settings);
+}
+
+/** `planFile` for a text that need not be on disk yet; `file` says where it belongs, since its globs are relative to that. */
+export async function planText(
+  text: string,
+  file: string,
+  dataFolder: string,
+  settings: readonly string[] = [],
+): Promise<PlannedFile> {
+  const changed = applySettings(text, settings);
+  const { experiment, mistakes, source } = parseExperiment(changed);
   if (!experiment) throw new ExperimentError(file, mistakes);
   const folder = resolve(dirname(file));
-  const found = await findInputs(experiment, source, folder, dataFolder);
-  if ('mistakes' in found) throw new ExperimentError(file, found.mistakes);
-  const { tokenizer, domains } = found;
+  const data = await findData(experiment, folder, dataFolder);
+  const plan = planWithData(experiment, folder, data);
+  if (!plan) throw new ExperimentError(file, dataMistakes(source, data));
+  return { plan, text: changed };
+}
+
+/** The plan of an experiment whose data was looked up before; `undefined` where some of it cannot be used. Reads no file. */
+export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
+  const { tokenizer, domains } = data;
+  if (!tokenizer || data.problems.length) return undefined;
   const inputs = { dense: denseArchitecture(experiment.model, tokenizer.vocabulary), folder, tokenizer, domains };
   const { name, seed } = experiment;
   const plan = { name, seed, backend: experiment.engine.backend, folder, tokenizer, domains };
-  return { plan: { ...plan, stages: planStages(experiment, inputs) }, text };
+  return { ...plan, stages: planStages(experiment, inputs) };
 }
 
 function readExperimentFile(file: string): string {
@@ -68,24 +85,34 @@ function readExperimentFile(file: string): string {
   }
 }
 
-/** The error of a corpus or tokenizer, at the place in the file that names it. */
-function dataMistake(source: Source, path: string[], error: BamError): Diagnostic {
-  const expected = path[0] === 'model' ? 'a tokenizer that can be used' : 'a corpus that can be used';
-  const found = `a problem: ${error.message.replace(/\.$/, '')}`;
-  return source.at(path, expected, error.advice ? `${found}. ${error.advice}` : found);
+/** What an experiment's corpora and tokenizer turned out to be. */
+export interface FoundData {
+  /** `undefined` where it cannot be loaded. */
+  tokenizer: Plan['tokenizer'] | undefined;
+  /** Those that can be used. */
+  domains: PlannedDomain[];
+  /** What cannot be used, with the place in the file that names it. */
+  problems: { path: string[]; error: BamError }[];
 }
 
-type Found = Pick<Plan, 'tokenizer' | 'domains'> | { mistakes: Diagnostic[] };
-
-/** Looks up the tokenizer and every domain; what fails becomes a diagnostic at its place in the file. */
-async function findInputs(experiment: Experiment, source: Source, folder: string, dataFolder: string): Promise<Found> {
-  const mistakes: Diagnostic[] = [];
+/**
+ * Looks up the tokenizer and every domain of an experiment that lies in `folder`. Reads the whole text of files that the memo of
+ * content hashes in `dataFolder` does not know. Throws the signal's reason, or a system error; what cannot be used is no error.
+ */
+export async function findData(
+  experiment: Experiment,
+  folder: string,
+  dataFolder: string,
+  signal?: AbortSignal,
+): Promise<FoundData> {
+  const problems: FoundData['problems'] = [];
   const attempt = async <T>(path: string[], work: () => T | Promise<T>): Promise<T | undefined> => {
     try {
+      signal?.throwIfAborted();
       return await work();
     } catch (error) {
       if (!(error instanceof BamError)) throw error;
-      mistakes.push(dataMistake(source, path, error));
+      problems.push({ path, error });
       return undefined;
     }
   };
@@ -93,13 +120,25 @@ async function findInputs(experiment: Experiment, source: Source, folder: string
   const hashes = FileHashes.load(hashesPath(dataFolder));
   const domains: PlannedDomain[] = [];
   for (const [name, config] of Object.entries(experiment.domains)) {
-    const corpus = await attempt(['domains', name, 'files'], () => findCorpus(name, config, folder, hashes));
+    const corpus = await attempt(['domains', name, 'files'], () => findCorpus(name, config, folder, hashes, signal));
     if (!corpus) continue;
     const { fingerprint, files, bytes } = corpus;
     domains.push({ name, config, fingerprint, files: files.length, bytes });
   }
   hashes.save();
-  if (!loaded || mistakes.length) return { mistakes };
-  const { name, vocabulary, fingerprint } = loaded;
-  return { tokenizer: { name, vocabulary, fingerprint }, domains };
+  const tokenizer = loaded && {
+    name: loaded.name,
+    vocabulary: loaded.vocabulary,
+    fingerprint: loaded.fingerprint,
+  };
+  return { tokenizer, domains, problems };
+}
+
+/** The problems of an experiment's data as mistakes at the places of the file that name it. */
+export function dataMistakes(source: Source, data: FoundData): Diagnostic[] {
+  return data.problems.map(({ path, error }) => {
+    const expected = path[0] === 'model' ? 'a tokenizer that can be used' : 'a corpus that can be used';
+    const found = `a problem: ${error.message.replace(/\.$/, '')}`;
+    return source.at(path, expected, error.advice ? `${found}. ${error.advice}` : found);
+  });
 }

@@ -2,7 +2,7 @@ import { formatCount, formatMeasure } from '../base/format';
 import type { StepPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
 import { details, html, htmlTable, type Html } from './html';
-import { smoothCurve, spread, thinCurve } from './thin';
+import { smoothCurve, spread, thinCurve } from '../base/curves';
 
 /** Points of one curve that are drawn; a longer one is thinned, its peaks kept. */
 const MAXIMUM_POINTS = 1000;
@@ -98,7 +98,8 @@ export function lossSection({ stages }: ReportData): ChartSection {
     const span = Math.max(2, Math.round(steps.length / 40));
     const smooth = smoothCurve(losses, span);
     const shown = thinCurve(losses, MAXIMUM_POINTS);
-    const points = (values: number[]): Curve['points'] => shown.map((at) => [steps[at]!.tokens, values[at]!] as const);
+    const points = (values: ArrayLike<number>): Curve['points'] =>
+      shown.map((at) => [steps[at]!.tokens, values[at]!] as const);
     const raw = { label: 'each step', color: 0, faint: true, points: points(losses) };
     const mean = { label: `running mean (${span} steps to each side)`, color: 0, points: points(smooth) };
     return { name, chart: chart(`loss-${i}`, false, [raw, mean]), numbers: lossTable(steps) };

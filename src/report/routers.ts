@@ -3,7 +3,7 @@ import type { Routing } from '../events/event';
 import type { RoutingPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
 import { details, html, type Html, htmlTable } from './html';
-import { groups, spread } from './thin';
+import { groups, spread } from '../base/curves';
 
 /** Points of a small line, and rows of its table for each layer. */
 const LINE_POINTS = 60;

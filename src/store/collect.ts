@@ -10,15 +10,24 @@ export interface RunRecord {
   seed: number | null;
   commitHash: string | null;
   version: string | null;
-  state: 'running' | 'finished' | 'stopped' | 'failed';
+  state: 'queued' | 'running' | 'finished' | 'stopped' | 'failed';
   started: number | null;
   ended: number | null;
   seconds: number | null;
   message: string | null;
+  /** Annotations; `tags` is a JSON list. */
+  title: string | null;
+  starred: number;
+  tags: string;
+  note: string | null;
+  archived: number;
   /** Byte of its log behind the last line taken in, the last sequence number, and a hash of the first line. */
   offset: number;
   sequence: number;
   head: string;
+  /** When the log and the annotations were last written, as far as they were taken in; milliseconds since 1970. */
+  logModified: number;
+  annotated: number;
 }
 
 /** A stage of a run as a row of the index. */
@@ -61,9 +70,16 @@ export function newRunRecord(id: string): RunRecord {
     state: 'running',
     seconds: null,
     message: null,
+    title: null,
+    starred: 0,
+    tags: '[]',
+    note: null,
+    archived: 0,
     offset: 0,
     sequence: 0,
     head: '',
+    logModified: 0,
+    annotated: 0,
   };
 }
 
@@ -87,6 +103,9 @@ function collectEvent(to: Collected, event: RunEvent): void {
     case 'run.resumed':
     case 'run.ended':
       return collectRun(to, event);
+    case 'run.queued':
+      to.run.state = event.ahead > 0 ? 'queued' : 'running';
+      return;
     case 'note':
       to.points.notes.push([to.run.id, event.sequence, event.stage ?? null, event.time, event.level, event.message]);
       return;
@@ -104,7 +123,7 @@ function collectRun(to: Collected, event: EventOf<'run.started' | 'run.resumed' 
   }
   Object.assign(run, { version: event.version, state: 'running', ended: null, seconds: null, message: null });
   if (event.type === 'run.started') {
-    const { experiment, file, seed, commit = null } = event;
+    const { experiment, file, seed = null, commit = null } = event;
     Object.assign(run, { experiment, file, seed, commitHash: commit, started: event.time });
     for (const name of event.stages) stageRecord(to, name);
     return;

@@ -14,13 +14,13 @@ const COMPANIONS = ['-wal', '-shm', '-journal'];
 /**
  * Opens the index, takes in what is new in the logs, hands it to `use` and closes it. An index that is missing, of an older
  * version or damaged is made again from the logs (a damaged one is moved aside); `problems` says so, and names damaged
- * lines of logs. Where the workspace has no `.bam` folder, `use` gets an empty index and nothing is created.
+ * lines of logs; `changed` names the runs that had something new. Where the workspace has no `.bam` folder, `use` gets an empty index and nothing is created.
  * Throws a `RunError` (`newer-index`, `no-sqlite`, `locked`).
  */
 export async function withIndex<T>(
   workspace: Workspace,
   use: (index: Database) => Promise<T>,
-): Promise<{ value: T; problems: string[] }> {
+): Promise<{ value: T; changed: string[]; problems: string[] }> {
   const problems: string[] = [];
   for (let isRetry = false; ; isRetry = true) {
     const opened = await openIndex(workspace);
@@ -29,7 +29,7 @@ export async function withIndex<T>(
     try {
       const ingested = await ingestAll(workspace, opened.index);
       problems.push(...ingested.problems);
-      return { value: await use(opened.index), problems };
+      return { value: await use(opened.index), changed: ingested.runs, problems };
     } catch (error) {
       if (isRetry || !isDamage(error)) throw error;
     } finally {
@@ -44,7 +44,7 @@ export async function withIndex<T>(
  * goes on with it until it closes it.
  */
 export async function rebuildIndex(workspace: Workspace): Promise<Ingested> {
-  if (!existsSync(workspace.folder)) return { events: 0, runs: 0, problems: [] };
+  if (!existsSync(workspace.folder)) return { events: 0, runs: [], problems: [] };
   const path = `${workspace.indexFile}.${process.pid}.new`;
   removeIndex(path);
   try {

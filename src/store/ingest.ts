@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { hasCode } from '../base/errors';
 import { readLog } from '../events/log';
+import { annotatedAt, readAnnotations } from './annotations';
 import {
   collectEvents,
   newRunRecord,
@@ -16,16 +17,16 @@ import { POINT_TABLES, RUN_COLUMNS, STAGE_COLUMNS, type PointTable } from './sch
 
 /** Rows that go to SQLite in one statement (at most 32766 values): this took a third of the time of one row a statement. */
 const ROWS_A_STATEMENT = 500;
-/** Events that are in memory at once. */
-const EVENTS_A_PART = 1000;
+/** Events that are read at once: the editor's extension host must not stand still, and SQLite's answer lets it go on. */
+const EVENTS_A_PART = 100;
 /** How much of a log's first line tells it from another log. */
 const HEAD_LENGTH = 65_536;
 
 /** What taking in the logs changed. */
 export interface Ingested {
   events: number;
-  /** Runs that had something new. */
-  runs: number;
+  /** Runs that had something new, or are gone. */
+  runs: string[];
   /** In plain words: damaged lines, logs that were replaced. */
   problems: string[];
 }
@@ -41,23 +42,31 @@ export function ingestRun(workspace: Workspace, index: Database, run: string): P
 /** Takes in the logs of all runs, and drops the runs whose folder is gone. */
 export async function ingestAll(workspace: Workspace, index: Database): Promise<Ingested> {
   const runs = listRuns(workspace);
-  const total: Ingested = { events: 0, runs: 0, problems: [] };
+  const total: Ingested = { events: 0, runs: [], problems: [] };
   const known = await index.all<RunRecord>('select * from runs');
   const records = new Map(known.map((record) => [record.id, record]));
   for (const run of runs) {
-    // Most logs of a workspace are finished: one look at the file says so, and no transaction is needed.
-    const record = records.get(run);
-    const head = readHead(workspace.eventsFile(run));
-    if (record ? head && continues(head, record) && head.size === record.offset : !head?.size) continue;
-    const { events, problems } = await ingestRun(workspace, index, run);
+    if (isTakenIn(workspace, run, records.get(run))) continue;
+    const { events, runs: changed, problems } = await ingestRun(workspace, index, run);
     total.events += events;
-    total.runs += events || problems.length ? 1 : 0;
+    total.runs.push(...changed);
     total.problems.push(...problems);
   }
+  const present = new Set(runs);
   for (const run of records.keys()) {
-    if (!runs.includes(run)) await index.transaction(() => forget(index, run));
+    if (present.has(run)) continue;
+    await index.transaction(() => forget(index, run));
+    total.runs.push(run);
   }
   return total;
+}
+
+/** Most logs of a workspace are finished: one look at the two files says so, and nothing is opened. */
+function isTakenIn(workspace: Workspace, run: string, record: RunRecord | undefined): boolean {
+  const log = statSync(workspace.eventsFile(run), { throwIfNoEntry: false });
+  if (!record) return !log?.size;
+  const isSame = log?.size === record.offset && log.mtimeMs === record.logModified;
+  return isSame && annotatedAt(workspace, run) === record.annotated;
 }
 
 async function ingest(workspace: Workspace, index: Database, id: string): Promise<Ingested> {
@@ -77,17 +86,35 @@ async function ingest(workspace: Workspace, index: Database, id: string): Promis
     if (part.offset === run.offset) break;
     const stages = await index.all<StageRecord>('select * from stages where run = ? order by position', [id]);
     const collected = collectEvents(run, stages, part.events);
-    Object.assign(run, { offset: part.offset, head: head?.hash ?? '' });
+    Object.assign(run, { offset: part.offset, head: head?.hash ?? '', logModified: head?.modified ?? 0 });
     if (!isFirst) await deleteVoided(index, collected);
     await store(index, collected, part.problems);
     problems.push(...part.problems);
     events += part.events.length;
   }
-  return { events, runs: events ? 1 : 0, problems };
+  await storeAside(workspace, index, run, head);
+  return { events, runs: [id], problems };
+}
+
+/** Annotations, and a log that was only touched. */
+async function storeAside(
+  workspace: Workspace,
+  index: Database,
+  run: RunRecord,
+  head: Head | undefined,
+): Promise<void> {
+  const { title, starred, tags, note, archived } = readAnnotations(workspace, run.id);
+  const annotated = annotatedAt(workspace, run.id);
+  await index.run(
+    `update runs set title = ?, starred = ?, tags = ?, note = ?, archived = ?, annotated = ?, logModified = ? where id = ?`,
+    [title, Number(starred), JSON.stringify(tags), note, Number(archived), annotated, head?.modified ?? 0, run.id],
+  );
 }
 
 interface Head {
   size: number;
+  /** When it was last written, in milliseconds since 1970. */
+  modified: number;
   /** Hash of the first line; empty while that is not whole. */
   hash: string;
   /** The byte before this offset of the file. */
@@ -108,7 +135,8 @@ function readHead(path: string): Head | undefined {
     const end = head.indexOf(10);
     const line = end < 0 && head.length < HEAD_LENGTH ? '' : head.subarray(0, end < 0 ? HEAD_LENGTH : end);
     const hash = line === '' ? '' : createHash('sha256').update(line).digest('hex');
-    return { size: fstatSync(handle).size, hash, byteBefore: (offset) => lastByte(path, offset) };
+    const { size, mtimeMs: modified } = fstatSync(handle);
+    return { size, modified, hash, byteBefore: (offset) => lastByte(path, offset) };
   } finally {
     closeSync(handle);
   }

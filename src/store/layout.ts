@@ -62,6 +62,21 @@ export class Workspace {
     return join(this.runFolder(run), 'log.txt');
   }
 
+  /** What the launcher of a detached run printed. */
+  launcherFile(run: string): string {
+    return join(this.runFolder(run), 'launcher.txt');
+  }
+
+  /** What people say about the run: title, star, tags, note. */
+  annotationsFile(run: string): string {
+    return join(this.runFolder(run), 'annotations.json');
+  }
+
+  /** Deleted runs, until they are deleted for good. */
+  get trashFolder(): string {
+    return join(this.folder, 'trash');
+  }
+
   reportFile(run: string): string {
     return join(this.runFolder(run), 'report.html');
   }
@@ -134,6 +149,19 @@ export function newRunId(workspace: Workspace, experimentName: string, now: Date
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw diskError(error, workspace.runsFolder);
     }
+  }
+}
+
+/** Creates the folder of a new run whose id somebody chose. Throws a `RunError` (`bad-name`, `exists`). */
+export function claimRunId(workspace: Workspace, id: string): string {
+  const folder = workspace.runFolder(id);
+  createFolder(workspace);
+  try {
+    mkdirSync(folder);
+    return id;
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw diskError(error, folder);
+    throw new RunError(`There is a run ${id} already.`, { reason: 'exists', advice: 'Choose another id.' });
   }
 }
 

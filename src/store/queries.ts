@@ -1,5 +1,6 @@
 import { RunError } from '../base/errors';
 import type { DomainResult } from '../events/event';
+import type { Annotations } from './annotations';
 import type { RunRecord, StageRecord } from './collect';
 import type { Database } from './database';
 import type { Workspace } from './layout';
@@ -10,7 +11,7 @@ export type RunState = RunRecord['state'] | 'interrupted';
 export type StageState = StageRecord['state'] | 'interrupted';
 
 /** A run in a list. Times are milliseconds since 1970, UTC. */
-export interface RunSummary {
+export interface RunSummary extends Annotations {
   id: string;
   experiment: string;
   file: string | null;
@@ -150,9 +151,25 @@ function summaryOf(workspace: Workspace, row: SummaryRow): RunSummary {
   // A trainer whose launcher died is still at work, for as long as it takes to save a checkpoint.
   const isHeld = (): boolean =>
     [workspace.runLockFile(id), workspace.trainerLockFile(id)].some((lock) => lockHolder(lock));
-  const state = row.state === 'running' && !isHeld() ? 'interrupted' : row.state;
+  const isOpen = row.state === 'running' || row.state === 'queued';
+  const state = isOpen && !isHeld() ? 'interrupted' : row.state;
   const origin = { id, experiment, file, seed, commit: commitHash, version };
-  return { ...origin, state, started, ended, seconds, message, stagesDone, stagesTotal, bestAverage };
+  return {
+    ...origin,
+    ...annotationsOf(row),
+    state,
+    started,
+    ended,
+    seconds,
+    message,
+    stagesDone,
+    stagesTotal,
+    bestAverage,
+  };
+}
+
+function annotationsOf({ title, starred, tags, note, archived }: RunRecord): Annotations {
+  return { title, starred: starred === 1, tags: JSON.parse(tags) as string[], note, archived: archived === 1 };
 }
 
 function stageOf(row: StageRecord, isRunning: boolean, result: StageResult | null): StageSummary {

@@ -2,7 +2,7 @@ import { RunError } from '../base/errors';
 import type { Database } from './database';
 
 /** Counts up with every change below; an index of an older version is made again from the logs. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /**
  * Rows that events add, keyed by run and sequence number (and domain, where an event has several rows). `stage` and `step`
@@ -47,7 +47,10 @@ export const POINT_TABLES = {
 } as const;
 export type PointTable = keyof typeof POINT_TABLES;
 
-/** One row for each run; the last three columns say how far its log was taken in. */
+/**
+ * One row for each run. `title` to `archived` are its annotations; the last five columns say how far its log was taken in, and
+ * when its log and its annotations were last written.
+ */
 export const RUN_COLUMNS = [
   'id',
   'experiment',
@@ -60,9 +63,16 @@ export const RUN_COLUMNS = [
   'ended',
   'seconds',
   'message',
+  'title',
+  'starred',
+  'tags',
+  'note',
+  'archived',
   'offset',
   'sequence',
   'head',
+  'logModified',
+  'annotated',
 ] as const;
 
 export const STAGE_COLUMNS = [
@@ -93,6 +103,8 @@ function createStatements(): string {
     `create table runs (${RUN_COLUMNS.join(', ')}, primary key (id));`,
     `create table stages (${STAGE_COLUMNS.join(', ')}, primary key (run, name));`,
     'create index stagesByKey on stages (key);',
+    'create index stepsByTime on steps (time);',
+    'create index evaluationsByStage on evaluations (run, stage, sequence, average);',
     'create table problems (run, message);',
     `pragma user_version = ${SCHEMA_VERSION};`,
   ].join('\n');

@@ -75,7 +75,7 @@ describe('a run that is disturbed ends with the numbers of an undisturbed one', 
     run.kill('SIGINT');
     const ended = await outcome(run);
     assert.equal(ended.code, 130);
-    assert.match(ended.stderr, /Go on with: bam run FILE --resume/);
+    assert.match(ended.stderr, new RegExp(`Go on with: bam resume ${place.run}`));
     await resumeAndCompare();
   });
 

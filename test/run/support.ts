@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { uniformGenerator } from '../../src/base/random';
 import type { EventOf, RunEvent } from '../../src/events/event';
 import { readLog } from '../../src/events/log';
 import { Workspace } from '../../src/store/layout';
+import type { RunDetails } from '../../src/store/queries';
 
 const BAM = join(__dirname, '..', '..', 'bin', 'bam.js');
 
@@ -40,9 +41,15 @@ export class TestWorkspace {
     writeCorpora(root);
   }
 
+  /** What `bam` is started with: runs of this workspace wait for each other and for no others. */
+  get environment(): NodeJS.ProcessEnv {
+    return { ...process.env, BAM_QUEUE_FOLDER: join(this.root, '.queue') };
+  }
+
   /** Starts `bam` in this workspace. */
   start(...args: string[]): ChildProcess {
-    return spawn(process.execPath, [BAM, ...args], { cwd: this.root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
+    return spawn(process.execPath, [BAM, ...args], { cwd: this.root, env: this.environment, stdio });
   }
 
   /** Runs `bam` to its end. */
@@ -59,19 +66,40 @@ export class TestWorkspace {
     return readLog(this.workspace.eventsFile(run)).events;
   }
 
-  /** Waits until an event passes the test, and returns it. */
-  async until(test: (event: RunEvent) => boolean): Promise<RunEvent> {
+  /** Waits until an event of a run passes the test, and returns it. */
+  async until(test: (event: RunEvent) => boolean, run?: string): Promise<RunEvent> {
     for (const end = Date.now() + 60_000; Date.now() < end; await setTimeout(5)) {
       const found = existsSync(this.workspace.runsFolder) && readdirSync(this.workspace.runsFolder).length > 0;
-      const event = found ? this.events().find(test) : undefined;
+      const event = found ? this.events(run).find(test) : undefined;
       if (event) return event;
     }
     throw new Error('the event did not come within a minute');
   }
 
   /** The process that trains now, from the lock that it holds. */
-  trainerPid(): number {
-    return (JSON.parse(readFileSync(this.workspace.trainerLockFile(this.run), 'utf8')) as { pid: number }).pid;
+  trainerPid(run = this.run): number {
+    return (JSON.parse(readFileSync(this.workspace.trainerLockFile(run), 'utf8')) as { pid: number }).pid;
+  }
+
+  /** Starts a run in the background; returns its id and the launcher's process id. */
+  async detach(...args: string[]): Promise<{ run: string; pid: number }> {
+    const started = await this.bam(...args, '--detach', '--json');
+    assertSucceeded(started);
+    return JSON.parse(started.stdout) as { run: string; pid: number };
+  }
+
+  /** A run as `bam show` tells it. */
+  async show(run: string): Promise<RunDetails> {
+    const shown = await this.bam('show', run, '--json');
+    assertSucceeded(shown);
+    return JSON.parse(shown.stdout) as RunDetails;
+  }
+
+  /** Tickets in the queue of this workspace, of whatever device. */
+  tickets(): string[] {
+    const folder = join(this.root, '.queue');
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /[/\\]\d{15}-/.test(name));
   }
 
   /** Folder of the checkpoints of the stage that trains now or trained last. */
@@ -83,10 +111,10 @@ export class TestWorkspace {
   }
 
   /** What the run came to: the loss of every step, as the last to write it said, and every final evaluation. */
-  outcome(): { losses: Map<string, number>; averages: Map<string, number> } {
+  outcome(run = this.run): { losses: Map<string, number>; averages: Map<string, number> } {
     const losses = new Map<string, number>();
     const averages = new Map<string, number>();
-    for (const event of this.events()) {
+    for (const event of this.events(run)) {
       if (event.type === 'step') losses.set(`${event.stage} ${event.step}`, event.loss);
       if (event.type === 'stage.finished') averages.set(event.stage, event.evaluation.averagePerplexity);
     }
@@ -119,14 +147,20 @@ export function assertSucceeded({ code, stdout, stderr }: BamResult): void {
   assert.equal(code, 0, `exit code ${code}\n${stdout}\n${stderr}`);
 }
 
+/** Whether there is a process with this id. */
+export function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Waits for a process to be gone. */
 export async function untilGone(pid: number): Promise<void> {
   for (const end = Date.now() + 30_000; Date.now() < end; await setTimeout(20)) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
+    if (!isThere(pid)) return;
   }
   throw new Error(`process ${pid} is still there after 30 s`);
 }

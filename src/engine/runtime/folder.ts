@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { userCacheFolder } from '../../base/cache-folder';
 import { hasCode } from '../../base/errors';
 
 /** The TensorFlow release whose wheel is used. Another release needs a look at `HEADERS` in unpack.ts and at the wheel's tags in download.ts. */
@@ -26,16 +26,8 @@ export interface RuntimePlace {
 
 /** The folder that holds the runtimes of this user: `BAM_RUNTIME_FOLDER`, else a folder in the platform's place for caches. */
 export function runtimeFolder(): string {
-  const { BAM_RUNTIME_FOLDER, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  if (BAM_RUNTIME_FOLDER) return resolve(BAM_RUNTIME_FOLDER);
-  return join(cacheFolder(XDG_CACHE_HOME, LOCALAPPDATA), 'bam-studio', 'runtime');
-}
-
-function cacheFolder(xdg: string | undefined, local: string | undefined): string {
-  if (xdg && isAbsolute(xdg)) return xdg;
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches');
-  if (process.platform === 'win32' && local) return local;
-  return join(homedir(), '.cache');
+  const { BAM_RUNTIME_FOLDER } = process.env;
+  return BAM_RUNTIME_FOLDER ? resolve(BAM_RUNTIME_FOLDER) : join(userCacheFolder(), 'runtime');
 }
 
 /** The paths of one variant of the runtime. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { annotate } from '../../../src/store/annotations';
 import { Database } from '../../../src/store/database';
 import { rebuildIndex, withIndex } from '../../../src/store/index';
 import { ingestRun } from '../../../src/store/ingest';
@@ -129,6 +130,18 @@ describe('the index', () => {
       assert.equal((await withIndex(workspace, countSteps)).value, 0);
     }));
 
+  it('takes in annotations that change while the log does not, and names the run as changed', () =>
+    made.withWorkspace(async (workspace) => {
+      writeRun(workspace);
+      assert.deepEqual((await withIndex(workspace, countSteps)).changed, [RUN]);
+      annotate(workspace, RUN, { title: 'Small experts', starred: true, tags: ['paper', 'paper'] });
+      const { value, changed } = await withIndex(workspace, (index) => queryRuns(workspace, index));
+      assert.deepEqual(changed, [RUN]);
+      const { title, starred, tags, note, archived } = value[0]!;
+      assert.deepEqual([title, starred, tags, note, archived], ['Small experts', true, ['paper'], null, false]);
+      assert.deepEqual((await withIndex(workspace, countSteps)).changed, []);
+    }));
+
   it('is the same after a rebuild, while another connection has the old one open', () =>
     made.withWorkspace(async (workspace) => {
       writeRun(workspace);
@@ -136,11 +149,11 @@ describe('the index', () => {
       const before = await withIndex(workspace, async (index) => {
         const text = await dump(index);
         const rebuilt = await rebuildIndex(workspace);
-        assert.deepEqual([rebuilt.runs, rebuilt.events], [2, 212]);
+        assert.deepEqual([rebuilt.runs, rebuilt.events], [[RUN, 'other-20261124-171530-0001'], 212]);
         assert.equal(await dump(index), text, 'the old one goes on');
         return text;
       });
-      assert.deepEqual(await withIndex(workspace, dump), { value: before.value, problems: [] });
+      assert.deepEqual(await withIndex(workspace, dump), { value: before.value, changed: [], problems: [] });
       assert.deepEqual(readdirSync(workspace.folder).sort(), ['index.sqlite', 'runs']);
     }));
 
@@ -151,9 +164,9 @@ describe('the index', () => {
       await setVersion(workspace, 99);
       await assert.rejects(withIndex(workspace, dump), { reason: 'newer-index' });
       await rebuildIndex(workspace);
-      assert.deepEqual(await withIndex(workspace, dump), { value: before.value, problems: [] });
+      assert.deepEqual(await withIndex(workspace, dump), { value: before.value, changed: [], problems: [] });
       await setVersion(workspace, -1);
-      assert.deepEqual(await withIndex(workspace, dump), { value: before.value, problems: [] });
+      assert.deepEqual(await withIndex(workspace, dump), { value: before.value, changed: [RUN], problems: [] });
     }));
 
   it('is not created by a look at a folder without runs', () =>

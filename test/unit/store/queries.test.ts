@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Routing } from '../../../src/events/event';
+import type { EventOf, Routing } from '../../../src/events/event';
 import { queryCurves, queryRouting } from '../../../src/store/curves';
 import type { Database } from '../../../src/store/database';
 import { withIndex } from '../../../src/store/index';
@@ -102,6 +102,43 @@ describe('queries', () => {
       // 30 of 100 steps in 7 s, to the last event.
       assert.deepEqual(await states(), ['running', 'seed waiting null', `bam running ${(7 / 30) * 70}`]);
       lock.release();
+    }));
+
+  it('call a run queued while others are ahead of it, interrupted if its process is gone, running once its turn came', () =>
+    made.withWorkspace(async (workspace) => {
+      const states = (): Promise<string[]> =>
+        query(workspace, async (index) => {
+          const run = await queryRun(workspace, index, RUN);
+          return [run.state, ...run.stages.map(({ state }) => state)];
+        });
+      made.writeEvents(workspace, RUN, [
+        made.runStarted(RUN, ['seed']),
+        { type: 'run.queued', device: 'cpu', ahead: 2 },
+        { type: 'run.queued', device: 'cpu', ahead: 1 },
+      ]);
+      const lock = acquireLock(workspace.runLockFile(RUN), `run ${RUN}`);
+      assert.deepEqual(await states(), ['queued', 'waiting']);
+      lock.release();
+      assert.deepEqual(await states(), ['interrupted', 'waiting']);
+      const again = acquireLock(workspace.runLockFile(RUN), `run ${RUN}`);
+      made.writeEvents(workspace, RUN, [{ type: 'run.queued', device: 'cpu', ahead: 0 }], 4);
+      assert.deepEqual(await states(), ['running', 'waiting']);
+      again.release();
+    }));
+
+  it('know a run that was announced before its file was planned, then its stages and seed', () =>
+    made.withWorkspace(async (workspace) => {
+      const { seed: _seed, commit: _commit, ...announced } = made.runStarted(RUN, []) as EventOf<'run.started'>;
+      const facts = (): Promise<unknown[]> =>
+        query(workspace, async (index) => {
+          const { seed, stagesTotal, message, file } = await queryRun(workspace, index, RUN);
+          return [seed, stagesTotal, message, file];
+        });
+      const file = '/home/ada/law-math.bam.yaml';
+      made.writeEvents(workspace, RUN, [announced]);
+      assert.deepEqual(await facts(), [null, 0, null, file]);
+      made.writeEvents(workspace, RUN, [made.runStarted(RUN, ['seed', 'bam'])], 2);
+      assert.deepEqual(await facts(), [7, 2, null, file]);
     }));
 
   it('take the curves of a cached stage from the run that trained it, under the name it had there', () =>

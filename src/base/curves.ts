@@ -35,26 +35,26 @@ export function groups<T>(items: readonly T[], maximum: number): T[][] {
 
 /**
  * Running mean of a curve over both sides of each point, so that it neither lags behind a fall nor leans on the first value.
- * A neighbour's weight falls by e in `span` points.
+ * A neighbour's weight falls by e in `span` points. A value that is no finite number counts for nothing.
  */
-export function smoothCurve(values: readonly number[], span: number): number[] {
-  const before = decayingSums(values, span);
-  const behind = decayingSums(values.toReversed(), span).reverse();
-  return values.map((value, i) => {
-    const past = before[i]!;
-    const future = behind[i]!;
-    return (past.sum + future.sum - value) / (past.weight + future.weight - 1);
-  });
-}
-
-/** For every point the sum of it and all points before it, and of their weights. */
-function decayingSums(values: readonly number[], span: number): { sum: number; weight: number }[] {
+export function smoothCurve(values: ArrayLike<number>, span: number): Float64Array<ArrayBuffer> {
   const keep = Math.exp(-1 / span);
+  const sums = new Float64Array(values.length);
+  const weights = new Float64Array(values.length);
+  // Forward, each point with all before it; backward, with all behind it, so that the point itself is added once only.
   let sum = 0;
   let weight = 0;
-  return values.map((value) => {
-    sum = keep * sum + value;
-    weight = keep * weight + 1;
-    return { sum, weight };
-  });
+  for (let i = 0; i < values.length; i++) {
+    const counts = Number.isFinite(values[i]);
+    sums[i] = sum = keep * sum + (counts ? values[i]! : 0);
+    weights[i] = weight = keep * weight + (counts ? 1 : 0);
+  }
+  sum = weight = 0;
+  for (let i = values.length - 1; i >= 0; i--) {
+    const counts = Number.isFinite(values[i]);
+    sums[i] = (sums[i]! + keep * sum) / (weights[i]! + keep * weight);
+    sum = keep * sum + (counts ? values[i]! : 0);
+    weight = keep * weight + (counts ? 1 : 0);
+  }
+  return sums;
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { groups, smoothCurve, spread, thinCurve } from '../../../src/report/thin';
+import { groups, smoothCurve, spread, thinCurve } from '../../../src/base/curves';
 
 describe('thinning', () => {
   it('keeps the peaks of a long curve, and all of a short one', () => {

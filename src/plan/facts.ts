@@ -1,0 +1,55 @@
+import { formatCount, formatDuration, formatMeasure } from '../base/format';
+import type { Plan, PlannedDomain, PlannedStage } from './plan';
+
+/** The last evaluation of a stage. */
+export interface LastResult {
+  /** Mean perplexity of the domains. */
+  average: number;
+  domains: Record<string, { perplexity: number }>;
+}
+
+/** One thing to know about a stage or domain, as a label and a value. */
+export type Fact = [label: string, value: string];
+
+/** What is known beside the plan. */
+export interface Measured {
+  /** Training FLOPs that the machine does in a second. */
+  speed?: number | undefined;
+  last?: LastResult | undefined;
+}
+
+/** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
+export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
+  const { parents, parameters, flopsPerToken, train, upcycle } = stage;
+  const facts: Fact[] = [
+    ['starts from', parents.map(({ name }) => name).join(' + ') || 'random parameters'],
+    ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
+    ['FLOPs per token', formatCount(flopsPerToken)],
+  ];
+  if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
+  if (train) {
+    facts.push(
+      ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
+      ['training FLOPs', formatCount(train.flops)],
+    );
+    if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
+  }
+  if (last) facts.push(['last perplexity', lastPerplexity(last)]);
+  return facts;
+}
+
+function lastPerplexity({ average, domains }: LastResult): string {
+  const each = Object.entries(domains).map(([name, { perplexity }]) => `${name} ${formatMeasure(perplexity)}`);
+  return [`${formatMeasure(average)} on average`, ...each].join(', ');
+}
+
+/** What a domain holds, and which stages train on it. */
+export function domainFacts({ name, files, bytes, config }: PlannedDomain, plan: Plan): Fact[] {
+  const stages = plan.stages.filter(({ train }) => train && Object.hasOwn(train.mix, name));
+  return [
+    ['files', String(files)],
+    ['bytes', formatCount(bytes)],
+    ['held out', `${Number((config.heldOut * 100).toPrecision(3))} % of documents`],
+    ['trained on by', stages.map((stage) => stage.name).join(', ') || 'no stage'],
+  ];
+}

@@ -1,0 +1,49 @@
+import type { Database } from '../store/database';
+import { queryCurves } from '../store/curves';
+import type { Workspace } from '../store/layout';
+import { queryRun } from '../store/queries';
+import { readPlan } from './collect';
+import { csvText } from './csv';
+import { resultsTable, tableAsMarkdown } from './table';
+
+/** What of a run can be written to a file. */
+export const EXPORTS = {
+  results: 'Results of every stage (CSV)',
+  steps: 'Every training step (CSV)',
+  evaluations: 'Every held-out evaluation (CSV)',
+  markdown: 'Results of every stage (Markdown)',
+} as const;
+export type ExportKind = keyof typeof EXPORTS;
+
+/** The text of an export. Numbers are those of the index, in full. Throws a `RunError` (reason `unknown-run`). */
+export async function exportRun(workspace: Workspace, index: Database, id: string, kind: ExportKind): Promise<string> {
+  const run = await queryRun(workspace, index, id);
+  const table = resultsTable(run.stages, readPlan(workspace, id));
+  if (kind === 'markdown') return `${tableAsMarkdown(table)}\n`;
+  if (kind === 'results') {
+    const header = ['stage', 'state', 'step', 'parameters', 'active', 'tokens', 'flops', ...table.domains, 'average'];
+    const rows = table.rows.map(({ stage, state, step, parameters, tokens, flops, perplexity, average }) => [
+      ...[stage, state, step, parameters?.total ?? null, parameters?.active ?? null, tokens, flops],
+      ...table.domains.map((domain) => perplexity[domain] ?? null),
+      average,
+    ]);
+    return csvText(header, rows);
+  }
+  const curves = await Promise.all(run.stages.map(({ name }) => queryCurves(index, id, name)));
+  const named = run.stages.map(({ name }, i) => ({ name, ...curves[i]! }));
+  if (kind === 'steps') {
+    const columns = Object.keys(
+      named.flatMap(({ steps }) => steps)[0] ?? {},
+    ) as (keyof (typeof curves)[0]['steps'][0])[];
+    const rows = named.flatMap(({ name, steps }) => steps.map((step) => [name, ...columns.map((key) => step[key])]));
+    return csvText(['stage', ...columns], rows);
+  }
+  const rows = named.flatMap(({ name, evaluations }) =>
+    evaluations.map(({ step, tokens, flops, perplexity, average }) => [
+      ...[name, step, tokens, flops],
+      ...table.domains.map((domain) => perplexity[domain] ?? null),
+      average,
+    ]),
+  );
+  return csvText(['stage', 'step', 'tokens', 'flops', ...table.domains, 'average'], rows);
+}

@@ -1,0 +1,67 @@
+import { formatCount, formatDuration, formatMeasure, formatTime } from '../../base/format';
+import type { TableRun } from '../../store/run-table';
+import { measuresOf, runTitle } from './measures';
+
+/** How the values of several runs become one: a `measure` has a mean and a spread, a `time` its latest; the others are listed. */
+type ColumnKind = 'text' | 'label' | 'measure' | 'time';
+
+/** A column of the run table. */
+export interface Column {
+  id: string;
+  label: string;
+  kind: ColumnKind;
+  /** Whether it is shown until somebody chooses. */
+  isDefault: boolean;
+  value: (run: TableRun) => number | string | null;
+  /** For numbers. */
+  format: (value: number) => string;
+}
+
+/** How many runs a row of a grouped table has; it stands for itself, since a run does not know it. */
+export const COUNT_COLUMN: Column = own('runs', 'Runs', 'label', () => null);
+
+/** Every column that these runs have, in the order in which they are shown at first. Stages come in the order of the newest run that has them. */
+export function allColumns(runs: readonly TableRun[], isGrouped: boolean): Column[] {
+  const [title, ...facts] = RUN_COLUMNS;
+  const columns = [title!, ...(isGrouped ? [COUNT_COLUMN] : []), ...facts, ...stageColumns(runs), ...MORE_COLUMNS];
+  const byId = new Map(columns.toReversed().map((column) => [column.id, column]));
+  return [...byId.values()].reverse();
+}
+
+const RUN_COLUMNS: Column[] = [
+  own('run', 'Run', 'text', runTitle),
+  own('starred', 'Star', 'text', ({ starred }) => (starred ? '★' : null)),
+  own('experiment', 'Experiment', 'text', ({ experiment }) => experiment),
+  own('state', 'State', 'text', ({ state }) => state),
+  own('started', 'Started', 'time', ({ started }) => started, formatTime),
+  own('duration', 'Duration', 'measure', ({ seconds }) => seconds, formatDuration),
+  own('seed', 'Seed', 'label', ({ seed }) => seed),
+  own('tags', 'Tags', 'text', ({ tags }) => tags.join(', ') || null),
+  own('stages', 'Stages done', 'text', ({ stagesDone, stagesTotal }) => `${stagesDone} of ${stagesTotal}`),
+  own('best', 'Best average', 'measure', ({ bestAverage }) => bestAverage, formatMeasure),
+];
+
+const MORE_COLUMNS: Column[] = [
+  own('commit', 'Commit', 'text', ({ commit }) => commit?.slice(0, 12) ?? null),
+  own('note', 'Note', 'text', ({ note }) => note),
+  own('id', 'Run id', 'text', ({ id }) => id),
+].map((column) => ({ ...column, isDefault: false }));
+
+function own(
+  id: string,
+  label: string,
+  kind: ColumnKind,
+  value: Column['value'],
+  format: Column['format'] = String,
+): Column {
+  return { id, label, kind, isDefault: true, value, format };
+}
+
+/** The average of every stage, then what is hidden at first. */
+function stageColumns(runs: readonly TableRun[]): Column[] {
+  const columns = measuresOf(runs).map(({ id, isAverage, isPerplexity, value }): Column => {
+    const format = isPerplexity ? formatMeasure : formatCount;
+    return { id, label: id, kind: 'measure', isDefault: isAverage, value, format };
+  });
+  return [...columns.filter(({ isDefault }) => isDefault), ...columns.filter(({ isDefault }) => !isDefault)];
+}

@@ -1,0 +1,96 @@
+import type { Run, Stage } from '../messages/contract';
+import type { PlannedStage } from '../plan/plan';
+import { queryLastRouting, type RoutingPoint } from '../store/curves';
+import type { Database } from '../store/database';
+import type { Workspace } from '../store/layout';
+import { queryRun, type RunDetails, type StageSummary } from '../store/queries';
+import { readPlan } from './collect';
+
+/** What the contract allows of a name; a title may be longer. */
+const MAXIMUM_NAME = 200;
+
+/** A run as panels show it, from the index and its plan. Throws a `RunError` (reason `unknown-run`). */
+export async function collectRunView(workspace: Workspace, index: Database, id: string): Promise<Run> {
+  const run = await queryRun(workspace, index, id);
+  const plan = readPlan(workspace, id);
+  const planned = new Map(plan?.stages.map((stage) => [stage.name, stage]));
+  const evaluated = run.stages.flatMap(({ result }) => Object.keys(result?.domains ?? {}));
+  const { experiment, state, seed, started, seconds, message } = run;
+  const alerts = alertsOf(run);
+  for (const stage of run.stages) {
+    if (!planned.get(stage.name)?.upcycle) continue;
+    const routing = await queryLastRouting(index, id, stage.name);
+    alerts.push(...deadExperts(stage.name, routing, planned.get(stage.name)));
+  }
+  return {
+    id,
+    title: (run.title ?? id).slice(0, MAXIMUM_NAME),
+    experiment,
+    state,
+    seed,
+    started,
+    seconds,
+    message,
+    domains: plan?.domains.map(({ name }) => name) ?? [...new Set(evaluated)],
+    stages: run.stages.map((stage) => stageView(stage, planned.get(stage.name))),
+    alerts,
+  };
+}
+
+function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stage {
+  const { name, state, step, steps, secondsLeft, detail, result } = stage;
+  const domains = Object.entries(result?.domains ?? {});
+  return {
+    name,
+    state,
+    parents: planned?.parents.map((parent) => parent.name) ?? [],
+    method: planned?.upcycle?.method ?? 'train',
+    step,
+    steps: steps ?? planned?.train?.steps ?? null,
+    secondsLeft,
+    average: result?.average ?? null,
+    perplexity: Object.fromEntries(domains.map(([domain, { perplexity }]) => [domain, perplexity])),
+    experts: planned?.upcycle?.experts ?? [],
+    totalParameters: planned?.parameters.total ?? null,
+    activeParameters: planned?.parameters.active ?? null,
+    detail,
+  };
+}
+
+function alertsOf({ state, stages, notes, problems }: RunDetails): Run['alerts'] {
+  const alerts: Run['alerts'] = [];
+  if (state === 'interrupted') {
+    const message = 'The run was cut off: its process is gone. Resume it to go on from the last checkpoint.';
+    alerts.push({ level: 'error', stage: null, message });
+  }
+  for (const { name, state, detail } of stages) {
+    if (state === 'failed') alerts.push({ level: 'error', stage: name, message: detail ?? 'failed' });
+  }
+  for (const { level, stage, message } of notes) if (level === 'warning') alerts.push({ level, stage, message });
+  for (const problem of problems) {
+    alerts.push({ level: 'warning', stage: null, message: `The log could not be read in full: ${problem}` });
+  }
+  return alerts;
+}
+
+/** One line for a stage whose last evaluation left experts without a token in every domain. */
+function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: PlannedStage): Run['alerts'] {
+  const alive = new Map<string, number[]>();
+  for (const { routers } of points) {
+    for (const { layer, router, load } of routers) {
+      const key = `${router === 'ffn' ? 'FFN' : 'attention'} router of layer ${layer}`;
+      const total = alive.get(key) ?? load.map(() => 0);
+      alive.set(
+        key,
+        load.map((share, i) => share + total[i]!),
+      );
+    }
+  }
+  const dead = [...alive].flatMap(([key, load]) => {
+    const names = load.flatMap((share, i) => (share === 0 ? [planned?.upcycle?.experts[i] ?? String(i)] : []));
+    return names.length ? [`${names.join(', ')} (${key})`] : [];
+  });
+  if (!dead.length) return [];
+  const message = `Dead experts in the evaluation at step ${points[0]!.step}, no token reached them: ${dead.join('; ')}.`;
+  return [{ level: 'warning', stage, message }];
+}

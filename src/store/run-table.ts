@@ -1,0 +1,45 @@
+import type { Database } from './database';
+import type { Workspace } from './layout';
+import { queryRuns, type RunSummary } from './queries';
+
+/** A stage of a run in the run table, with its last evaluation; numbers are `null` before the first. */
+export interface TableStage {
+  name: string;
+  state: string;
+  average: number | null;
+  /** Training tokens and FLOPs of this stage until then. */
+  tokens: number | null;
+  flops: number | null;
+  /** Held-out perplexity by domain, in the order of the experiment file. */
+  perplexity: Record<string, number>;
+}
+
+/** A run in the run table. */
+export interface TableRun extends RunSummary {
+  /** In the order of the plan. */
+  stages: TableStage[];
+}
+
+/** Takes the other columns from the row that has the maximum, as SQLite does. */
+const LAST =
+  'select run, stage, tokens, flops, average, max(sequence) as sequence from evaluations group by run, stage';
+const PERPLEXITY = `
+  select json_group_object(domain, perplexity) from (
+    select domain, perplexity from evaluationDomains as d
+    where d.run = last.run and d.sequence = last.sequence order by position)`;
+/** SQLite writes the stages of a run as JSON: one row a run is handed over several times faster than one a stage and domain. */
+const STAGES = `
+  select run, json_group_array(json_object('name', name, 'state', state, 'average', average, 'tokens', tokens,
+    'flops', flops, 'perplexity', json(perplexity))) as stages
+  from (
+    select s.run, s.name, s.state, last.average, last.tokens, last.flops, (${PERPLEXITY}) as perplexity
+    from stages as s left join (${LAST}) as last on last.run = s.run and last.stage = s.name order by s.run, s.position
+  ) group by run`;
+
+/** All runs with the results of all their stages, newest first. */
+export async function queryRunTable(workspace: Workspace, index: Database): Promise<TableRun[]> {
+  const runs = await queryRuns(workspace, index);
+  const rows = await index.all<{ run: string; stages: string }>(STAGES);
+  const stages = new Map(rows.map((row) => [row.run, row.stages]));
+  return runs.map((run) => ({ ...run, stages: JSON.parse(stages.get(run.id) ?? '[]') as TableStage[] }));
+}

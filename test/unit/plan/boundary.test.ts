@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { parseExperiment } from '../../../src/config/parse';
+import { pathsOutside } from '../../../src/plan/boundary';
+
+function outside(files: string, tokenizer = 'bytes'): string[] {
+  const text = `name: x
+model: { layers: 1, width: 8, heads: 1, ffnHidden: 8, context: 8, tokenizer: ${tokenizer} }
+domains: { a: { files: ${files} } }
+stages: { seed: { train: { mix: equal, tokens: 100 } } }`;
+  return pathsOutside(parseExperiment(text).experiment!, '/work/space/examples', '/work/space');
+}
+
+describe('paths that lead out of the workspace', () => {
+  it('finds relative and absolute ones, of corpora and the tokenizer', () => {
+    assert.deepEqual(outside('[../../secret/*.txt, /etc/passwd]', '../../t.json'), [
+      '../../secret/*.txt',
+      '/etc/passwd',
+      '../../t.json',
+    ]);
+  });
+
+  it('lets pass what stays inside, also by a way up, and names that only begin with dots', () => {
+    assert.deepEqual(outside('[../corpus/*.txt, "..data/x.txt", /work/space/b.txt]', 'tok.json'), []);
+  });
+
+  it('does not take a neighbour with a longer name for the workspace', () => {
+    assert.deepEqual(outside('/work/spaceship/*.txt'), ['/work/spaceship/*.txt']);
+  });
+});

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Routing } from '../../../src/events/event';
+import type { Run } from '../../../src/messages/contract';
+import { collectRunView } from '../../../src/report/run-view';
+import { withIndex } from '../../../src/store/index';
+import type { Workspace } from '../../../src/store/layout';
+import {
+  evaluated,
+  RUN_FINISHED,
+  runStarted,
+  stageStarted,
+  step,
+  withWorkspace,
+  writeEvents,
+} from '../store/synthetic';
+
+const RUN = 'law-math-20261124-171530-aaaa';
+
+async function view(workspace: Workspace): Promise<Run> {
+  return (await withIndex(workspace, (index) => collectRunView(workspace, index, RUN))).value;
+}
+
+function writePlan(workspace: Workspace): void {
+  mkdirSync(workspace.runFolder(RUN), { recursive: true });
+  const parameters = { total: 300, active: 100 };
+  const bam = {
+    name: 'bam',
+    parents: [{ name: 'seed', key: 'a' }],
+    upcycle: { method: 'bam', experts: ['seed', 'law'] },
+    train: { steps: 40 },
+    parameters,
+  };
+  const seed = { name: 'seed', parents: [], train: { steps: 100 }, parameters };
+  const plan = { domains: [{ name: 'law' }, { name: 'code' }], stages: [seed, bam] };
+  writeFileSync(workspace.planFile(RUN), JSON.stringify(plan));
+}
+
+const router = (load: number[]): Routing => {
+  const deadExperts = load.filter((share) => share === 0).length;
+  return { layer: 1, router: 'ffn', load, meanGate: load, entropy: 0, maxViolation: 1, deadExperts };
+};
+
+describe('a run for panels', () => {
+  it('joins the log with the plan: parents, experts, steps of stages that wait', async () => {
+    await withWorkspace(async (workspace) => {
+      writePlan(workspace);
+      writeEvents(workspace, RUN, [runStarted(RUN, ['seed', 'bam']), stageStarted('seed', 0, 100), step('seed', 1, 5)]);
+      const run = await view(workspace);
+      assert.deepEqual(run.domains, ['law', 'code']);
+      const bam = run.stages[1]!;
+      assert.deepEqual([bam.method, bam.parents, bam.experts, bam.steps], ['bam', ['seed'], ['seed', 'law'], 40]);
+      assert.deepEqual([bam.totalParameters, bam.activeParameters], [300, 100]);
+      assert.equal(run.state, 'interrupted');
+      assert.ok(run.alerts.some(({ level, message }) => level === 'error' && message.includes('Resume')));
+    });
+  });
+
+  it('warns of experts that no domain reaches, and names failures', async () => {
+    await withWorkspace(async (workspace) => {
+      writePlan(workspace);
+      const domains = { law: [router([1, 0])], code: [router([1, 0])] };
+      const failed = { type: 'stage.failed', stage: 'seed', reason: 'no-memory', message: 'out of memory' } as const;
+      writeEvents(workspace, RUN, [
+        runStarted(RUN, ['seed', 'bam']),
+        failed,
+        stageStarted('bam'),
+        evaluated('bam', 9, { law: 4, code: 6 }, domains),
+        RUN_FINISHED,
+      ]);
+      const { alerts } = await view(workspace);
+      assert.equal(alerts.length, 2);
+      assert.match(alerts[0]!.message, /out of memory/);
+      assert.match(alerts[1]!.message, /step 9.*: law \(FFN router of layer 1\)/);
+      assert.equal(alerts[1]!.stage, 'bam');
+    });
+  });
+
+  it('does not call an expert dead that serves one domain only', async () => {
+    await withWorkspace(async (workspace) => {
+      writePlan(workspace);
+      const domains = { law: [router([0, 1])], code: [router([1, 0])] };
+      writeEvents(workspace, RUN, [
+        runStarted(RUN, ['bam']),
+        stageStarted('bam'),
+        evaluated('bam', 9, { law: 4, code: 6 }, domains),
+        RUN_FINISHED,
+      ]);
+      assert.deepEqual((await view(workspace)).alerts, []);
+    });
+  });
+
+  it('lives without a plan', async () => {
+    await withWorkspace(async (workspace) => {
+      writeEvents(workspace, RUN, [
+        runStarted(RUN, ['seed']),
+        stageStarted('seed'),
+        evaluated('seed', 1, { law: 3 }),
+        RUN_FINISHED,
+      ]);
+      const run = await view(workspace);
+      assert.deepEqual([run.domains, run.stages[0]!.totalParameters, run.stages[0]!.average], [['law'], null, 3]);
+    });
+  });
+});
