@@ -64,8 +64,10 @@ function isCount(value: unknown): value is number {
 }
 
 /** Names become folder names and file names, so they are kept to letters, digits, dot, dash and underscore. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 function checkName(source: Source, path: DataPath, name: string): Diagnostic[] {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) return [];
+  if (NAME.test(name)) return [];
   return [source.atKey(path, 'a name of at most 64 letters, digits, dots, dashes and underscores')];
 }
 

@@ -1,6 +1,7 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { checkMeaning } from './meaning';
 import { closestName, type Diagnostic } from './diagnostics';
+import { schemaOf } from './key-info';
 import { experimentSchema, type Experiment } from './schema';
 import { parseSource, type DataPath, type Respelling, type Source, valueAt } from './source';
 
@@ -86,31 +87,11 @@ function describeIssue(source: Source, issue: z.core.$ZodIssue): Diagnostic[] {
 
 /** The keys that the schema knows at a place of the file. */
 function knownKeys(path: DataPath): string[] {
-  const object = schemaAt(path);
-  return object instanceof z.ZodObject ? Object.keys(object.shape) : [];
+  return Object.keys(schemaOf(path)?.properties ?? {});
 }
-
-function schemaAt(path: DataPath): unknown {
-  let schema: unknown = experimentSchema;
-  for (const key of path) {
-    if (schema instanceof z.ZodObject) schema = unwrap(schema.shape[key]);
-    else schema = schema instanceof z.ZodRecord ? unwrap(schema.valueType) : undefined;
-  }
-  return schema;
-}
-
-function unwrap(schema: unknown): unknown {
-  let inner = schema;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) {
-    inner = inner.unwrap();
-  }
-  return inner;
-}
-
-const WHOLE_NUMBER = 'a whole number';
 
 const TYPE_NAMES: Record<string, string> = {
-  int: WHOLE_NUMBER,
+  int: 'a whole number',
   number: 'a number',
   string: 'text',
   boolean: 'true or false',
@@ -122,7 +103,8 @@ const TYPE_NAMES: Record<string, string> = {
 function expectation(issue: z.core.$ZodIssue, path: DataPath): string {
   switch (issue.code) {
     case 'invalid_type':
-      return isWhole(schemaAt(path)) ? WHOLE_NUMBER : (TYPE_NAMES[issue.expected] ?? issue.expected);
+      // zod asks for "number" where a whole number is missing; "int" only where a fraction stands.
+      return schemaOf(path)?.type === 'integer' ? TYPE_NAMES.int! : (TYPE_NAMES[issue.expected] ?? issue.expected);
     case 'invalid_value':
       return issue.values.length > 1 ? `one of ${issue.values.join(', ')}` : String(issue.values[0]);
     case 'too_small':
@@ -132,11 +114,6 @@ function expectation(issue: z.core.$ZodIssue, path: DataPath): string {
     default:
       return issue.message;
   }
-}
-
-/** zod asks for "number" where a whole number is missing; "int" only where a fraction stands. */
-function isWhole(schema: unknown): boolean {
-  return schema instanceof z.ZodNumber && schema.format !== null;
 }
 
 function bound(origin: string, relation: string, limit: number | bigint): string {

@@ -1,0 +1,164 @@
+import { type Document, isMap, isNode, type Node } from 'yaml';
+import type { DataPath } from './source';
+import { type Entry, entriesOf, isText, keyText, parseTree, type Span, spanOf } from './tree';
+
+export type NameKind = 'stage' | 'domain';
+
+/** One place where the name of a stage or a domain stands. */
+export interface NamePlace {
+  kind: NameKind;
+  name: string;
+  role: 'definition' | 'reference';
+  /** With quotes, if it has any. */
+  span: Span;
+}
+
+/** A key of the file and all that belongs to it. */
+export interface Item {
+  name: string;
+  key: Span;
+  /** From the key to the end of its value. */
+  whole: Span;
+}
+
+/** A stage as written, without any check. */
+export interface StageItem extends Item {
+  from: string | undefined;
+  method: string | undefined;
+  experts: string[];
+  like: string | undefined;
+  upcycles: boolean;
+  trains: boolean;
+}
+
+/** What an experiment file holds, by name. Made from as much of the text as can be read. */
+export interface Outline {
+  /** True where the text is YAML without a mistake, so that nothing was overlooked. */
+  complete: boolean;
+  /** The keys at the top: name, model, domains, ... */
+  sections: Item[];
+  domains: Item[];
+  stages: StageItem[];
+  names: NamePlace[];
+}
+
+/** The outline of a text, which may be broken. */
+export function outlineOf(text: string): Outline {
+  const document = parseTree(text);
+  if (!document) return { complete: false, sections: [], domains: [], stages: [], names: [] };
+  return outlineOfDocument(document, text);
+}
+
+/** The outline of a parsed text. */
+export function outlineOfDocument(document: Document, text: string): Outline {
+  const outline: Outline = { complete: !document.errors.length, sections: [], domains: [], stages: [], names: [] };
+  for (const entry of entriesOf(document.contents)) {
+    const place = namePlace(entry, text);
+    if (place) outline.names.push(place);
+    if (entry.role !== 'key') continue;
+    const [section] = entry.path;
+    if (entry.path.length === 1) outline.sections.push(item(entry, text));
+    else if (entry.path.length > 2) continue;
+    else if (section === 'domains') outline.domains.push(item(entry, text));
+    else if (section === 'stages') outline.stages.push({ ...item(entry, text), ...stageOf(entry.value) });
+  }
+  return outline;
+}
+
+function item({ path, node, value }: Entry, text: string): Item {
+  const key = spanOf(text, node);
+  const end = value ? spanOf(text, value).end : key.end;
+  return { name: String(path.at(-1)), key, whole: { start: key.start, end: Math.max(end, key.end) } };
+}
+
+function namePlace({ path, role, node }: Entry, text: string): NamePlace | undefined {
+  const found = nameKindAt(path, role);
+  if (!found || (role === 'value' && !isText(node))) return undefined;
+  const name = role === 'value' && isText(node) ? node.value : String(path.at(-1));
+  return { ...found, name, span: spanOf(text, node) };
+}
+
+/** Whether a key or a value at this path is the name of a stage or domain, and whether it defines or refers. */
+export function nameKindAt(path: DataPath, role: Entry['role']): Pick<NamePlace, 'kind' | 'role'> | undefined {
+  const [section, , group, key] = path;
+  if (role === 'key' && path.length === 2) {
+    if (section === 'domains') return { kind: 'domain', role: 'definition' };
+    return section === 'stages' ? { kind: 'stage', role: 'definition' } : undefined;
+  }
+  if (section !== 'stages') return undefined;
+  if (role === 'key') {
+    return path.length === 5 && group === 'train' && key === 'mix' ? { kind: 'domain', role: 'reference' } : undefined;
+  }
+  const isFrom = path.length === 3 && group === 'from';
+  const isLike = path.length === 4 && group === 'train' && key === 'like';
+  const isExpert = path.length === 5 && group === 'upcycle' && key === 'experts';
+  return isFrom || isLike || isExpert ? { kind: 'stage', role: 'reference' } : undefined;
+}
+
+function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
+  const upcycle = childOf(node, 'upcycle');
+  const train = childOf(node, 'train');
+  return {
+    from: textOf(childOf(node, 'from')),
+    method: textOf(childOf(upcycle, 'method')),
+    experts: [...entriesOf(childOf(upcycle, 'experts'))].flatMap((entry) => textOf(entry.node) ?? []),
+    like: textOf(childOf(train, 'like')),
+    upcycles: hasKey(node, 'upcycle'),
+    trains: hasKey(node, 'train'),
+  };
+}
+
+function hasKey(node: Node | undefined, name: string): boolean {
+  return isMap(node) && node.items.some((pair) => keyText(pair.key) === name);
+}
+
+function childOf(node: Node | undefined, name: string): Node | undefined {
+  if (!isMap(node)) return undefined;
+  const value = node.items.find((pair) => keyText(pair.key) === name)?.value;
+  return isNode(value) ? value : undefined;
+}
+
+function textOf(node: Node | undefined): string | undefined {
+  return isText(node) ? node.value : undefined;
+}
+
+/** A line of the document's outline. */
+export interface OutlineSymbol extends Item {
+  kind: 'section' | NameKind;
+  /** Where a stage comes from. */
+  detail: string;
+  children: OutlineSymbol[];
+}
+
+/** The outline as a tree: model, domains and stages, with each domain and stage below. */
+export function symbolsOf(outline: Outline): OutlineSymbol[] {
+  const domains = outline.domains.map((domain): OutlineSymbol => leaf(domain, 'domain', ''));
+  const stages = outline.stages.map((stage): OutlineSymbol => leaf(stage, 'stage', originOf(stage)));
+  const children: Record<string, OutlineSymbol[]> = { model: [], domains, stages };
+  return outline.sections.flatMap((section) => {
+    const below = Object.hasOwn(children, section.name) ? children[section.name]! : undefined;
+    if (!below) return [];
+    // In a broken file, a group may end before what belongs to it.
+    const end = Math.max(section.whole.end, ...below.map(({ whole }) => whole.end));
+    return [{ ...leaf(section, 'section', ''), whole: { start: section.whole.start, end }, children: below }];
+  });
+}
+
+function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: string): OutlineSymbol {
+  return { name, key, whole, kind, detail, children: [] };
+}
+
+/** Where a stage comes from, in words: `bam of seed, law`, `from seed`; empty for one that starts from nothing. */
+export function originOf({ from, method, experts, upcycles }: StageItem): string {
+  if (upcycles) return `${method ?? 'upcycle'} of ${experts.join(', ')}`;
+  return from === undefined ? '' : `from ${from}`;
+}
+
+/** The groups of the file that take more than one line: sections, domains, stages, and the groups inside them. */
+export function foldsOf(text: string): Span[] {
+  const document = parseTree(text);
+  if (!document) return [];
+  const keys = [...entriesOf(document.contents)].filter(({ role }) => role === 'key');
+  const wholes = keys.map((entry) => item(entry, text).whole);
+  return wholes.filter(({ start, end }) => text.slice(start, end).includes('\n'));
+}
