@@ -1,4 +1,6 @@
-// Bundles the programs: dist/cli.js (the `bam` command) and dist/trainer.js (the process that trains one stage).
+// Bundles the programs: dist/cli.js (the `bam` command), dist/trainer.js (the process that trains one stage), dist/extension.js, and the
+// pages of the extension's panels, dist/webview/*.
+import { existsSync } from 'node:fs';
 import { build } from 'esbuild';
 
 // Packages with native code, or that find their own files beside them, stay outside the bundle.
@@ -18,3 +20,36 @@ await build({
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
 });
+
+const extension = { extension: 'src/extension/main.ts' };
+await build({
+  entryPoints: existing(extension),
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  sourcemap: true,
+  external: ['vscode', 'sqlite3'],
+  define: { 'import.meta.url': 'bundleUrl' },
+  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  logLevel: 'warning',
+});
+
+const pages = ['dashboard', 'run-table', 'compare'].map((page) => [page, `webview/${page}/main.ts`]);
+await build({
+  entryPoints: existing(Object.fromEntries(pages)),
+  outdir: 'dist/webview',
+  bundle: true,
+  platform: 'browser',
+  target: 'es2022',
+  format: 'iife',
+  minify: true,
+  sourcemap: true,
+  logLevel: 'warning',
+});
+
+/** The entry points that are there. */
+function existing(entryPoints) {
+  return Object.fromEntries(Object.entries(entryPoints).filter(([, file]) => existsSync(file)));
+}

@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import * as vscode from 'vscode';
+import { RunError } from '../../base/errors';
+import { writeFileAtomic } from '../../base/files';
+import { outlineOf } from '../../config/outline';
+import { reportRun } from '../../report/run-report';
+import type { Workspace } from '../../store/layout';
+
+/** Opens an experiment file, at the line of a stage if one is named. */
+export async function openAtStage(file: string | null, stage?: string): Promise<void> {
+  if (file === null || !existsSync(file)) {
+    throw new RunError(vscode.l10n.t('The experiment file {0} is gone.', file ?? ''), {
+      reason: 'no-file',
+      advice: vscode.l10n.t('The folder of the run holds a copy, experiment.yaml ("BAM: Reveal Folder").'),
+    });
+  }
+  const document = await vscode.workspace.openTextDocument(file);
+  const key = outlineOf(document.getText()).stages.find(({ name }) => name === stage)?.key;
+  const at = document.positionAt(key?.start ?? 0);
+  const viewColumn = vscode.window.visibleTextEditors.find(({ document: shown }) => shown === document)?.viewColumn;
+  const options = { selection: new vscode.Range(at, at), viewColumn: viewColumn ?? vscode.ViewColumn.One };
+  const editor = await vscode.window.showTextDocument(document, options);
+  editor.revealRange(new vscode.Range(at, at), vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+}
+
+/** Opens what the trainers of a run printed; of a run that did not come so far, what its launcher printed. */
+export async function openLog(workspace: Workspace, run: string): Promise<void> {
+  const files = [workspace.logFile(run), workspace.launcherFile(run)].filter((file) => existsSync(file));
+  if (!files.length) throw new RunError(vscode.l10n.t('Run {0} has printed nothing yet.', run), { reason: 'no-log' });
+  for (const file of files.toReversed())
+    await vscode.window.showTextDocument(vscode.Uri.file(file), { preview: false });
+}
+
+/** Writes a run's report anew and opens it in the browser. */
+export async function openReport(workspace: Workspace, run: string): Promise<void> {
+  const { html } = await reportRun(workspace, run);
+  writeFileAtomic(workspace.reportFile(run), html);
+  await vscode.env.openExternal(vscode.Uri.file(workspace.reportFile(run)));
+}

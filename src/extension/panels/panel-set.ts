@@ -1,0 +1,91 @@
+import * as vscode from 'vscode';
+import { log } from '../log';
+import { pageHtml, pageRoots } from './page';
+
+/** Panels of one kind, each of which shows one target. */
+export interface PanelKind<Target> {
+  viewType: string;
+  script: string;
+  /** What a page kept of its target, so that it opens again after a reload of the window; `undefined` if it cannot be used. */
+  readTarget: (state: unknown) => Target | undefined;
+  /** The same text for the same target, which has one panel. */
+  keyOf: (target: Target) => string;
+  titleOf: (target: Target) => string;
+  /** Starts to serve a page. */
+  serve: (panel: vscode.WebviewPanel, target: Target) => vscode.Disposable;
+}
+
+/** The open panels of one kind. A hidden page is unloaded; when it is shown again it asks anew, and gets all anew. */
+export class PanelSet<Target> implements vscode.Disposable {
+  private readonly panels = new Map<string, vscode.WebviewPanel>();
+  private readonly serializer: vscode.Disposable;
+
+  constructor(
+    private readonly extensionUri: vscode.Uri,
+    private readonly kind: PanelKind<Target>,
+  ) {
+    this.serializer = vscode.window.registerWebviewPanelSerializer(kind.viewType, {
+      deserializeWebviewPanel: async (panel, state) => this.restore(panel, state),
+    });
+  }
+
+  /** Opens or reveals the panel of a target. */
+  show(target: Target): void {
+    const open = this.panels.get(this.kind.keyOf(target));
+    if (open) open.reveal();
+    else this.add(vscode.window.createWebviewPanel(this.kind.viewType, '', vscode.ViewColumn.Active), target);
+  }
+
+  dispose(): void {
+    this.serializer.dispose();
+    for (const panel of this.panels.values()) panel.dispose();
+  }
+
+  private restore(panel: vscode.WebviewPanel, state: unknown): void {
+    const target = this.kind.readTarget(state);
+    if (target === undefined) panel.dispose();
+    else this.add(panel, target);
+  }
+
+  private add(panel: vscode.WebviewPanel, target: Target): void {
+    const { extensionUri } = this;
+    const { keyOf, titleOf, serve, script } = this.kind;
+    const key = keyOf(target);
+    this.panels.get(key)?.dispose();
+    this.panels.set(key, panel);
+    const serving = serve(panel, target);
+    panel.onDidDispose(() => {
+      serving.dispose();
+      if (this.panels.get(key) === panel) this.panels.delete(key);
+    });
+    const title = titleOf(target);
+    panel.title = title;
+    panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(extensionUri) };
+    panel.webview.html = pageHtml(panel.webview, { extensionUri, script, title });
+  }
+}
+
+/** Does something once for any number of calls that come while it is at work. What goes wrong is logged. */
+export class Refresher {
+  private isAtWork = false;
+  private isDue = false;
+
+  constructor(private readonly work: () => Promise<void>) {}
+
+  /** Does it now, or once more when it is done. */
+  async refresh(): Promise<void> {
+    this.isDue = true;
+    if (this.isAtWork) return;
+    this.isAtWork = true;
+    try {
+      while (this.isDue) {
+        this.isDue = false;
+        await this.work();
+      }
+    } catch (error) {
+      log.error(error instanceof Error ? error : String(error));
+    } finally {
+      this.isAtWork = false;
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import type { Points, Run, Stage } from '../../../src/messages/contract';
+import { STEP_COLUMNS } from '../../../src/messages/contract';
+import { readChoices, smoothingSpan } from '../../../webview/dashboard/choices';
+import { placeStages } from '../../../webview/dashboard/graph-layout';
+import { currentStage, partDone } from '../../../webview/dashboard/progress';
+import { PointStore } from '../../../webview/shared/stage-data';
+import { xOfEvaluations, xOfSteps } from '../../../webview/shared/x-axis';
+
+function stage(name: string, parents: string[] = [], more: Partial<Stage> = {}): Stage {
+  const numbers = { step: null, steps: 100, secondsLeft: null, average: null, perplexity: {} };
+  const shape = { method: 'train', experts: [], totalParameters: null, activeParameters: null, detail: null };
+  return { name, state: 'waiting', parents, ...numbers, ...shape, ...more };
+}
+
+function points(isFirst: boolean, steps: number[], more: Partial<Points> = {}): Points {
+  const columns = STEP_COLUMNS.map((column) => {
+    const value = (step: number): number =>
+      column === 'time' ? 1e12 + step * 500 : column === 'step' ? step : step * 10;
+    return [column, Float64Array.from(steps, value)];
+  });
+  const of = { type: 'points' as const, run: 'r', stage: 'bam', isFirst };
+  return { ...of, steps: Object.fromEntries(columns) as Points['steps'], evaluations: [], routing: [], ...more };
+}
+
+const evaluation = (step: number, average: number) => ({
+  step,
+  tokens: step * 10,
+  flops: step * 20,
+  average,
+  perplexity: {},
+});
+
+describe('the stage graph', () => {
+  it('puts every stage right of its parents', () => {
+    const stages = [
+      stage('seed'),
+      stage('law', ['seed']),
+      stage('math', ['seed']),
+      stage('bam', ['seed', 'law', 'math']),
+    ];
+    const places = placeStages(stages).map(({ stage: { name }, column, row }) => [name, column, row]);
+    assert.deepEqual(places, [
+      ['seed', 0, 0],
+      ['law', 1, 0],
+      ['math', 1, 1],
+      ['bam', 2, 0],
+    ]);
+  });
+
+  it('survives a plan with a circle or a lost parent', () => {
+    const columns = placeStages([stage('a', ['b']), stage('b', ['a']), stage('c', ['gone'])]).map(
+      ({ column }) => column,
+    );
+    assert.ok(columns.every((column) => column >= 0));
+    assert.equal(columns[2], 0);
+  });
+});
+
+describe('the progress of a run', () => {
+  it('counts the steps of all stages, those of cached ones as done', () => {
+    const stages = [
+      stage('seed', [], { state: 'cached', steps: 200 }),
+      stage('law', [], { state: 'running', step: 50, steps: 100 }),
+      stage('bam', [], { steps: 100 }),
+    ];
+    const run = { stages } as unknown as Run;
+    assert.equal(partDone(run), 250 / 400);
+    assert.equal(currentStage(run)?.name, 'law');
+    assert.equal(partDone({ stages: [] } as unknown as Run), 0);
+  });
+});
+
+describe('the points of a page', () => {
+  it('appends pages, and forgets all of a stage that comes anew', () => {
+    const store = new PointStore();
+    store.add(points(true, [1, 2], { evaluations: [evaluation(2, 9)] }));
+    store.add(points(false, [3], { evaluations: [evaluation(3, 8), evaluation(3, 7)] }));
+    const data = store.of('r', 'bam');
+    assert.deepEqual([...data.columns.step.values], [1, 2, 3]);
+    assert.deepEqual(
+      data.evaluations.map(({ average }) => average),
+      [9, 7],
+      'of two evaluations of a step the later counts',
+    );
+    store.add(points(true, [1]));
+    assert.deepEqual([...store.of('r', 'bam').columns.step.values], [1]);
+    assert.deepEqual(store.of('r', 'bam').evaluations, []);
+    assert.equal(store.of('r', 'other').columns.step.values.length, 0);
+  });
+
+  it('grows past its first room without changing what was read', () => {
+    const store = new PointStore();
+    const many = Array.from({ length: 3000 }, (_, i) => i);
+    store.add(points(true, many.slice(0, 1000)));
+    const before = store.of('r', 'bam').columns.step.values;
+    store.add(points(false, many.slice(1000)));
+    assert.equal(before.length, 1000);
+    assert.deepEqual([...store.of('r', 'bam').columns.step.values], many);
+  });
+
+  it('has time in seconds since the first step, for evaluations that of their step', () => {
+    const store = new PointStore();
+    store.add(points(true, [1, 2, 3], { evaluations: [evaluation(0, 9), evaluation(3, 8)] }));
+    const data = store.of('r', 'bam');
+    assert.deepEqual([...xOfSteps(data, 'time')], [0, 0.5, 1]);
+    assert.deepEqual([...xOfEvaluations(data, data.evaluations, 'time')], [0, 1]);
+    assert.deepEqual([...xOfEvaluations(data, data.evaluations, 'flops')], [0, 60]);
+  });
+});
+
+describe('kept choices', () => {
+  it('come back, and are forgotten where they have another shape', () => {
+    assert.equal(readChoices({ xAxis: 'tokens', run: 'r' }).xAxis, 'tokens');
+    assert.equal(readChoices({ xAxis: 'moon' }).xAxis, 'step');
+    assert.equal(readChoices(undefined).perplexityBy, 'stage');
+    assert.deepEqual([0, 1, 4].map(smoothingSpan), [0, 1, 8]);
+  });
+});

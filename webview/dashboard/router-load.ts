@@ -1,0 +1,140 @@
+import type { RoutingPoint, Stage } from '../../src/messages/contract';
+import { dropdown, slider } from '../shared/controls';
+import { element, showExactly } from '../shared/dom';
+import { onThemeChange } from '../shared/palette';
+import type { Choices } from './choices';
+import { DARKEST, HeatMap } from './heat-map';
+import { type Actions, openStage, type Page, type Section } from './page';
+import { expertNames, ROUTER_WORDS } from './words';
+
+const ROUTERS = ['ffn', 'attention'] as const;
+const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them.`;
+
+/** Stages of the run that have routers and of which routing is known. */
+export function mixtures({ run, points }: Page): Stage[] {
+  return run.stages.filter(({ name }) => points.of(run.id, name).hasRouting);
+}
+
+/** Heat maps of what the routers of one mixture do, at one step. */
+export class RouterLoadSection implements Section {
+  readonly root = element('section', { 'aria-labelledby': 'router-heading' });
+  private readonly maps = new Map<string, HeatMap>();
+  /** One row of maps for each kind of router. */
+  private readonly holders = ROUTERS.map(() => element('div', { class: 'maps' }));
+  private readonly legend = element('p', { class: 'small' }, LEGEND);
+  private readonly nothing = element('p', {}, 'No stage of this run has routers whose load is known yet.');
+  private readonly stage;
+  private readonly text;
+  private readonly time;
+  private readonly tools: HTMLElement;
+  private steps: readonly number[] = [];
+  /** The step that is looked at; `undefined` follows the newest. */
+  private step: number | undefined;
+  private page: Page | undefined;
+
+  constructor(
+    private readonly actions: Actions,
+    choices: Choices,
+  ) {
+    const { choose } = actions;
+    this.stage = dropdown('mixture', [], choices.mixture, (mixture) => choose({ mixture }));
+    this.text = dropdown('text', [], choices.text, (text) => choose({ text }));
+    const words = (at: number): string => (this.steps.length ? `step ${this.steps[at] ?? ''}` : '');
+    this.time = slider('time', { min: 0, max: 0, value: 0 }, words, (at) => this.goTo(at));
+    this.tools = element('div', { class: 'tools' }, this.stage.root, this.text.root, this.time.root);
+    const heading = element('h2', { id: 'router-heading' }, 'Router load');
+    this.root.append(heading, this.nothing, this.tools, this.legend, ...this.holders);
+    onThemeChange(() => this.page && this.draw(this.page));
+  }
+
+  draw(page: Page): void {
+    this.page = page;
+    const stages = mixtures(page);
+    this.nothing.hidden = stages.length > 0;
+    this.tools.hidden = this.legend.hidden = !stages.length;
+    if (!stages.length) return this.holders.forEach((holder) => showExactly(holder, []));
+    const stage = stages.find(({ name }) => name === page.choices.mixture) ?? stages[0]!;
+    this.drawControls(page, stages, stage);
+    const data = page.points.of(page.run.id, stage.name);
+    const domains = shownTexts(page);
+    this.setSteps(data.routing(domains[0] ?? null).map(({ step }) => step));
+    const step = this.steps[this.time.get()];
+    ROUTERS.forEach((router, i) => {
+      const maps = domains.flatMap((domain) => {
+        const point = data.routing(domain).find((one) => one.step === step);
+        return (point && this.map(page, stage, point, router)) ?? [];
+      });
+      showExactly(this.holders[i]!, maps);
+    });
+  }
+
+  private drawControls({ run, choices }: Page, stages: readonly Stage[], stage: Stage): void {
+    update(
+      this.stage,
+      stages.map(({ name }) => ({ value: name, label: name })),
+      stage.name,
+    );
+    const texts = [
+      { value: 'each', label: 'held-out text of each domain' },
+      ...run.domains.map((domain) => ({ value: `domain:${domain}`, label: `held-out text of ${domain}` })),
+      { value: 'training', label: 'training batches' },
+    ];
+    update(this.text, texts, choices.text);
+  }
+
+  /** Keeps the step that is looked at, while more come in. */
+  private setSteps(steps: readonly number[]): void {
+    this.steps = steps;
+    const last = Math.max(0, steps.length - 1);
+    const at = this.step === undefined ? last : steps.findLastIndex((step) => step <= this.step!);
+    this.time.setMaximum(last);
+    this.time.set(Math.max(0, at));
+  }
+
+  private goTo(at: number): void {
+    this.step = at === this.steps.length - 1 ? undefined : this.steps[at];
+    if (this.page) this.draw(this.page);
+  }
+
+  private map(
+    { run }: Page,
+    stage: Stage,
+    point: RoutingPoint,
+    router: (typeof ROUTERS)[number],
+  ): HTMLElement | undefined {
+    const layers = point.routers.filter((one) => one.router === router);
+    if (!layers.length) return undefined;
+    const key = JSON.stringify([stage.name, router, point.domain]);
+    const map = this.maps.get(key) ?? new HeatMap(this.actions.send, () => openStage(this.actions, run, stage.name));
+    this.maps.set(key, map);
+    const text = point.domain ?? 'training batch';
+    const experts = expertNames(stage.experts, layers[0]!.load.length);
+    map.draw({
+      title: `${ROUTER_WORDS[router].title}: ${text}`,
+      detail: `${stage.name}, step ${point.step}`,
+      experts,
+      layers,
+    });
+    return map.root;
+  }
+}
+
+/** The domains whose maps are shown; `null` for training batches. */
+function shownTexts({ run, choices }: Page): (string | null)[] {
+  if (choices.text === 'training') return [null];
+  const domain = run.domains.find((one) => choices.text === `domain:${one}`);
+  return domain === undefined ? run.domains : [domain];
+}
+
+/** Gives a list its choices and value, if they are others: a list that is open must not close at every message. */
+export function update(
+  list: ReturnType<typeof dropdown>,
+  choices: readonly { value: string; label: string }[],
+  value: string,
+): void {
+  const text = JSON.stringify([choices, value]);
+  if (list.root.dataset['shown'] === text) return;
+  list.root.dataset['shown'] = text;
+  list.set(value);
+  list.setChoices(choices);
+}
