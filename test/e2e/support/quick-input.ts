@@ -1,0 +1,51 @@
+import { errors, type Locator, type Page } from 'playwright-core';
+
+/** How often a panel that just opened may take the focus, and close the input with that. */
+const ATTEMPTS = 5;
+
+/** The box at the top of the window: palette, quick picks, questions for a text. */
+export class QuickInput {
+  constructor(private readonly page: Page) {}
+
+  private get widget(): Locator {
+    return this.page.locator('.quick-input-widget');
+  }
+
+  /** The rows offered, by the whole text of their label. */
+  row(label: string | RegExp): Locator {
+    const text = this.page.locator('.label-name').filter({ hasText: whole(label) });
+    return this.widget.locator('.quick-input-list .monaco-list-row').filter({ has: text });
+  }
+
+  /** Opens the box with a key, writes into it and takes the row with this label; tries again where the box closes meanwhile. */
+  async choose(key: string, text: string, label: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.page.keyboard.press(key);
+        await this.widget.locator('input.input').fill(text, { timeout: 3000 });
+        return await this.row(label).first().click({ timeout: 3000 });
+      } catch (error) {
+        if (!(error instanceof errors.TimeoutError) || attempt === ATTEMPTS) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
+  }
+
+  /** Takes a row of a pick that the extension shows. */
+  async pick(label: string | RegExp): Promise<void> {
+    await this.row(label).first().click();
+  }
+
+  /** Answers a question for a text. */
+  async write(text: string): Promise<void> {
+    await this.widget.locator('input.input').fill(text);
+    await this.page.keyboard.press('Enter');
+  }
+}
+
+/** A pattern for the whole of a text, as VS Code writes it: its blanks may be hard ones. */
+export function whole(text: string | RegExp): RegExp {
+  if (text instanceof RegExp) return text;
+  const escaped = text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`^\\s*${escaped.replace(/ /g, '\\s')}\\s*$`);
+}
