@@ -1,6 +1,5 @@
 // Bundles the programs: dist/cli.js (the `bam` command), dist/trainer.js (the process that trains one stage), dist/extension.js, and the
 // pages of the extension's panels, dist/webview/*.
-import { existsSync } from 'node:fs';
 import { build } from 'esbuild';
 
 // Packages with native code, or that find their own files beside them, stay outside the bundle.
@@ -21,9 +20,8 @@ await build({
   logLevel: 'warning',
 });
 
-const extension = { extension: 'src/extension/main.ts' };
 await build({
-  entryPoints: existing(extension),
+  entryPoints: { extension: 'src/extension/main.ts' },
   outdir: 'dist',
   bundle: true,
   platform: 'node',
@@ -38,7 +36,7 @@ await build({
 
 const pages = ['dashboard', 'run-table', 'compare'].map((page) => [page, `webview/${page}/main.ts`]);
 await build({
-  entryPoints: existing(Object.fromEntries(pages)),
+  entryPoints: Object.fromEntries(pages),
   outdir: 'dist/webview',
   bundle: true,
   platform: 'browser',
@@ -48,8 +46,3 @@ await build({
   sourcemap: true,
   logLevel: 'warning',
 });
-
-/** The entry points that are there. */
-function existing(entryPoints) {
-  return Object.fromEntries(Object.entries(entryPoints).filter(([, file]) => existsSync(file)));
-}

@@ -1,4 +1,4 @@
-// Measures the dashboard's chart in Chromium: `npx tsx bench/ui/chart.ts`. Prints JSON. CHROMIUM names another browser.
+// Measures the dashboard's chart in Chromium. CHROMIUM names another browser.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -9,7 +9,8 @@ const SERIES = 12;
 const POINTS = 100_000;
 const ADDRESS = 'http://bench.invalid/';
 
-async function main(): Promise<void> {
+/** Opening and panning of the chart, by how the curves are drawn. */
+export async function benchChart(): Promise<Record<string, ChartTimes | number>> {
   const { outputFiles } = await build({
     entryPoints: [join(__dirname, 'page', 'chart.ts')],
     bundle: true,
@@ -38,10 +39,8 @@ async function main(): Promise<void> {
       page.evaluate(`measure(${SERIES}, ${POINTS}, ${smoothing})`);
     const cold = await measure(0);
     const warm = await measure(0);
-    console.log(JSON.stringify({ series: SERIES, points: POINTS, cold, warm, smoothed: await measure(64) }, null, 2));
+    return { series: SERIES, points: POINTS, cold, warm, smoothed: await measure(64) };
   } finally {
     await browser.close();
   }
 }
-
-void main();

@@ -1,9 +1,13 @@
 import { Command, Option } from 'commander';
 import { version } from '../../package.json';
+import { SIZES, TEMPLATES } from '../config/template';
+import { EXPORTS } from '../report/export';
 import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
 import { indexCommand } from './index-command';
 import { markCommand } from './mark';
+import { exportCommand } from './export';
+import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
 import { resumeCommand } from './resume';
@@ -71,8 +75,24 @@ program
   .command('runs')
   .description('list the runs of this workspace')
   .option('--all', 'archived ones too')
+  .option('--filter <query>', 'e.g. "stage:bam avg<4 tag:paper"; docs/run-table.md has the language')
   .option(...JSON_OPTION)
   .action((options) => action(runsCommand)(options));
+
+program
+  .command('new <file>')
+  .description('write a new experiment file')
+  .addOption(new Option('--template <name>', 'what it compares').choices(Object.keys(TEMPLATES)).default('bam-btx'))
+  .addOption(new Option('--size <name>', 'size of the dense model').choices(Object.keys(SIZES)).default('tiny'))
+  .option('--domains <names>', 'with commas between; the first trains the seed model', 'general,law,code')
+  .option('--tokens <count>', 'tokens that each stage trains on', '500k')
+  .action((file, options) => action(newCommand)(file, options));
+
+program
+  .command('export <run>')
+  .description('print results, steps or evaluations of a run as CSV, or its results as Markdown')
+  .addOption(new Option('--what <kind>', 'what to print').choices(Object.keys(EXPORTS)).default('results'))
+  .action((run, options) => action(exportCommand)(run, options));
 
 program
   .command('show <run>')

@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { Document, type YAMLMap } from 'yaml';
 
 /** What a new experiment compares. */
 export const TEMPLATES = {
@@ -46,5 +46,18 @@ export function experimentText({ template, name, size, domains, tokens }: Templa
   }
   const corpora = Object.fromEntries(domains.map((domain) => [domain.name, { files: domain.files }]));
   const file = { name, seed: 1, model: { ...SIZES[size], tokenizer: 'bytes' }, domains: corpora, stages };
-  return `# ${TEMPLATES[template]}.\n${stringify(file, { lineWidth: 120, flowCollectionPadding: true })}`;
+  return `# ${TEMPLATES[template]}.\n${compactYaml(file)}`;
+}
+
+/** YAML with one line for the model, each domain, and each of a stage's keys. */
+function compactYaml(file: Record<string, unknown>): string {
+  const document = new Document(file, { aliasDuplicateObjects: false });
+  const map = (path: string[]): YAMLMap => document.getIn(path) as YAMLMap;
+  const setFlow = (node: unknown): void => void ((node as YAMLMap).flow = true);
+  setFlow(map(['model']));
+  for (const { value } of map(['domains']).items) setFlow(value);
+  for (const { value: stage } of map(['stages']).items) {
+    for (const { value } of (stage as YAMLMap).items) if (value instanceof Object && 'items' in value) setFlow(value);
+  }
+  return document.toString({ lineWidth: 120 });
 }

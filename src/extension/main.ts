@@ -13,6 +13,7 @@ import { ComparisonPanels } from './panels/comparison';
 import { DashboardPanels } from './panels/dashboard';
 import { RunTablePanel } from './panels/run-table';
 import { EXPERIMENT_GLOB, ExperimentFiles } from './project/experiment-files';
+import type { Project } from './project/project';
 import { Projects } from './project/projects';
 import { programPath } from './program';
 import { Launching } from './runs/launching';
@@ -70,8 +71,8 @@ function registerPanels(context: vscode.ExtensionContext, projects: Projects): v
       const target = await resolveRun(projects, argument, vscode.l10n.t('Which run?'));
       if (target) dashboards.show(target.project, target.run.id, target.stage);
     }),
-    registerCommand('bam.openRunTable', () => {
-      const project = projects.all()[0];
+    registerCommand('bam.openRunTable', async () => {
+      const project = await chooseProject(projects.all());
       if (project) table.show(project);
     }),
     registerCommand('bam.compare', async (_argument, all) => {
@@ -82,6 +83,14 @@ function registerPanels(context: vscode.ExtensionContext, projects: Projects): v
       comparisons.show(project, ids);
     }),
   );
+}
+
+/** The only project, or the one that the user chooses. */
+async function chooseProject(all: readonly Project[]): Promise<Project | undefined> {
+  if (all.length < 2) return all[0];
+  const choices = all.map((project) => ({ label: project.workspace.root, project }));
+  return (await vscode.window.showQuickPick(choices, { placeHolder: vscode.l10n.t('The runs of which folder?') }))
+    ?.project;
 }
 
 function registerOtherCommands(context: vscode.ExtensionContext, projects: Projects): vscode.Disposable[] {

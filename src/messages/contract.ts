@@ -1,5 +1,5 @@
 // What the extension and the browser code of its panels say to each other. Both sides check what comes in with these schemas.
-import { z } from 'zod';
+import * as z from 'zod';
 
 const count = z.int().min(0);
 const name = z.string().max(200);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readJson, writeFileAtomic } from '../base/files';
 import { evaluationSchema } from '../events/event';
 

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
 import type { Workspace } from './layout';

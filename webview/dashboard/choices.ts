@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the user chose on the page. Kept while it is hidden, and over a reload of the window; `root` and `run` say what it shows. */
 export const choicesSchema = z.object({

@@ -24,6 +24,9 @@ export class Grid {
   private readonly body = element('tbody');
   private readonly widths = element('colgroup');
   private readonly table = element('table', {}, this.widths, element('thead'), this.body);
+  /** Room for the rows above and below those in view. */
+  private readonly above = element('tr', { class: 'gap', 'aria-hidden': 'true' });
+  private readonly below = element('tr', { class: 'gap', 'aria-hidden': 'true' });
   private data: Table | undefined;
   private selected: ReadonlySet<string> = new Set();
   /** Where each shown column begins, in pixels; the last number is where the table ends. */
@@ -64,15 +67,28 @@ export class Grid {
     this.drawRows(true);
   }
 
-  private drawRows(isForced: boolean): void {
-    const { data, root } = this;
+  /** Draws the rows in view: all of them anew, or only those that are not there yet. */
+  private drawRows(isAnew: boolean): void {
+    const { data, root, body } = this;
     if (!data) return;
     const [from, to] = seenRows(root.scrollTop, root.clientHeight, ROW_HEIGHT, data.rows.length);
-    if (!isForced && from === this.range[0] && to === this.range[1]) return;
-    this.range = [from, to];
+    if (!isAnew && from === this.range[0] && to === this.range[1]) return;
+    const [before, after] = this.range;
     const focused = this.focusedControl();
-    const rows = data.rows.slice(from, to).map((row, i) => this.row(data, row, from + i));
-    this.body.replaceChildren(gap(from), ...rows, gap(data.rows.length - to));
+    const rows = (start: number, end: number): HTMLElement[] =>
+      data.rows.slice(start, end).map((row, i) => this.row(data, row, start + i));
+    this.range = [from, to];
+    if (isAnew || from >= after || to <= before) body.replaceChildren(this.above, ...rows(from, to), this.below);
+    else {
+      for (const row of [...body.rows]) {
+        const index = Number(row.dataset.index);
+        if (index < from || index >= to) row.remove();
+      }
+      this.above.after(...rows(from, before));
+      this.below.before(...rows(after, to));
+    }
+    this.above.style.height = `${from * ROW_HEIGHT}px`;
+    this.below.style.height = `${(data.rows.length - to) * ROW_HEIGHT}px`;
     if (focused !== undefined) this.focusControl(focused);
   }
 
@@ -151,9 +167,9 @@ export class Grid {
     const control = this.focusedControl();
     if (step === undefined || control === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    this.active = Math.max(0, Math.min(count - 1, this.active + step));
+    this.setActive(Math.max(0, Math.min(count - 1, this.active + step)));
     this.showActive();
-    this.drawRows(true);
+    this.drawRows(false);
     this.focusControl(control);
   }
 
@@ -166,10 +182,13 @@ export class Grid {
     root.scrollTop = Math.min(top, Math.max(root.scrollTop, highest));
   }
 
-  /** The row that the focus comes to is where the keyboard goes on from. */
   private activate(target: Element): void {
     const index = Number(target.closest('tr')?.dataset.index);
-    if (Number.isNaN(index) || index === this.active) return;
+    if (!Number.isNaN(index) && index !== this.active) this.setActive(index);
+  }
+
+  /** The tab key reaches the controls of one row only; arrows go on from there. */
+  private setActive(index: number): void {
     for (const control of this.controlsOf(this.active)) control.tabIndex = -1;
     this.active = index;
     for (const control of this.controlsOf(index)) control.tabIndex = 0;
@@ -194,11 +213,6 @@ export class Grid {
     const row = this.data?.rows[Number(target.closest('tr')?.dataset.index)];
     if (row && !target.closest('[data-control]')) this.actions.open(row.runs[0]!);
   }
-}
-
-/** Room for rows that are not in view. */
-function gap(rows: number): HTMLElement {
-  return element('tr', { class: 'gap', 'aria-hidden': 'true', style: `height:${rows * ROW_HEIGHT}px` });
 }
 
 /** The width of a digit in the page's font, in pixels. */

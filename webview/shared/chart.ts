@@ -8,6 +8,8 @@ import { HEIGHT, penOf, plotOptions, type Line } from './plot-options';
 
 /** How near a click must be to a point, in pixels. */
 const CLICK_DISTANCE = 16;
+/** A click opens the file only when it was not the first half of a double-click; milliseconds. */
+const DOUBLE_CLICK = 250;
 /** Parts of the seen range by which a key moves or zooms. */
 const PAN = 0.2;
 const ZOOM = 0.6;
@@ -58,6 +60,7 @@ export class Chart {
   private zoom: Range | undefined;
   /** What the plot was built for; another shape needs another plot. */
   private shape = '';
+  private opening: number | undefined;
   private isVisible = false;
   private isStale = false;
 
@@ -134,15 +137,19 @@ export class Chart {
     const bind: uPlot.Cursor.Bind = {
       mousedown: (_, __, handler) => (event) => (event.shiftKey ? this.drag(event) : handler(event)),
       dblclick: () => () => {
+        window.clearTimeout(this.opening);
         this.setRange(undefined);
         return null;
       },
     };
     const empty = [[], ...this.lines.map(() => [])] as uPlot.AlignedData;
     this.plot = new uPlot(plotOptions({ width, ...options }, this.lines, hooks, bind), empty, this.holder);
-    // A click that ends a drag does not come here: the library stops it.
+    let pressedAt = 0;
+    this.plot.over.addEventListener('mousedown', ({ clientX }) => (pressedAt = clientX));
     this.plot.over.addEventListener('click', (event) => {
-      if (!event.shiftKey) this.openNear(event);
+      window.clearTimeout(this.opening);
+      const isDrag = event.shiftKey || Math.abs(event.clientX - pressedAt) > 2;
+      if (!isDrag) this.opening = window.setTimeout(() => this.openNear(event), DOUBLE_CLICK);
     });
     this.lines.forEach(({ label }, i) => this.hidden.has(label) && this.plot?.setSeries(i + 1, { show: false }, false));
     this.legend.draw(this.series, this.hidden);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 // zod compiles its checks with `new Function` where it may, which the page's content security policy forbids.
 z.config({ jitless: true });

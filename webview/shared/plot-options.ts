@@ -51,7 +51,8 @@ export function plotOptions(
     ],
     series: [{}, ...lines.map(seriesOptions)],
     cursor: {
-      drag: { x: true, y: false, setScale: false },
+      // The chart itself tells clicks from drags: the library takes a click at the edge for a drag and stops it.
+      drag: { x: true, y: false, setScale: false, click: () => undefined },
       hover: { skip: [null, undefined] },
       sync: { key: SYNC_KEY, scales: ['x', null], setSeries: false, filters: { pub: isMovement } },
       bind,

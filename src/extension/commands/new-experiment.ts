@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { writeFileAtomic } from '../../base/files';
+import { NAME } from '../../config/meaning';
 import { parseQuantity } from '../../config/quantity';
 import { experimentText, SIZES, type SizeName, TEMPLATES, type TemplateName } from '../../config/template';
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const STEPS = 5;
 
 /** Asks what a new experiment should be, writes its file and opens it. Leaving one of the steps leaves all. */

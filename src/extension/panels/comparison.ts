@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { RunError } from '../../base/errors';
 import { type ComparisonMessage, comparisonRequest, type ComparisonRequest } from '../../messages/contract';
 import { collectComparison } from '../../report/comparison-view';

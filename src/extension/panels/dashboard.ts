@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type DashboardMessage, dashboardRequest, type DashboardRequest } from '../../messages/contract';
 import { log } from '../log';
 import type { Project } from '../project/project';

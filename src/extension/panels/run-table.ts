@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { z } from 'zod';
+import * as z from 'zod';
 import { tableRequest, type TableRequest, type TableView, tableViewSchema } from '../../messages/contract';
 import { ConfigKeys } from '../../report/run-table/config-key';
 import { runTableCsv, runTableMarkdown } from '../../report/run-table/export';

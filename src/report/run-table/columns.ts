@@ -20,25 +20,35 @@ export interface Column {
 /** How many runs a row of a grouped table has; it stands for itself, since a run does not know it. */
 export const COUNT_COLUMN: Column = own('runs', 'Runs', 'label', () => null);
 
-/** Every column that these runs have, in the order in which they are shown at first. Stages come in the order of the newest run that has them. */
+/**
+ * Every column that these runs have, in the order in which they are shown at first: results stand before circumstances. Stages come in the
+ * order of the newest run that has them.
+ */
 export function allColumns(runs: readonly TableRun[], isGrouped: boolean): Column[] {
-  const [title, ...facts] = RUN_COLUMNS;
-  const columns = [title!, ...(isGrouped ? [COUNT_COLUMN] : []), ...facts, ...stageColumns(runs), ...MORE_COLUMNS];
-  const byId = new Map(columns.toReversed().map((column) => [column.id, column]));
+  const stages = stageColumns(runs);
+  const averages = stages.filter(({ isDefault }) => isDefault);
+  const others = stages.filter(({ isDefault }) => !isDefault);
+  const [title, ...results] = RESULT_COLUMNS;
+  const shown = [title!, ...(isGrouped ? [COUNT_COLUMN] : []), ...results, ...averages, ...FACT_COLUMNS];
+  // Names of stages and domains are free: of two columns with the same id the first counts.
+  const byId = new Map([...shown, ...others, ...MORE_COLUMNS].toReversed().map((column) => [column.id, column]));
   return [...byId.values()].reverse();
 }
 
-const RUN_COLUMNS: Column[] = [
+const RESULT_COLUMNS: Column[] = [
   own('run', 'Run', 'text', runTitle),
   own('starred', 'Star', 'text', ({ starred }) => (starred ? '★' : null)),
-  own('experiment', 'Experiment', 'text', ({ experiment }) => experiment),
   own('state', 'State', 'text', ({ state }) => state),
+  own('best', 'Best average', 'measure', ({ bestAverage }) => bestAverage, formatMeasure),
+];
+
+const FACT_COLUMNS: Column[] = [
+  own('seed', 'Seed', 'label', ({ seed }) => seed),
   own('started', 'Started', 'time', ({ started }) => started, formatTime),
   own('duration', 'Duration', 'measure', ({ seconds }) => seconds, formatDuration),
-  own('seed', 'Seed', 'label', ({ seed }) => seed),
+  own('experiment', 'Experiment', 'text', ({ experiment }) => experiment),
   own('tags', 'Tags', 'text', ({ tags }) => tags.join(', ') || null),
   own('stages', 'Stages done', 'text', ({ stagesDone, stagesTotal }) => `${stagesDone} of ${stagesTotal}`),
-  own('best', 'Best average', 'measure', ({ bestAverage }) => bestAverage, formatMeasure),
 ];
 
 const MORE_COLUMNS: Column[] = [
@@ -57,11 +67,10 @@ function own(
   return { id, label, kind, isDefault: true, value, format };
 }
 
-/** The average of every stage, then what is hidden at first. */
+/** Only the average of each stage is shown at first. */
 function stageColumns(runs: readonly TableRun[]): Column[] {
-  const columns = measuresOf(runs).map(({ id, isAverage, isPerplexity, value }): Column => {
+  return measuresOf(runs).map(({ id, isAverage, isPerplexity, value }) => {
     const format = isPerplexity ? formatMeasure : formatCount;
     return { id, label: id, kind: 'measure', isDefault: isAverage, value, format };
   });
-  return [...columns.filter(({ isDefault }) => isDefault), ...columns.filter(({ isDefault }) => !isDefault)];
 }

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { errors, type Locator, type Page } from 'playwright-core';
 
 /** How often a panel that just opened may take the focus, and close the input with that. */
@@ -36,9 +37,13 @@ export class QuickInput {
     await this.row(label).first().click();
   }
 
-  /** Answers a question for a text. */
-  async write(text: string): Promise<void> {
-    await this.widget.locator('input.input').fill(text);
+  /** Answers a question for a text, once the box proposes what is expected: it may still show the question before. */
+  async write(text: string, proposed: RegExp): Promise<void> {
+    const input = this.widget.locator('input.input');
+    for (const end = Date.now() + 20_000; !proposed.test(await input.inputValue()); await setTimeout(50)) {
+      if (Date.now() > end) throw new Error(`the box did not propose ${proposed} within 20 s`);
+    }
+    await input.fill(text);
     await this.page.keyboard.press('Enter');
   }
 }

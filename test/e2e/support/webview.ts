@@ -9,7 +9,7 @@ export type Webview = Frame;
 export async function webviewFrame(page: Page, title: string): Promise<Webview> {
   // VS Code puts a panel's page into two frames; the inner one bears the panel's title and is made anew when the page changes.
   for (const end = Date.now() + 20_000; Date.now() < end; await setTimeout(100)) {
-    const selector = `iframe#active-frame[title="${title}"]`;
+    const selector = `iframe#active-frame[title=${JSON.stringify(title)}]`;
     for (const outer of page.frames().filter((frame) => frame.url().includes('/webview/browser/pre/index.html'))) {
       const frame = await outer
         .$(selector)

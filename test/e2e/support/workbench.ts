@@ -113,11 +113,20 @@ export class Workbench {
     await this.quickInput.choose('F1', `>${title}`, title);
   }
 
-  /** Opens a file of the workspace, by its path in it, and waits for its tab. */
+  /** Opens a file of the workspace, by its path in it, and waits until its tab is in front; a panel that opens late may push it back. */
   async openFile(path: string): Promise<void> {
     const name = path.split('/').at(-1)!;
-    await this.quickInput.choose('Control+P', path, name);
-    await this.tab(name).waitFor();
+    const front = this.page
+      .locator('.tabs-container .tab.active')
+      .filter({ has: this.page.getByText(name, { exact: true }) });
+    for (let attempt = 1; ; attempt++) {
+      await this.quickInput.choose('Control+P', path, name);
+      try {
+        return await front.first().waitFor({ timeout: 5000 });
+      } catch (error) {
+        if (attempt === 3) throw error;
+      }
+    }
   }
 
   /** An editor's or a panel's tab. */

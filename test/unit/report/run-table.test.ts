@@ -33,8 +33,8 @@ describe('the run table', () => {
   it('shows a column for the average of each stage, and has the rest ready', () => {
     const { columns, hidden } = table({});
     const shown = columns.map(({ id }) => id);
-    assert.deepEqual(shown.slice(0, 2), ['run', 'starred']);
-    assert.deepEqual(shown.slice(-3), ['best', 'seed.average', 'bam.average']);
+    assert.deepEqual(shown.slice(0, 6), ['run', 'starred', 'state', 'best', 'seed.average', 'bam.average']);
+    for (const id of ['seed', 'started', 'duration', 'experiment', 'tags', 'stages']) assert.ok(shown.includes(id));
     const ids = hidden.map(({ id }) => id);
     for (const id of ['bam.law', 'bam.math', 'seed.tokens', 'bam.flops', 'commit', 'note']) assert.ok(ids.includes(id));
   });
