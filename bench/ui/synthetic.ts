@@ -11,6 +11,9 @@ const ROUTER = {
   deadExperts: 0,
 };
 
+/** As often as a trainer logs what the routers did in a step. */
+const ROUTING_EVERY = 10;
+
 /** Runs `work` on a temporary workspace. */
 export async function withBenchWorkspace<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
   const root = mkdtempSync(join(tmpdir(), 'bam-bench-'));
@@ -44,7 +47,7 @@ export function writeRun(
 
 function stepEvent(stage: string, step: number, routers: boolean): object {
   const loss = 2 + Math.exp(-step / 1000) + Math.sin(step) / 20;
-  const layers = routers ? [0, 1, 2, 3] : [];
+  const layers = routers && step % ROUTING_EVERY === 0 ? [0, 1, 2, 3] : [];
   const routing = layers.flatMap((layer) => ['ffn', 'attention'].map((router) => ({ layer, router, ...ROUTER })));
   const losses = { loss, languageModel: loss, loadBalance: 1.01234567, routerZ: 0.12345678 };
   const rest = { learningRate: 1e-3, gradientNorm: 0.7, tokensPerSecond: 9000, residentBytes: 5e8, tensors: 300 };

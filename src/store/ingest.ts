@@ -13,7 +13,7 @@ import {
 } from './collect';
 import type { Database, SqlValue } from './database';
 import { listRuns, type Workspace } from './layout';
-import { POINT_TABLES, RUN_COLUMNS, STAGE_COLUMNS, type PointTable } from './schema';
+import { POINT_TABLES, RUN_COLUMNS, STAGE_COLUMNS, type PointTable, UPDATE_RESULT } from './schema';
 
 /** Rows that go to SQLite in one statement (at most 32766 values): this took a third of the time of one row a statement. */
 const ROWS_A_STATEMENT = 500;
@@ -176,10 +176,11 @@ async function deleteVoided(index: Database, { run, voided }: Collected): Promis
 async function store(index: Database, { run, stages, points }: Collected, problems: string[]): Promise<void> {
   await insert(index, 'insert or replace', 'runs', RUN_COLUMNS, [RUN_COLUMNS.map((column) => run[column])]);
   const stageRows = [...stages.values()].map((stage) => STAGE_COLUMNS.map((column) => stage[column]));
-  await insert(index, 'insert or replace', 'stages', STAGE_COLUMNS, stageRows);
   for (const table of Object.keys(POINT_TABLES) as PointTable[]) {
     await insert(index, 'insert or ignore', table, POINT_TABLES[table], points[table]);
   }
+  await insert(index, 'insert or replace', 'stages', STAGE_COLUMNS, stageRows);
+  for (const name of stages.keys()) await index.run(UPDATE_RESULT, [run.id, name, run.id, name]);
   const messages = problems.map((message) => [run.id, message]);
   await insert(index, 'insert', 'problems', ['run', 'message'], messages);
 }

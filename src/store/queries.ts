@@ -85,15 +85,12 @@ export interface RunDetails extends RunSummary {
 
 type SummaryRow = RunRecord & Pick<RunSummary, 'stagesDone' | 'stagesTotal' | 'bestAverage'>;
 
-/** A stage's last evaluation: SQLite takes the other columns from the row that has the maximum. */
-const LAST_EVALUATIONS = 'select run, stage, average, max(sequence) as sequence from evaluations group by run, stage';
-
 const SUMMARY = `
-  select runs.*,
-    (select count(*) from stages where run = id) as stagesTotal,
-    (select count(*) from stages where run = id and state in ('finished', 'cached')) as stagesDone,
-    best.average as bestAverage
-  from runs left join (select run, min(average) as average from (${LAST_EVALUATIONS}) group by run) as best on best.run = id`;
+  select runs.*, coalesce(stagesTotal, 0) as stagesTotal, coalesce(stagesDone, 0) as stagesDone, bestAverage
+  from runs left join (
+    select run, count(*) as stagesTotal, sum(state in ('finished', 'cached')) as stagesDone, min(average) as bestAverage
+    from stages group by run
+  ) as counted on counted.run = id`;
 
 /** All runs, newest first. */
 export async function queryRuns(workspace: Workspace, index: Database): Promise<RunSummary[]> {
@@ -197,7 +194,7 @@ interface DomainRow extends DomainResult {
 async function queryResults(index: Database, run: string): Promise<Map<string, StageResult>> {
   const rows = await index.all<DomainRow>(
     `select e.stage, e.step, e.tokens as trained, e.flops, e.average, d.domain, d.loss, d.perplexity, d.bitsPerByte, d.tokens
-     from (${LAST_EVALUATIONS.replace('group by', 'where run = ? group by')}) as last
+     from (select run, max(sequence) as sequence from evaluations where run = ? group by stage) as last
      join evaluations as e on e.run = last.run and e.sequence = last.sequence
      left join evaluationDomains as d on d.run = e.run and d.sequence = e.sequence
      order by e.stage, d.position`,

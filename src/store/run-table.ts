@@ -20,21 +20,11 @@ export interface TableRun extends RunSummary {
   stages: TableStage[];
 }
 
-/** Takes the other columns from the row that has the maximum, as SQLite does. */
-const LAST =
-  'select run, stage, tokens, flops, average, max(sequence) as sequence from evaluations group by run, stage';
-const PERPLEXITY = `
-  select json_group_object(domain, perplexity) from (
-    select domain, perplexity from evaluationDomains as d
-    where d.run = last.run and d.sequence = last.sequence order by position)`;
-/** SQLite writes the stages of a run as JSON: one row a run is handed over several times faster than one a stage and domain. */
+/** SQLite writes the stages of a run as JSON: one row a run is handed over several times faster than one a stage. */
 const STAGES = `
-  select run, json_group_array(json_object('name', name, 'state', state, 'average', average, 'tokens', tokens,
-    'flops', flops, 'perplexity', json(perplexity))) as stages
-  from (
-    select s.run, s.name, s.state, last.average, last.tokens, last.flops, (${PERPLEXITY}) as perplexity
-    from stages as s left join (${LAST}) as last on last.run = s.run and last.stage = s.name order by s.run, s.position
-  ) group by run`;
+  select run, json_group_array(json_object('name', name, 'state', state, 'average', average, 'tokens', trained,
+    'flops', flops, 'perplexity', json(coalesce(perplexity, '{}')))) as stages
+  from (select * from stages order by run, position) group by run`;
 
 /** All runs with the results of all their stages, newest first. */
 export async function queryRunTable(workspace: Workspace, index: Database): Promise<TableRun[]> {
