@@ -131,8 +131,37 @@ describeWorkbench('an experiment in the workbench', function () {
       .findLast((event): event is EventOf<'stage.started'> => event.type === 'stage.started')!;
     assert.ok(resumed.fromStep > 0, 'it went on from its checkpoint');
     await files.until((event) => event.type === 'step' && event.step > resumed.fromStep);
+    await workbench.tab(/^Dashboard/).click();
+    const dashboard = await workbench.webview((await panelTitle('Dashboard'))!);
+    await dashboard.locator('canvas').first().waitFor();
+    await workbench.tab('tiny.bam.yaml').click();
     await workbench.lens('Stop').first().click();
     await state('stopped');
+  });
+
+  it('runs and stops a stage by keyboard alone', async () => {
+    const before = files.run;
+    const { page } = workbench;
+    const enter = async (text: string): Promise<void> => {
+      await page.keyboard.type(text);
+      await workbench.quickInput
+        .row(new RegExp(`^${text.replace('>', '')}$`))
+        .first()
+        .waitFor();
+      await page.keyboard.press('Enter');
+    };
+    await page.keyboard.press('F1');
+    await enter('BAM: Run Stage');
+    await workbench.quickInput.row('seed').waitFor();
+    await enter('seed');
+    await state('running');
+    assert.notEqual(files.run, before);
+    await files.until(({ type }) => type === 'step');
+    await page.keyboard.press('F1');
+    await enter('BAM: Stop Run');
+    await files.until(({ type }) => type === 'run.ended');
+    await files.bam('stop', files.run);
+    assertSucceeded(await files.bam('delete', files.run));
   });
 
   it('shows runs that the command line made', async () => {

@@ -13,6 +13,8 @@ const isActive = (state: RunState): boolean => state === 'running' || state === 
 export class RunProgress implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('bam.progress', vscode.StatusBarAlignment.Left, 10);
   private readonly listeners = new Set<(target: ProjectRun, details: RunDetails) => void>();
+  /** Runs that were at work at the last look, whoever started them. */
+  private working = new Map<string, ProjectRun>();
   private readonly subscriptions: vscode.Disposable[];
 
   constructor(
@@ -33,6 +35,12 @@ export class RunProgress implements vscode.Disposable {
 
   private async update(): Promise<void> {
     const active = this.projects.active();
+    const before = this.working;
+    this.working = new Map(active.map((target) => [target.run.id, target]));
+    for (const [id, { project }] of before) {
+      const run = this.working.has(id) ? undefined : project.run(id);
+      if (run) void tellEnd({ project, run });
+    }
     for (const target of active.slice(0, 5)) {
       const details = await read(target);
       for (const listener of this.listeners) listener(target, details);
@@ -52,7 +60,7 @@ export class RunProgress implements vscode.Disposable {
 
   /** A notification from start to end; its cancel button stops the run. */
   private async follow(target: ProjectRun): Promise<void> {
-    const { project, run } = target;
+    const { run } = target;
     const title = vscode.l10n.t('Run {0}', runLabel(run));
     const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
     await vscode.window.withProgress(options, async (progress, token) => {
@@ -62,8 +70,6 @@ export class RunProgress implements vscode.Disposable {
         progress.report({ message: `${describeProgress(details)} (${done} %)` });
       });
     });
-    const ended = project.run(run.id);
-    if (ended) await tellEnd({ project, run: ended });
   }
 
   private untilEnd({ project, run }: ProjectRun, report: (details: RunDetails) => void): Promise<void> {

@@ -130,7 +130,7 @@ export class Workbench {
   }
 
   /** An editor's or a panel's tab. */
-  tab(title: string): Locator {
+  tab(title: string | RegExp): Locator {
     return this.page.locator('.tabs-container .tab').filter({ has: this.page.getByText(title, { exact: true }) });
   }
 
