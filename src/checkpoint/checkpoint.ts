@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Architecture } from '../architecture/architecture';
 import { parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseQuantity } from './quantity';
 
 // The messages of unions and refinements stand behind "expected" in a diagnostic.
@@ -130,6 +130,12 @@ const engineSchema = z.strictObject({
     .enum(['auto', 'native', 'wasm'])
     .default('auto')
     .describe('`auto` takes native TensorFlow where it can be had, else wasm.'),
+  step: z
+    .enum(['auto', 'eager', 'graph', 'xla'])
+    .default('auto')
+    .describe(
+      'How a training step runs: operation by operation (`eager`), as one graph, or as a graph that XLA compiles. `auto` takes the fastest.',
+    ),
 });
 
 /** The whole experiment file. */
@@ -147,6 +153,7 @@ export type DomainConfig = z.output<typeof domainSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
+export type StepChoice = z.output<typeof engineSchema>['step'];
 export type Experiment = z.output<typeof experimentSchema>;
 
 /** What a training setting is when neither the stage nor the one it is `like` says it. */

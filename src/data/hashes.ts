@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BamError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
 import { readChunks } from './reading';

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { linear } from '../engine/ops/linear';
 import type { Architecture } from '../architecture/architecture';
 import { EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
-import { crossEntropy } from '../engine/ops/cross-entropy';
+import { headLoss } from '../engine/ops/head-loss';
 import { layerNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
 import { attention, type AttentionTables } from './attention';
@@ -11,10 +11,12 @@ import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { loadBalanceLoss, type RouterOutput, routerZLoss } from './routing';
 
-/** Logits of every position, and what every router decided. */
+/** What the last block says of every position, and what every router decided. */
 export interface ForwardOutput {
-  /** (B*T, V) */
-  logits: tf.Tensor2D;
+  /** Normed, (B*T, E). */
+  last: tf.Tensor2D;
+  /** The output head, (V, E). */
+  head: tf.Tensor2D;
   /** Attention and FFN routers, layer by layer; empty in a dense model. */
   routers: RouterOutput[];
 }
@@ -41,7 +43,12 @@ export function forward(
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
   const last = layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon);
-  return { logits: linear(last, head), routers };
+  return { last, head, routers };
+}
+
+/** The scores of every position's next token, (B*T, V). Training never needs them as such: see `headLoss`. */
+export function logits({ last, head }: ForwardOutput): tf.Tensor2D {
+  return linear(last, head);
 }
 
 /** The loss that training minimizes, and its parts before their coefficients (sums over layers; 0 in a dense model). */
@@ -61,7 +68,7 @@ export function losses(
   targets: tf.Tensor1D,
   coefficients: { loadBalance: number; routerZ: number },
 ): Losses {
-  const languageModel = tf.mean(crossEntropy(output.logits, targets)) as tf.Scalar;
+  const languageModel = headLoss(output.last, output.head, targets);
   const ffnRouters = output.routers.filter(({ router }) => router === 'ffn');
   if (!ffnRouters.length)
     return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };

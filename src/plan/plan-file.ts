@@ -68,7 +68,8 @@ export function planWithData(experiment: Experiment, folder: string, data: Found
   if (!tokenizer || data.problems.length) return undefined;
   const inputs = { dense: denseArchitecture(experiment.model, tokenizer.vocabulary), folder, tokenizer, domains };
   const { name, seed } = experiment;
-  const plan = { name, seed, backend: experiment.engine.backend, folder, tokenizer, domains };
+  const { backend, step } = experiment.engine;
+  const plan = { name, seed, backend, step, folder, tokenizer, domains };
   return { ...plan, stages: planStages(experiment, inputs) };
 }
 

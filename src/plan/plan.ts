@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, UpcycleConfig } from '../config/schema';
+import type { DomainConfig, StepChoice, UpcycleConfig } from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -63,6 +63,8 @@ export interface Plan {
   name: string;
   seed: number;
   backend: 'auto' | 'native' | 'wasm';
+  /** How a training step runs. Absent in plans of older versions: `auto`. */
+  step?: StepChoice;
   /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
   folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };

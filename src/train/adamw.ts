@@ -9,7 +9,7 @@ export interface AdamWSettings {
 }
 
 /** Added to the root of the second moment, PyTorch's default. */
-const EPSILON = 1e-8;
+export const ADAMW_EPSILON = 1e-8;
 
 /** Values of both moments on the host, as a checkpoint holds them. */
 export interface Moments {
@@ -57,7 +57,7 @@ export class AdamW {
         beta2: tf.scalar(beta2),
         firstRate: tf.mul(gradientScale, 1 - beta1),
         secondRate: tf.mul(tf.square(gradientScale), 1 - beta2),
-        epsilon: tf.scalar(EPSILON * correction2),
+        epsilon: tf.scalar(ADAMW_EPSILON * correction2),
         stepSize: tf.scalar((learningRate * correction2) / (1 - beta1 ** step)),
         keep: tf.scalar(1 - learningRate * weightDecay),
       };

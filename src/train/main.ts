@@ -76,7 +76,7 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       domains,
       provenance,
       emit,
-      engine: backend.description,
+      backend,
       checkpoints: (key) => checkpointsFolder(stagesFolder, key),
       stopRequested: () => stopping.signal.aborted,
     });

@@ -12,22 +12,42 @@ interface RouterSums {
   entropy: number;
 }
 
+/** What a router decided for a batch, on the host. */
+export interface RouterNumbers {
+  layer: number;
+  router: 'ffn' | 'attention';
+  experts: number;
+  /** (tokens x experts) */
+  probabilities: Float32Array;
+  /** FFN routers only: how many tokens each expert got. */
+  assigned?: Float32Array;
+}
+
 /** Adds up what routers did over batches. */
 export class RoutingStatistics {
   private readonly sums = new Map<string, RouterSums>();
 
-  /** Adds one batch. Reads the routers' probabilities from the device. */
+  /** Adds one batch. Reads the routers' decisions from the device. */
   add(routers: readonly RouterOutput[]): void {
-    for (const output of routers) {
-      const experts = output.probabilities.shape[1];
-      const id = `${output.layer} ${output.router}`;
-      const empty = (): number[] => new Array<number>(experts).fill(0);
-      const { layer, router } = output;
-      const sums = this.sums.get(id) ?? { layer, router, tokens: 0, assigned: empty(), gates: empty(), entropy: 0 };
-      this.sums.set(id, sums);
-      addTokens(sums, output.probabilities.dataSync<'float32'>());
-      output.assigned?.forEach((count, expert) => (sums.assigned[expert]! += count));
+    for (const { layer, router, probabilities, assigned } of routers) {
+      this.addNumbers({
+        layer,
+        router,
+        experts: probabilities.shape[1],
+        probabilities: probabilities.dataSync<'float32'>(),
+        ...(assigned && { assigned: assigned.dataSync<'float32'>() }),
+      });
     }
+  }
+
+  /** Adds what one router decided for a batch. */
+  addNumbers({ layer, router, experts, probabilities, assigned }: RouterNumbers): void {
+    const id = `${layer} ${router}`;
+    const empty = (): number[] => new Array<number>(experts).fill(0);
+    const sums = this.sums.get(id) ?? { layer, router, tokens: 0, assigned: empty(), gates: empty(), entropy: 0 };
+    this.sums.set(id, sums);
+    addTokens(sums, probabilities);
+    assigned?.forEach((count, expert) => (sums.assigned[expert]! += count));
   }
 
   /** The statistics of everything added, router by router in the order of the forward pass. */

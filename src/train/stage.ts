@@ -13,14 +13,15 @@ import {
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
+import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
-import { createParameters } from '../model/parameters';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
+import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
 import { initialParameters } from './initial';
 import { processMemory } from './memory';
 import { learningRate } from './schedule';
-import { EagerStep, type Step, type StepResult } from './step';
+import type { Step, StepResult } from './step';
 
 /** Steps between routing statistics of the training batch. */
 const ROUTING_EVERY = 10;
@@ -35,8 +36,8 @@ export interface StageContext {
   /** Folder of a stage's checkpoints by key. */
   checkpoints: (key: string) => string;
   provenance: Provenance;
-  /** For people: what computes. */
-  engine: string;
+  /** What computes. */
+  backend: Pick<Backend, 'kind' | 'description'>;
   emit: (event: EventBody) => void;
   /** True once the user asked to stop. */
   stopRequested: () => boolean;
@@ -45,9 +46,6 @@ export interface StageContext {
 /** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */
 export type StageOutcome =
   { state: 'finished'; step: number; seconds: number; evaluation: Evaluation } | { state: 'stopped'; step: number };
-
-/** AdamW and losses of a stage that does not train: never used, but a step wants them. */
-const NO_TRAINING = { beta1: 0, beta2: 0, weightDecay: 0, clip: 1, loadBalance: 0, routerZ: 0 };
 
 /**
  * Runs one stage to its end, from its last checkpoint if there is one: builds or loads parameters, trains, evaluates, saves.
@@ -60,17 +58,25 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
   const initial = checkpoint ? undefined : initialParameters(plan, stage, context.checkpoints);
-  const parameters = createParameters(stage.architecture, checkpoint?.parameters ?? initial!.values);
-  const step = new EagerStep(stage.architecture, parameters, stage.train ?? NO_TRAINING, checkpoint?.moments);
-  const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine: context.engine };
+  const values = checkpoint?.parameters ?? initial!.values;
+  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
+  const engine = `${context.backend.description}, ${chosen.form}`;
+  const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine };
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
   const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  emit(stepNote(stage.name, chosen));
   try {
-    return await new StageRun(context, step, folder, checkpoint).execute();
+    return await new StageRun(context, chosen.step, folder, checkpoint).execute();
   } finally {
-    step.dispose();
+    chosen.step.dispose();
   }
+}
+
+/** What the log says about how the steps of a stage run. */
+function stepNote(stage: string, { form, why, fellBack }: ChosenStep): EventBody {
+  const message = `Each step of stage ${stage} runs ${form}: ${why.replace(/\.$/, '')}.`;
+  return { type: 'note', level: fellBack ? 'warning' : 'info', stage, message };
 }
 
 /** The training of one stage, from wherever it stands. */

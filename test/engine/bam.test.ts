@@ -7,7 +7,7 @@ import { attention, type AttentionTables, attentionTables } from '../../src/mode
 import { ffn } from '../../src/model/ffn';
 import { createParameters, disposeParameters, type ModelParameters } from '../../src/model/parameters';
 import { routerScores } from '../../src/model/routing';
-import { forward } from '../../src/model/transformer';
+import { forward, logits } from '../../src/model/transformer';
 import {
   asMixture,
   assertClose,
@@ -151,9 +151,9 @@ function equalModel(batch: number, shape: Architecture): void {
       ],
       (one, many) => {
         const tables = attentionTables(dense, dense.context);
-        const logits = (architecture: Architecture, parameters: ModelParameters): Float32Array =>
-          forward(architecture, parameters, tf.tensor1d(ids, 'int32'), tables).logits.dataSync<'float32'>();
-        assertClose(logits(mixture, many!), logits(dense, one!), 1e-4, `logits (${kind})`);
+        const scores = (architecture: Architecture, parameters: ModelParameters): Float32Array =>
+          logits(forward(architecture, parameters, tf.tensor1d(ids, 'int32'), tables)).dataSync<'float32'>();
+        assertClose(scores(mixture, many!), scores(dense, one!), 1e-4, `logits (${kind})`);
       },
     );
   }

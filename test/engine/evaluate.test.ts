@@ -23,7 +23,7 @@ class FakeStep implements Pick<Step, 'evaluate'> {
     if (this.mixture) {
       tf.tidy(() => {
         const probabilities = tf.tensor2d(Array.from({ length: tokens }, () => [0.25, 0.75]));
-        const assigned = Int32Array.of(0, tokens);
+        const assigned = tf.tensor1d([0, tokens]);
         routers.add([{ layer: 0, router: 'ffn', logits: probabilities, probabilities, assigned }]);
       });
     }

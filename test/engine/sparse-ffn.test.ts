@@ -99,7 +99,8 @@ function gradientsOf(variables: ReadonlyMap<string, tf.Variable>, output: () => 
 function compareSparse({ mixture, holds }: SparseCase, parameters: ModelParameters, u: tf.Variable): void {
   const x = u as tf.Tensor as tf.Tensor2D;
   const { output, router } = ffn(mixture, parameters, 0, x);
-  assert.ok(holds([...router!.assigned!]), `the case is not what it says: tokens of each expert ${router!.assigned}`);
+  const assigned = [...router!.assigned!.dataSync()];
+  assert.ok(holds(assigned), `the case is not what it says: tokens of each expert ${assigned}`);
   const chosen = chosenMask(router!.logits, mixture.mixture!.ffnTopK);
   assertClose(output.dataSync(), maskedFfn(mixture, parameters, x, chosen).dataSync(), 1e-5);
   const variables = new Map([...parameters, ['input', u]]);

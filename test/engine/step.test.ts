@@ -7,7 +7,8 @@ import { createParameters, randomValues } from '../../src/model/parameters';
 import type { Moments } from '../../src/train/adamw';
 import { RoutingStatistics } from '../../src/train/routing-statistics';
 import type { Batch } from '../../src/data/sequences';
-import { EagerStep, type StepResult } from '../../src/train/step';
+import { EagerStep } from '../../src/train/eager-step';
+import type { StepResult } from '../../src/train/step';
 import { asMixture, assertClose, largeValues, MODELS, onEveryBackend, randomBatch, SMALL } from '../support/engine';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clip: 1, loadBalance: 0.01, routerZ: 0.001 };

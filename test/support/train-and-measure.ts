@@ -3,7 +3,7 @@
 import { startBackend } from '../../src/engine/backend';
 import { createParameters, randomValues } from '../../src/model/parameters';
 import { processMemory } from '../../src/train/memory';
-import { EagerStep } from '../../src/train/step';
+import { EagerStep } from '../../src/train/eager-step';
 import { MODELS, randomBatch } from './engine';
 
 async function main(name: string): Promise<void> {

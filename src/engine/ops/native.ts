@@ -18,3 +18,8 @@ export function typeAttribute(backend: NodeJSKernelBackend, name: string, dtype:
 export function intAttribute(backend: NodeJSKernelBackend, name: string, value: number): Attribute {
   return { name, type: backend.binding.TF_ATTR_INT, value };
 }
+
+/** A yes-or-no attribute of a TensorFlow operation. */
+export function boolAttribute(backend: NodeJSKernelBackend, name: string, value: boolean): Attribute {
+  return { name, type: backend.binding.TF_ATTR_BOOL, value };
+}

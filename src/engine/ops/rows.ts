@@ -3,7 +3,7 @@ import { intAttribute, nativeBackend, typeAttribute } from './native';
 import { ownGradient } from './own-gradient';
 
 /** Rows of a matrix by index, without gradient. `rows` (R, E), `indices` (K) int32 -> (K, E). */
-function takeRows(rows: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
+export function takeRows(rows: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
   const backend = nativeBackend();
   if (!backend) return tf.gather(rows, indices);
   // tfjs-node's own kernel reads the indices back to the host to check them; callers here have checked theirs.
@@ -18,7 +18,7 @@ function takeRows(rows: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
 }
 
 /** Sums the rows that share an index. `rows` (K, E), `indices` (K) int32 -> (count, E); rows nobody names are zero. */
-function sumRows(rows: tf.Tensor2D, indices: tf.Tensor1D, count: number): tf.Tensor2D {
+export function sumRows(rows: tf.Tensor2D, indices: tf.Tensor1D, count: number): tf.Tensor2D {
   const backend = nativeBackend();
   if (!backend) return tf.scatterND(indices.expandDims(1), rows, [count, rows.shape[1]]);
   const attributes = [

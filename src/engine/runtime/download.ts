@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EngineError } from '../../base/errors';
 import { readJson, writeFileAtomic } from '../../base/files';
 import { expectedBytes, noSpace, saysNoSpace } from './needs';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { EngineError, hasCode } from '../../base/errors';
 import { readJson } from '../../base/files';
 import { folderBytes, runtimeFolder, runtimePlace, type RuntimePlace } from './folder';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { EngineError } from '../../base/errors';
 import { nativeModules } from './packages';
 import { lastLines, runTool } from './tool';

@@ -30,7 +30,7 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'train']);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
-    assert.deepEqual(labels('engine: { | }'), ['backend']);
+    assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
   });
 
   it('works on a line that is not whole, in block style', () => {

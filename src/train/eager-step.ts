@@ -1,0 +1,78 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Architecture } from '../architecture/architecture';
+import type { Batch } from '../data/sequences';
+import { attentionTables } from '../model/attention';
+import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
+import { AdamW, clipFactor, type Moments } from './adamw';
+import { evaluationPass, type PassModel, trainingPass } from './pass';
+import { RoutingStatistics } from './routing-statistics';
+import type { Step, StepResult, TrainSettings } from './step';
+
+type Scalars = [number, number, number, number, number];
+
+/** Runs every operation as it comes ("eager"): works on every backend, and is the reference for faster forms. */
+export class EagerStep implements Step {
+  private readonly optimizer: AdamW;
+  private readonly model: PassModel;
+
+  constructor(
+    architecture: Architecture,
+    private readonly parameters: ModelParameters,
+    private readonly settings: TrainSettings,
+    moments?: Moments,
+  ) {
+    this.optimizer = new AdamW(parameters, settings, moments);
+    this.model = { architecture, parameters, tables: attentionTables(architecture, architecture.context), settings };
+  }
+
+  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
+    const statistics = new RoutingStatistics();
+    return tf.tidy(() => {
+      const gradients = new Map<string, tf.Tensor>();
+      const sums = tf.addN(passes.map((pass) => this.pass(pass, gradients, wantRouting ? statistics : undefined)));
+      const { factor, norm } = clipFactor(gradients.values(), this.settings.clip * passes.length);
+      const means = tf.div(tf.concat1d([sums, norm.reshape([1])]), passes.length);
+      const [loss, languageModel, loadBalance, routerZ, gradientNorm] = [...means.dataSync<'float32'>()] as Scalars;
+      if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
+        this.optimizer.apply(gradients, tf.div(factor, passes.length), learningRate, step + 1);
+      }
+      return { loss, languageModel, loadBalance, routerZ, gradientNorm, routing: statistics.summarize() };
+    });
+  }
+
+  /** Adds one pass's gradients to `gradients` and returns its losses (4), as `TrainingPass` has them. */
+  private pass(batch: Batch, gradients: Map<string, tf.Tensor>, statistics?: RoutingStatistics): tf.Tensor1D {
+    const pass = trainingPass(this.model, tf.tensor1d(batch.inputs, 'int32'), tf.tensor1d(batch.targets, 'int32'));
+    statistics?.add(pass.routers);
+    for (const [name, gradient] of pass.gradients) {
+      const before = gradients.get(name);
+      gradients.set(name, before ? tf.add(before, gradient) : gradient);
+      if (before) tf.dispose([before, gradient]);
+    }
+    return pass.losses;
+  }
+
+  evaluate(batch: Batch, routers: RoutingStatistics): number {
+    return tf.tidy(() => {
+      const { inputs, targets } = batch;
+      const pass = evaluationPass(this.model, tf.tensor1d(inputs, 'int32'), tf.tensor1d(targets, 'int32'));
+      routers.add(pass.routers);
+      return pass.languageModel.dataSync<'float32'>()[0]! * targets.length;
+    });
+  }
+
+  readParameters(): Map<string, Float32Array> {
+    return readParameters(this.parameters);
+  }
+
+  readMoments(): Moments {
+    return this.optimizer.read();
+  }
+
+  dispose(): void {
+    this.optimizer.dispose();
+    disposeParameters(this.parameters);
+    const { mask, rotary } = this.model.tables;
+    tf.dispose([mask, rotary.cosine, rotary.sine]);
+  }
+}

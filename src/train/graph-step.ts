@@ -1,0 +1,206 @@
+import type { Architecture } from '../architecture/architecture';
+import { EngineError } from '../base/errors';
+import type { Batch } from '../data/sequences';
+import { type Feed, Session } from '../engine/graph/session';
+import { type GraphVariable, startName } from '../engine/graph/variables';
+import { nativeBackend } from '../engine/ops/native';
+import { createParameters, disposeParameters, type ParameterValues } from '../model/parameters';
+import type { Moments } from './adamw';
+import { optimizerFeeds } from './adamw-graph';
+import { recordEvaluation, recordTraining, type RecordedTraining } from './record-pass';
+import { RoutingStatistics } from './routing-statistics';
+import type { Step, StepResult, TrainSettings } from './step';
+import { buildStepGraph, type GraphForm, type GraphPass, type StepGraph } from './step-graph';
+
+/** What a step is made for: every batch of training has this shape. */
+export interface GraphStepOptions {
+  architecture: Architecture;
+  values: ParameterValues;
+  moments?: Moments | undefined;
+  settings: TrainSettings;
+  /** Sequences of a pass. */
+  sequences: number;
+  /** Passes of an optimizer step. */
+  passes: number;
+  form: GraphForm;
+}
+
+/** By how much a graph may differ from eager execution in a loss, and in the norm of the gradient as a share of it. */
+const LOSS_TOLERANCE = 1e-4;
+const NORM_TOLERANCE = 1e-3;
+
+/** A training step as one TensorFlow graph, recorded from eager execution; parameters and moments live in its session. */
+export class GraphStep implements Step {
+  private constructor(
+    private readonly options: Omit<GraphStepOptions, 'values' | 'moments'>,
+    private readonly model: StepGraph,
+    private readonly session: Session,
+  ) {}
+
+  /**
+   * Records, builds and loads the graph, and compares it with eager execution. Throws an `EngineError` where the model cannot
+   * become a graph, TensorFlow does not take it, or it computes something else.
+   */
+  static create({ values, moments, ...options }: GraphStepOptions): GraphStep {
+    const backend = nativeBackend();
+    if (!backend) throw new EngineError('Only native TensorFlow runs a step as a graph.', { reason: 'not-native' });
+    const { architecture, settings, sequences, passes, form } = options;
+    const parameters = createParameters(architecture, values);
+    const source = { backend, architecture, parameters, settings };
+    let training: RecordedTraining;
+    let model: StepGraph;
+    try {
+      training = recordTraining({ ...source, sequences });
+      const sizes = [...new Set([sequences, 1])];
+      const evaluations = new Map(sizes.map((size) => [size, recordEvaluation({ ...source, sequences: size })]));
+      model = buildStepGraph({ binding: backend.binding, parameters, settings, passes, form, training, evaluations });
+    } finally {
+      disposeParameters(parameters);
+    }
+    const step = new GraphStep(options, model, Session.load(backend.binding, model.graph));
+    try {
+      step.start(values, moments);
+      step.compare(training);
+      return step;
+    } catch (error) {
+      step.dispose();
+      throw error;
+    }
+  }
+
+  private start(values: ParameterValues, moments: Moments | undefined): void {
+    const feeds: Record<string, Feed> = {};
+    const feed = (variable: GraphVariable, from: ReadonlyMap<string, Float32Array>, name: string): void => {
+      feeds[startName(variable)] = { shape: variable.shape, values: from.get(name)! };
+    };
+    for (const [name, { variable, first, second }] of this.model.parameters) {
+      feed(variable, values, name);
+      if (moments) feed(first, moments.first, name);
+      if (moments) feed(second, moments.second, name);
+    }
+    const entries = Object.entries(feeds);
+    const isParameter = ([key]: [string, Feed]): boolean => /^p\d+_start$/.test(key);
+    this.session.run(Object.fromEntries(entries.filter(isParameter)), ['started']);
+    const rest = Object.fromEntries(entries.filter((entry) => !isParameter(entry)));
+    this.session.run(rest, [moments ? 'moments_started' : 'moments_zeroed']);
+  }
+
+  /** Runs the batch that was recorded, without updating, and compares what comes with what eager execution said. */
+  private compare({ batch, reference }: RecordedTraining): void {
+    const { passes } = this.options;
+    const batches = Array.from({ length: passes }, () => batch);
+    const found = this.step(batches, optimizerFeeds(this.options.settings, 0, 1, false));
+    const numbers = [...found.losses, found.norm].map((sum) => sum / passes);
+    numbers.forEach((number, i) => {
+      const expected = reference[i]!;
+      const tolerance = i < found.losses.length ? LOSS_TOLERANCE : NORM_TOLERANCE * expected;
+      if (Math.abs(number - expected) <= tolerance || !Number.isFinite(expected)) return;
+      const what = ['loss', 'loss of the language model', 'load balance', 'router z', 'norm of the gradient'][i]!;
+      throw new EngineError(
+        `The graph of a step should give a ${what} of ${expected}, as eager execution does, and gives ${number}.`,
+        {
+          reason: 'graph-differs',
+        },
+      );
+    });
+  }
+
+  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
+    const statistics = new RoutingStatistics();
+    const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
+    const { losses, norm } = this.step(passes, feeds, wantRouting ? statistics : undefined);
+    const mean = (sum: number): number => Math.fround(sum / passes.length);
+    const [loss, languageModel, loadBalance, routerZ] = [...losses].map(mean) as [number, number, number, number];
+    return { loss, languageModel, loadBalance, routerZ, gradientNorm: mean(norm), routing: statistics.summarize() };
+  }
+
+  /** Sums over the passes. */
+  private step(
+    batches: readonly Batch[],
+    feeds: Record<string, Feed>,
+    statistics?: RoutingStatistics,
+  ): { losses: Float32Array; norm: number } {
+    const { training } = this.model;
+    if (this.options.passes === 1) {
+      const results = ['updated', training.losses, training.norm];
+      const [, losses, norm] = this.pass(training, batches[0]!, results, statistics, feeds);
+      return { losses: losses!, norm: norm![0]! };
+    }
+    batches.forEach((batch, i) => this.pass(training, batch, [i ? 'next' : 'first'], statistics));
+    const [, losses, norm] = this.session.run(feeds, ['updated', training.losses, training.norm]);
+    return { losses: losses!, norm: norm![0]! };
+  }
+
+  /** Feeds a batch and asks for some results, and for what the routers did if anybody wants to know. */
+  private pass(
+    { inputs, targets, routers }: GraphPass,
+    batch: Batch,
+    results: string[],
+    statistics?: RoutingStatistics,
+    feeds: Record<string, Feed> = {},
+  ): Float32Array[] {
+    this.checkIds(batch);
+    const wanted = statistics ? routers : [];
+    const decisions = wanted.flatMap(({ probabilities, assigned }) => [probabilities, assigned ?? []].flat());
+    const shape = [batch.inputs.length];
+    const found = this.session.run(
+      { ...feeds, [inputs]: { shape, values: batch.inputs }, [targets]: { shape, values: batch.targets } },
+      [...results, ...decisions],
+    );
+    const rest = found.splice(results.length);
+    for (const { layer, router, experts, assigned } of wanted) {
+      const probabilities = rest.shift()!;
+      statistics?.addNumbers({ layer, router, experts, probabilities, ...(assigned && { assigned: rest.shift()! }) });
+    }
+    return found;
+  }
+
+  /** A graph does not say where an id is out of range, and XLA computes on. */
+  private checkIds({ inputs, targets }: Batch): void {
+    const { vocabulary } = this.options.architecture;
+    for (const ids of [inputs, targets]) {
+      const wrong = ids.findIndex((id) => id < 0 || id >= vocabulary);
+      if (wrong < 0) continue;
+      throw new EngineError(
+        `A batch should have token ids from 0 to ${vocabulary - 1}, found ${ids[wrong]} at ${wrong}.`,
+        {
+          reason: 'token-range',
+        },
+      );
+    }
+  }
+
+  evaluate(batch: Batch, routers: RoutingStatistics): number {
+    const { context } = this.options.architecture;
+    const whole = this.model.evaluations.get(batch.inputs.length / context);
+    if (whole) return this.pass(whole, batch, [whole.loss], routers)[0]![0]! * batch.targets.length;
+    // The last batch of a domain may be smaller: sequence by sequence then.
+    let sum = 0;
+    for (let at = 0; at < batch.inputs.length; at += context) {
+      const inputs = batch.inputs.subarray(at, at + context);
+      sum += this.evaluate({ inputs, targets: batch.targets.subarray(at, at + context) }, routers);
+    }
+    return sum;
+  }
+
+  readParameters(): Map<string, Float32Array> {
+    return this.read('variable');
+  }
+
+  readMoments(): Moments {
+    return { first: this.read('first'), second: this.read('second') };
+  }
+
+  private read(part: 'variable' | 'first' | 'second'): Map<string, Float32Array> {
+    const { parameters } = this.model;
+    const found = this.session.run(
+      {},
+      [...parameters.values()].map((parameter) => parameter[part].value),
+    );
+    return new Map([...parameters.keys()].map((name, i) => [name, found[i]!]));
+  }
+
+  dispose(): void {
+    this.session.dispose();
+  }
+}

@@ -1,0 +1,73 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Architecture } from '../architecture/architecture';
+import { type AttentionTables } from '../model/attention';
+import type { ModelParameters } from '../model/parameters';
+import type { RouterOutput } from '../model/routing';
+import { forward, losses } from '../model/transformer';
+import type { TrainSettings } from './step';
+
+/** What a pass computes with. */
+export interface PassModel {
+  architecture: Architecture;
+  parameters: ModelParameters;
+  tables: AttentionTables;
+  settings: Pick<TrainSettings, 'loadBalance' | 'routerZ'>;
+}
+
+/** What the forward and backward pass over a batch gives. */
+export interface TrainingPass {
+  /** (4): total, language model, load balance, router z. */
+  losses: tf.Tensor1D;
+  /** By parameter name; a parameter that took no part has none. */
+  gradients: Map<string, tf.Tensor>;
+  routers: RouterOutput[];
+}
+
+/** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32. Call it inside a `tf.tidy`. */
+export function trainingPass(model: PassModel, inputs: tf.Tensor1D, targets: tf.Tensor1D): TrainingPass {
+  // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
+  const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
+  const { grads } = tf.variableGrads(() => {
+    const output = forward(model.architecture, model.parameters, inputs, model.tables);
+    const found = losses(output, targets, model.settings);
+    kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
+    kept.routers = output.routers.map((router) => mapDecision(router, (tensor) => tf.keep(tf.clone(tensor))));
+    return found.total;
+  }, [...model.parameters.values()]);
+  const entries = [...model.parameters].map(([name, variable]) => [name, grads[variable.name]] as const);
+  return {
+    losses: released(kept.parts as tf.Tensor1D),
+    gradients: new Map(entries.filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined)),
+    routers: kept.routers.map((router) => mapDecision(router, released)),
+  };
+}
+
+/** Does the same to every tensor that a router's statistics are made from. */
+function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor: T) => T): RouterOutput {
+  const { layer, router: kind, logits, probabilities, assigned } = router;
+  return {
+    layer,
+    router: kind,
+    logits: change(logits),
+    probabilities: change(probabilities),
+    ...(assigned && { assigned: change(assigned) }),
+  };
+}
+
+/** A kept tensor as one that the enclosing `tf.tidy` frees. */
+function released<T extends tf.Tensor>(kept: T): T {
+  const copy = tf.clone(kept);
+  kept.dispose();
+  return copy;
+}
+
+/** The forward pass over a batch, without gradient. */
+export function evaluationPass(
+  model: PassModel,
+  inputs: tf.Tensor1D,
+  targets: tf.Tensor1D,
+): { languageModel: tf.Scalar; routers: RouterOutput[] } {
+  const output = forward(model.architecture, model.parameters, inputs, model.tables);
+  const { languageModel } = losses({ ...output, routers: [] }, targets, model.settings);
+  return { languageModel, routers: output.routers };
+}
