@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { causalAttention, causalMask } from '../../src/engine/ops/causal-attention';
 import { crossEntropy } from '../../src/engine/ops/cross-entropy';
+import { headLoss } from '../../src/engine/ops/head-loss';
 import { layerNorm } from '../../src/engine/ops/layer-norm';
 import { linear } from '../../src/engine/ops/linear';
 import { rotaryTable, rotate } from '../../src/engine/ops/rotary';
@@ -68,6 +69,36 @@ const cases: Case[] = [
     inputs: [[[7, 6], 2]],
     own: ([logits]) => crossEntropy(logits as tf.Tensor2D, tf.tensor1d(IDS, 'int32')),
     plain: ([logits]) => tf.neg(tf.sum(tf.mul(oneHot(IDS, 6), tf.log(tf.softmax(logits!))), 1)),
+  },
+  {
+    name: 'headLoss',
+    inputs: [
+      [[7, 5], 2],
+      [[6, 5], 2],
+    ],
+    own: ([x, head]) => headLoss(x as tf.Tensor2D, head as tf.Tensor2D, tf.tensor1d(IDS, 'int32')),
+    plain: ([x, head]) => {
+      const logits = tf.matMul(x as tf.Tensor2D, head as tf.Tensor2D, false, true);
+      return tf.neg(tf.mean(tf.sum(tf.mul(oneHot(IDS, 6), tf.log(tf.softmax(logits))), 1)));
+    },
+  },
+  {
+    name: 'linear with wide rows in, as native TensorFlow pads them',
+    inputs: [
+      [[3, 1024], 0.1],
+      [[4, 1024], 0.1],
+    ],
+    own: ([x, weight]) => linear(x as tf.Tensor2D, weight as tf.Tensor2D),
+    plain: ([x, weight]) => tf.sum(tf.mul(tf.expandDims(x!, 1), tf.expandDims(weight!, 0)), 2),
+  },
+  {
+    name: 'linear with wide rows out',
+    inputs: [
+      [[3, 4], 1],
+      [[1024, 4], 1],
+    ],
+    own: ([x, weight]) => linear(x as tf.Tensor2D, weight as tf.Tensor2D),
+    plain: ([x, weight]) => tf.sum(tf.mul(tf.expandDims(x!, 1), tf.expandDims(weight!, 0)), 2),
   },
   {
     name: 'embed',
