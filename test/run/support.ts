@@ -147,14 +147,15 @@ export function assertSucceeded({ code, stdout, stderr }: BamResult): void {
   assert.equal(code, 0, `exit code ${code}\n${stdout}\n${stderr}`);
 }
 
-/** Whether there is a process with this id. */
+/** Whether a process with this id is at work: one that has ended and waits for its parent to notice is not. */
 export function isThere(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch {
     return false;
   }
+  const status = `/proc/${pid}/status`;
+  return !existsSync(status) || !/^State:\s+Z/m.test(readFileSync(status, 'utf8'));
 }
 
 /** Waits for a process to be gone. */
