@@ -13,7 +13,7 @@ import type { Database } from '../../store/database';
 import type { Workspace } from '../../store/layout';
 
 /** Steps that are read at once: this many take well under 50 ms, and between pages the extension host does other things. */
-const PAGE = 2000;
+const PAGE = 500;
 /** Training batches of a stage whose routing is sent, about. */
 const ROUTING_POINTS = 400;
 

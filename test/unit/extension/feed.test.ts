@@ -50,7 +50,11 @@ describe('what a dashboard is sent', () => {
       const first = [runStarted(RUN, ['seed']), stageStarted('seed', 0, 5000), ...steps('seed', 1, 4500)];
       writeEvents(workspace, RUN, first);
       const sent = await take(feed.news());
-      assert.deepEqual(shapes(sent), ['run', ['seed', true, 2000], ['seed', false, 2000], ['seed', false, 500]]);
+      assert.deepEqual(shapes(sent), [
+        'run',
+        ['seed', true, 500],
+        ...Array.from({ length: 8 }, () => ['seed', false, 500]),
+      ]);
       for (const message of sent) assert.ok(dashboardMessage.safeParse(message).success, message.type);
       const { loss } = (sent[1] as Points).steps;
       assert.ok(loss instanceof Float64Array && loss[0] === 5);
