@@ -5,33 +5,29 @@ import { build } from 'esbuild';
 // Packages with native code, or that find their own files beside them, stay outside the bundle.
 const external = ['vscode', 'sqlite3', '@tensorflow/*', '@huggingface/tokenizers', 'uplot', 'node-api-headers'];
 
-await build({
-  entryPoints: { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts' },
+/** What the programs that run on Node have in common. */
+const node = {
   outdir: 'dist',
   bundle: true,
   platform: 'node',
   target: 'node20',
   format: 'cjs',
   sourcemap: true,
-  external,
   // The bundle is CommonJS; some packages inside are modules that ask for their own address.
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
-});
+};
+
+await build({ ...node, entryPoints: { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts' }, external });
 
 await build({
+  ...node,
   entryPoints: { extension: 'src/extension/main.ts' },
-  outdir: 'dist',
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'cjs',
-  sourcemap: true,
   external: ['vscode', 'sqlite3'],
-  define: { 'import.meta.url': 'bundleUrl' },
-  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
-  logLevel: 'warning',
+  // The editor reads it at every start; names stay, for errors and their stacks.
+  minifyWhitespace: true,
+  minifySyntax: true,
 });
 
 const pages = ['dashboard', 'run-table', 'compare'].map((page) => [page, `webview/${page}/main.ts`]);
