@@ -1,9 +1,9 @@
+import { csvText } from '../base/csv';
 import type { Database } from '../store/database';
 import { queryCurves } from '../store/curves';
 import type { Workspace } from '../store/layout';
 import { queryRun } from '../store/queries';
 import { readPlan } from './collect';
-import { csvText } from './csv';
 import { resultsTable, tableAsMarkdown } from './table';
 
 /** What of a run can be written to a file. */

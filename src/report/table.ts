@@ -1,4 +1,5 @@
 import { formatCount, formatMeasure } from '../base/format';
+import { markdownCell } from '../base/markdown';
 import { textTable } from '../base/text-table';
 import type { Plan } from '../plan/plan';
 import type { StageState, StageSummary } from '../store/queries';
@@ -87,11 +88,7 @@ export function tableAsText(table: ResultsTable): string {
 export function tableAsMarkdown(table: ResultsTable): string {
   const { header, rows } = tableCells(table);
   rows.forEach((row, i) => table.rows[i]!.isBest && row.push(`**${row.pop()}**`));
-  const line = (cells: string[]): string => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
+  const line = (cells: string[]): string => `| ${cells.map(markdownCell).join(' | ')} |`;
   const rule = `| --- |${' ---: |'.repeat(header.length - 1)}`;
   return [tableCaption(table), '', line(header), rule, ...rows.map(line)].join('\n');
-}
-
-function escapeMarkdown(text: string): string {
-  return text.replace(/\|/g, '\\|').replace(/</g, '&lt;');
 }

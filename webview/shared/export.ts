@@ -1,3 +1,5 @@
+import { csvText } from '../../src/base/csv';
+import { markdownCell } from '../../src/base/markdown';
 import type { Save } from '../../src/messages/contract';
 
 /** Numbers as text, for a table and for a CSV file. */
@@ -7,30 +9,17 @@ export interface Numbers {
   rows: readonly (readonly (number | string | null)[])[];
 }
 
-/** Numbers as CSV (RFC 4180): full precision, text quoted where it must be. */
+/** Numbers as CSV. */
 export function toCsv({ header, rows }: Numbers): string {
-  const line = (cells: readonly (number | string | null)[]): string => cells.map(csvCell).join(',');
-  return [header, ...rows].map((row) => `${line(row)}\r\n`).join('');
-}
-
-function csvCell(value: number | string | null): string {
-  if (value === null) return '';
-  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
-  // A spreadsheet would run a text that begins so as a formula.
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return csvText(header, rows);
 }
 
 /** Numbers as a Markdown table. */
 export function toMarkdown({ header, rows }: Numbers): string {
   const line = (cells: readonly (number | string | null)[]): string =>
-    `| ${cells.map((cell) => escapeMarkdown(String(cell ?? '-'))).join(' | ')} |\n`;
+    `| ${cells.map((cell) => markdownCell(String(cell ?? '-'))).join(' | ')} |\n`;
   const rule = `|${header.map((_, column) => (column ? ' ---: |' : ' --- |')).join('')}\n`;
   return line(header) + rule + rows.map(line).join('');
-}
-
-function escapeMarkdown(text: string): string {
-  return text.replace(/[\\|]/g, '\\$&').replace(/</g, '&lt;').replace(/\s+/g, ' ');
 }
 
 /** What to send to the extension so that the user can save a text. `title` becomes the file's name. */

@@ -1,4 +1,5 @@
-import { csvText } from '../csv';
+import { csvText } from '../../base/csv';
+import { markdownCell } from '../../base/markdown';
 import type { Cell } from './cells';
 import type { Column } from './columns';
 import type { RunTable } from './run-table';
@@ -27,13 +28,9 @@ function fileValue({ kind }: Column, { value }: Cell): string | number | null {
 
 /** What is shown as a Markdown table. */
 export function runTableMarkdown({ columns, rows }: RunTable): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(escape).join(' | ')} |\n`;
+  const line = (cells: readonly string[]): string => `| ${cells.map(markdownCell).join(' | ')} |\n`;
   const rule = `|${columns.map(({ kind }) => (kind === 'measure' ? ' ---: |' : ' --- |')).join('')}\n`;
   const cellsOf = ({ cells, differences }: RunTable['rows'][number]): string[] =>
     cells.map(({ text }, i) => (differences[i] ? `${text}, ${differences[i].text}` : text || '-'));
   return line(columns.map(({ label }) => label)) + rule + rows.map((row) => line(cellsOf(row))).join('');
-}
-
-function escape(text: string): string {
-  return text.replace(/[\\|]/g, '\\$&').replace(/</g, '&lt;').replace(/\s+/g, ' ');
 }
