@@ -22,10 +22,10 @@ interface Target {
 
 /** The comparisons of this window: one for each choice of runs. */
 export class ComparisonPanels implements vscode.Disposable {
-  private readonly panels: PanelSet<Target>;
+  private readonly panels: PanelSet<Target, ComparisonServer>;
 
   constructor(context: vscode.ExtensionContext, projects: Projects) {
-    this.panels = new PanelSet<Target>(context.extensionUri, {
+    this.panels = new PanelSet<Target, ComparisonServer>(context.extensionUri, {
       viewType: 'bam.comparison',
       script: 'compare',
       readTarget: (state) => {

@@ -5,13 +5,15 @@ import { log } from '../log';
 import type { Project } from '../project/project';
 import type { Projects } from '../project/projects';
 import { RunFeed } from './feed';
-import { pageHtml, pageRoots } from './page';
+import { PanelSet, Refresher } from './panel-set';
 import { saveFromPage } from './saving';
 
-const VIEW_TYPE = 'bam.dashboard';
-/** What the page keeps beside its own choices, so that it opens again after a reload of the window. */
 const targetSchema = z.object({ root: z.string(), run: z.string() });
-type Target = z.output<typeof targetSchema>;
+
+interface Target {
+  project: Project;
+  run: string;
+}
 
 /** Commands that a page may ask for, and what they are called in VS Code. */
 const COMMANDS = {
@@ -24,68 +26,42 @@ const COMMANDS = {
 
 /** The dashboards of this window: one for each run. */
 export class DashboardPanels implements vscode.Disposable {
-  private readonly panels = new Map<string, DashboardPanel>();
-  private readonly serializer: vscode.Disposable;
+  private readonly panels: PanelSet<Target, DashboardServer>;
 
-  constructor(
-    private readonly context: vscode.ExtensionContext,
-    private readonly projects: Projects,
-  ) {
-    this.serializer = vscode.window.registerWebviewPanelSerializer(VIEW_TYPE, {
-      deserializeWebviewPanel: async (panel, state) => this.restore(panel, state),
+  constructor(context: vscode.ExtensionContext, projects: Projects) {
+    this.panels = new PanelSet(context.extensionUri, {
+      viewType: 'bam.dashboard',
+      script: 'dashboard',
+      readTarget: (state) => {
+        const target = targetSchema.safeParse(state);
+        return target.success ? { project: projects.byRoot(target.data.root), run: target.data.run } : undefined;
+      },
+      keyOf: ({ project, run }) => JSON.stringify([project.workspace.root, run]),
+      titleOf: ({ project, run }) => titleOf(project.run(run)?.title ?? run),
+      serve: (panel, { project, run }) => new DashboardServer(panel, project, run),
     });
   }
 
   /** Opens or reveals the dashboard of a run, at a stage if one is named. */
   show(project: Project, run: string, stage?: string): void {
-    const key = keyOf(project, run);
-    const open = this.panels.get(key);
-    if (open) open.reveal();
-    else {
-      const options = { enableScripts: true, localResourceRoots: pageRoots(this.context.extensionUri) };
-      this.add(vscode.window.createWebviewPanel(VIEW_TYPE, '', vscode.ViewColumn.Active, options), project, run);
-    }
-    if (stage !== undefined) this.panels.get(key)!.showStage(stage);
+    const server = this.panels.show({ project, run });
+    if (stage !== undefined) server.showStage(stage);
   }
 
   dispose(): void {
-    this.serializer.dispose();
-    for (const panel of this.panels.values()) panel.dispose();
-  }
-
-  private restore(webviewPanel: vscode.WebviewPanel, state: unknown): void {
-    const target = targetSchema.safeParse(state);
-    if (!target.success) return webviewPanel.dispose();
-    webviewPanel.webview.options = {
-      enableScripts: true,
-      localResourceRoots: pageRoots(this.context.extensionUri),
-    };
-    this.add(webviewPanel, this.projects.byRoot(target.data.root), target.data.run);
-  }
-
-  private add(webviewPanel: vscode.WebviewPanel, project: Project, run: string): void {
-    const key = keyOf(project, run);
-    this.panels.get(key)?.dispose();
-    const panel = new DashboardPanel(webviewPanel, project, run);
-    this.panels.set(key, panel);
-    webviewPanel.onDidDispose(() => {
-      panel.forget();
-      if (this.panels.get(key) === panel) this.panels.delete(key);
-    });
-    panel.load(this.context.extensionUri);
+    this.panels.dispose();
   }
 }
 
-function keyOf({ workspace }: Project, run: string): string {
-  return JSON.stringify([workspace.root, run]);
+function titleOf(run: string): string {
+  return vscode.l10n.t('Dashboard {0}', run);
 }
 
-/** One dashboard. A hidden page is unloaded; when it is shown again it asks anew, and gets all anew. */
-class DashboardPanel {
+/** Answers one page: sends all of a run when asked, then what is new. */
+class DashboardServer implements vscode.Disposable {
   private feed: RunFeed | undefined;
   private stage: string | undefined;
-  private isSending = false;
-  private isStale = false;
+  private readonly sending = new Refresher(() => this.send());
   private readonly subscriptions: vscode.Disposable[];
 
   constructor(
@@ -99,57 +75,31 @@ class DashboardPanel {
         if (!panel.visible) this.feed = undefined;
       }),
       project.onDidChange(({ runs }) => {
-        if (runs.includes(run)) void this.send();
+        if (runs.includes(run)) void this.sending.refresh();
       }),
     ];
   }
 
-  load(extensionUri: vscode.Uri): void {
-    const title = vscode.l10n.t('Dashboard {0}', this.project.run(this.run)?.title ?? this.run);
-    this.panel.title = title;
-    this.panel.webview.html = pageHtml(this.panel.webview, { extensionUri, script: 'dashboard', title });
-  }
-
-  reveal(): void {
-    this.panel.reveal();
-  }
-
   showStage(stage: string): void {
     this.stage = stage;
-    void this.send();
+    void this.sending.refresh();
   }
 
-  forget(): void {
+  dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
     this.feed = undefined;
   }
 
-  dispose(): void {
-    this.panel.dispose();
-  }
-
-  /** Sends what is new, one sending at a time. Nothing goes to a page that has not asked yet. */
+  /** Sends what is new. Nothing goes to a page that has not asked yet. */
   private async send(): Promise<void> {
-    this.isStale = true;
-    if (this.isSending) return;
-    this.isSending = true;
-    try {
-      while (this.isStale && this.feed) {
-        this.isStale = false;
-        await this.sendNews(this.feed);
-      }
-    } catch (error) {
-      log.error(error instanceof Error ? error : String(error));
-    } finally {
-      this.isSending = false;
-    }
+    if (this.feed) await this.sendNews(this.feed);
   }
 
   private async sendNews(feed: RunFeed): Promise<void> {
     for await (const message of feed.news()) {
       if (this.feed !== feed) return;
       await this.post(message);
-      if (message.type === 'run') this.panel.title = vscode.l10n.t('Dashboard {0}', message.run.title);
+      if (message.type === 'run') this.panel.title = titleOf(message.run.title);
     }
     if (this.stage !== undefined) await this.post({ type: 'show', stage: this.stage });
     this.stage = undefined;
@@ -161,17 +111,17 @@ class DashboardPanel {
 
   private receive(message: unknown): void {
     const request = dashboardRequest.safeParse(message);
-    if (request.success) void this.answer(request.data);
+    if (request.success) void this.answer(request.data).catch((error: unknown) => log.error(String(error)));
     else log.warn(`A dashboard sent a message of another shape than expected: ${request.error.message}`);
   }
 
   private async answer(request: DashboardRequest): Promise<void> {
     const { project, run } = this;
-    const target: Target = { root: project.workspace.root, run };
+    const target = { root: project.workspace.root, run };
     switch (request.type) {
       case 'ready':
         this.feed = new RunFeed(project.workspace, (work) => project.query(work), run);
-        return this.send();
+        return this.sending.refresh();
       case 'open':
         await vscode.commands.executeCommand('bam.openFileAtStage', { ...target, stage: request.stage });
         return;

@@ -3,7 +3,7 @@ import { log } from '../log';
 import { pageHtml, pageRoots } from './page';
 
 /** Panels of one kind, each of which shows one target. */
-export interface PanelKind<Target> {
+export interface PanelKind<Target, Server extends vscode.Disposable> {
   viewType: string;
   script: string;
   /** What a page kept of its target, so that it opens again after a reload of the window; `undefined` if it cannot be used. */
@@ -12,33 +12,35 @@ export interface PanelKind<Target> {
   keyOf: (target: Target) => string;
   titleOf: (target: Target) => string;
   /** Starts to serve a page. */
-  serve: (panel: vscode.WebviewPanel, target: Target) => vscode.Disposable;
+  serve: (panel: vscode.WebviewPanel, target: Target) => Server;
 }
 
 /** The open panels of one kind. A hidden page is unloaded; when it is shown again it asks anew, and gets all anew. */
-export class PanelSet<Target> implements vscode.Disposable {
-  private readonly panels = new Map<string, vscode.WebviewPanel>();
+export class PanelSet<Target, Server extends vscode.Disposable> implements vscode.Disposable {
+  private readonly panels = new Map<string, { panel: vscode.WebviewPanel; server: Server }>();
   private readonly serializer: vscode.Disposable;
 
   constructor(
     private readonly extensionUri: vscode.Uri,
-    private readonly kind: PanelKind<Target>,
+    private readonly kind: PanelKind<Target, Server>,
   ) {
     this.serializer = vscode.window.registerWebviewPanelSerializer(kind.viewType, {
       deserializeWebviewPanel: async (panel, state) => this.restore(panel, state),
     });
   }
 
-  /** Opens or reveals the panel of a target. */
-  show(target: Target): void {
+  /** Opens or reveals the panel of a target, and returns what serves it. */
+  show(target: Target): Server {
     const open = this.panels.get(this.kind.keyOf(target));
-    if (open) open.reveal();
-    else this.add(vscode.window.createWebviewPanel(this.kind.viewType, '', vscode.ViewColumn.Active), target);
+    if (!open)
+      return this.add(vscode.window.createWebviewPanel(this.kind.viewType, '', vscode.ViewColumn.Active), target);
+    open.panel.reveal();
+    return open.server;
   }
 
   dispose(): void {
     this.serializer.dispose();
-    for (const panel of this.panels.values()) panel.dispose();
+    for (const { panel } of this.panels.values()) panel.dispose();
   }
 
   private restore(panel: vscode.WebviewPanel, state: unknown): void {
@@ -47,21 +49,22 @@ export class PanelSet<Target> implements vscode.Disposable {
     else this.add(panel, target);
   }
 
-  private add(panel: vscode.WebviewPanel, target: Target): void {
+  private add(panel: vscode.WebviewPanel, target: Target): Server {
     const { extensionUri } = this;
     const { keyOf, titleOf, serve, script } = this.kind;
     const key = keyOf(target);
-    this.panels.get(key)?.dispose();
-    this.panels.set(key, panel);
-    const serving = serve(panel, target);
+    this.panels.get(key)?.panel.dispose();
+    const server = serve(panel, target);
+    this.panels.set(key, { panel, server });
     panel.onDidDispose(() => {
-      serving.dispose();
-      if (this.panels.get(key) === panel) this.panels.delete(key);
+      server.dispose();
+      if (this.panels.get(key)?.panel === panel) this.panels.delete(key);
     });
     const title = titleOf(target);
     panel.title = title;
     panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(extensionUri) };
     panel.webview.html = pageHtml(panel.webview, { extensionUri, script, title });
+    return server;
   }
 }
 

@@ -17,7 +17,7 @@ const targetSchema = z.object({ root: z.string() });
 
 /** The run tables of this window: one for each project. */
 export class RunTablePanel implements vscode.Disposable {
-  private readonly panels: PanelSet<Project>;
+  private readonly panels: PanelSet<Project, RunTableServer>;
 
   constructor(context: vscode.ExtensionContext, projects: Projects) {
     this.panels = new PanelSet(context.extensionUri, {
