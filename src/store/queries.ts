@@ -142,14 +142,18 @@ export async function queryRun(workspace: Workspace, index: Database, id: string
   };
 }
 
+/** Whether a run is at work or waits for its turn. */
+export function isActive({ state }: { state: RunState }): boolean {
+  return state === 'running' || state === 'queued';
+}
+
 function summaryOf(workspace: Workspace, row: SummaryRow): RunSummary {
   const { id, experiment, file, seed, commitHash, version, started, ended, seconds, message } = row;
   const { stagesDone, stagesTotal, bestAverage } = row;
   // A trainer whose launcher died is still at work, for as long as it takes to save a checkpoint.
   const isHeld = (): boolean =>
     [workspace.runLockFile(id), workspace.trainerLockFile(id)].some((lock) => lockHolder(lock));
-  const isOpen = row.state === 'running' || row.state === 'queued';
-  const state = isOpen && !isHeld() ? 'interrupted' : row.state;
+  const state = isActive(row) && !isHeld() ? 'interrupted' : row.state;
   const origin = { id, experiment, file, seed, commit: commitHash, version };
   return {
     ...origin,
@@ -171,8 +175,8 @@ function annotationsOf({ title, starred, tags, note, archived }: RunRecord): Ann
 
 function stageOf(row: StageRecord, isRunning: boolean, result: StageResult | null): StageSummary {
   const { name, key, step, steps, seconds, engine, fromRun, detail } = row;
-  const isActive = row.state === 'running' || row.state === 'preparing';
-  const state = isActive && !isRunning ? 'interrupted' : row.state;
+  const isBegun = row.state === 'running' || row.state === 'preparing';
+  const state = isBegun && !isRunning ? 'interrupted' : row.state;
   const secondsLeft = state === 'running' ? timeLeft(row) : null;
   return { name, key, state, step, steps, seconds, secondsLeft, engine, fromRun, detail, result };
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { outlineOf } from '../../config/outline';
-import type { RunSummary } from '../../store/queries';
+import { isActive, type RunSummary } from '../../store/queries';
 import type { ExperimentFiles } from '../project/experiment-files';
 import type { ProjectRun, Projects } from '../project/projects';
 import { changeAnnotations, deleteWithUndo, noteRun, renameRun, tagRun } from '../runs/annotating';
@@ -12,7 +12,6 @@ import type { Node } from '../tree/nodes';
 import { openAtStage, openLog, openReport } from './opening';
 import { registerCommand } from './register';
 
-const isActive = ({ state }: RunSummary): boolean => state === 'running' || state === 'queued';
 const isResumable = (run: RunSummary): boolean => !isActive(run) && run.state !== 'finished';
 
 /** Commands that start, stop and describe runs. */

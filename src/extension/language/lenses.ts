@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { formatDuration, formatMeasure } from '../../base/format';
 import { outlineOf } from '../../config/outline';
-import { queryRun, type RunDetails, type StageSummary } from '../../store/queries';
+import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
 import type { ProjectRun, Projects } from '../project/projects';
 import type { FileTarget, RunTarget } from '../runs/targets';
 import { stateName } from '../tree/items';
@@ -21,7 +21,7 @@ export class ExperimentLenses implements vscode.CodeLensProvider, vscode.Disposa
     const file = document.uri.fsPath;
     const runs = this.projects.runsOf(file).filter(({ run }) => !run.archived);
     const [last, before] = await Promise.all(runs.slice(0, 2).map(readRun));
-    const active = runs.find(({ run }) => run.state === 'running' || run.state === 'queued');
+    const active = runs.find(({ run }) => isActive(run));
     const lenses = fileCommands({ file }, runs, active).map((command) =>
       lensAt(document, sections[0]?.key.start ?? 0, command),
     );

@@ -4,7 +4,7 @@ import { lockHolder } from '../../base/lock';
 import type { Database } from '../../store/database';
 import { withIndex } from '../../store/index';
 import { listRuns, type Workspace } from '../../store/layout';
-import { queryRuns, type RunSummary } from '../../store/queries';
+import { isActive, queryRuns, type RunSummary } from '../../store/queries';
 import { log } from '../log';
 
 /** How often the run folders are looked at while something runs, and while nothing does. Works on any file system, unlike watching. */
@@ -84,7 +84,7 @@ export class Project implements vscode.Disposable {
   }
 
   private isActive(): boolean {
-    return this.known.some(({ state }) => state === 'running' || state === 'queued');
+    return this.known.some(isActive);
   }
 
   /** Runs whose log, annotations or process changed since the last look. */
@@ -100,8 +100,7 @@ export class Project implements vscode.Disposable {
     const files = [this.workspace.eventsFile(run), this.workspace.annotationsFile(run)];
     const times = files.map((file) => statSync(file, { throwIfNoEntry: false })).map((s) => `${s?.mtimeMs}:${s?.size}`);
     const known = this.run(run);
-    const isActive = known?.state === 'running' || known?.state === 'queued';
-    return `${times.join(' ')} ${isActive ? this.isHeld(run) : ''}`;
+    return `${times.join(' ')} ${known && isActive(known) ? this.isHeld(run) : ''}`;
   }
 
   private isHeld(run: string): boolean {

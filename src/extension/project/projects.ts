@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
-import type { RunSummary } from '../../store/queries';
+import { isActive, type RunSummary } from '../../store/queries';
 import { findWorkspaceRoot, Workspace } from '../../store/layout';
 import { Project } from './project';
 
@@ -57,9 +57,7 @@ export class Projects implements vscode.Disposable {
 
   /** Every run of this window that is at work or waits for its turn. */
   active(): ProjectRun[] {
-    return this.all().flatMap((project) =>
-      project.runs.filter(({ state }) => state === 'running' || state === 'queued').map((run) => ({ project, run })),
-    );
+    return this.all().flatMap((project) => project.runs.filter(isActive).map((run) => ({ project, run })));
   }
 
   dispose(): void {

@@ -1,13 +1,11 @@
 import * as vscode from 'vscode';
 import { formatDuration } from '../../base/format';
-import { queryRun, type RunDetails, type RunState } from '../../store/queries';
+import { isActive, queryRun, type RunDetails } from '../../store/queries';
 import { log } from '../log';
 import type { ProjectRun, Projects } from '../project/projects';
 import { runLabel } from '../tree/nodes';
 import type { Launching } from './launching';
 import type { RunTarget } from './targets';
-
-const isActive = (state: RunState): boolean => state === 'running' || state === 'queued';
 
 /** Shows what runs: in the status bar, and for runs started from this window in a notification that can stop them. */
 export class RunProgress implements vscode.Disposable {
@@ -79,7 +77,7 @@ export class RunProgress implements vscode.Disposable {
       };
       const watching = project.onDidChange(() => {
         const now = project.run(run.id);
-        if (now && isActive(now.state)) return;
+        if (now && isActive(now)) return;
         watching.dispose();
         this.listeners.delete(listener);
         resolve();
