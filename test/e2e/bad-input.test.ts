@@ -86,8 +86,7 @@ describeWorkbench('what the workbench makes of bad input', () => {
   });
 
   it('drops a run whose folder was deleted by hand, and says so on its dashboard', async () => {
-    await workbench.tab('tiny.bam.yaml').click();
-    await workbench.lens('Dashboard').first().click();
+    await workbench.menu(workbench.treeItem(files.run), 'Open Dashboard');
     const dashboard = await workbench.webview(`Dashboard ${files.run}`);
     rmSync(files.workspace.runFolder(files.run), { recursive: true });
     await dashboard

@@ -5,19 +5,13 @@ import { setTimeout } from 'node:timers/promises';
 import type { EventOf } from '../../src/events/event';
 import { withIndex } from '../../src/store/index';
 import { queryCurves } from '../../src/store/curves';
-import { assertSucceeded, TestWorkspace } from '../run/support';
+import { assertSucceeded, TestWorkspace, TINY_DATA } from '../run/support';
 import { describeWorkbench, keepPicture } from './support/suite';
 import { accessibilityViolations } from './support/webview';
 import { type Theme, themes, Workbench } from './support/workbench';
 
 /** Trains for longer than the tests watch, stop and reload it. */
-const WATCHED = `name: tiny
-seed: 3
-model: { layers: 2, width: 32, heads: 2, ffnHidden: 48, context: 32 }
-domains:
-  prose: { files: "prose/*.txt" }
-  sums: { files: sums.jsonl, field: text }
-stages:
+const WATCHED = `${TINY_DATA}stages:
   seed:
     train: { mix: { prose: 1 }, tokens: 4M, batch: 4, evaluateEvery: 100, evaluationTokens: 512, checkpointEvery: 50 }
   sums:

@@ -12,14 +12,17 @@ import type { RunDetails } from '../../src/store/queries';
 
 const BAM = join(__dirname, '..', '..', 'bin', 'bam.js');
 
-/** A tiny experiment: two domains, a seed, a specialist, a mixture. Trains in seconds. */
-export const TINY = `name: tiny
+/** The beginning of tiny experiments: a small model and two domains. */
+export const TINY_DATA = `name: tiny
 seed: 3
 model: { layers: 2, width: 32, heads: 2, ffnHidden: 48, context: 32 }
 domains:
   prose: { files: "prose/*.txt" }
   sums: { files: sums.jsonl, field: text }
-stages:
+`;
+
+/** A tiny experiment: two domains, a seed, a specialist, a mixture. Trains in seconds. */
+export const TINY = `${TINY_DATA}stages:
   seed: { train: { mix: { prose: 1 }, tokens: 7680, batch: 4, evaluateEvery: 25, evaluationTokens: 512, checkpointEvery: 20 } }
   sums: { from: seed, train: { like: seed, mix: { sums: 1 }, tokens: 2560 } }
   mixture: { upcycle: { method: bam, experts: [seed, sums] }, train: { like: seed, mix: equal, tokens: 2560 } }
