@@ -7,7 +7,7 @@ import { nativeBackend } from '../engine/ops/native';
 import { createParameters, disposeParameters, type ParameterValues } from '../model/parameters';
 import type { Moments } from './adamw';
 import { optimizerFeeds } from './adamw-graph';
-import { recordEvaluation, recordTraining, type RecordedTraining } from './record-pass';
+import { type Check, recordEvaluations, recordTraining, type RecordedTraining } from './record-pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainSettings } from './step';
 import { buildStepGraph, type GraphForm, type GraphPass, type StepGraph } from './step-graph';
@@ -50,9 +50,8 @@ export class GraphStep implements Step {
     let training: RecordedTraining;
     let model: StepGraph;
     try {
-      training = recordTraining({ ...source, sequences });
-      const sizes = [...new Set([sequences, 1])];
-      const evaluations = new Map(sizes.map((size) => [size, recordEvaluation({ ...source, sequences: size })]));
+      training = recordTraining(source, sequences);
+      const evaluations = recordEvaluations(source, [sequences, 1]);
       model = buildStepGraph({ binding: backend.binding, parameters, settings, passes, form, training, evaluations });
     } finally {
       disposeParameters(parameters);
@@ -60,7 +59,7 @@ export class GraphStep implements Step {
     const step = new GraphStep(options, model, Session.load(backend.binding, model.graph));
     try {
       step.start(values, moments);
-      step.compare(training);
+      step.compare(training.check);
       return step;
     } catch (error) {
       step.dispose();
@@ -85,19 +84,19 @@ export class GraphStep implements Step {
     this.session.run(rest, [moments ? 'moments_started' : 'moments_zeroed']);
   }
 
-  /** Runs the batch that was recorded, without updating, and compares what comes with what eager execution said. */
-  private compare({ batch, reference }: RecordedTraining): void {
+  /** Runs a batch without updating, and compares what comes with what eager execution said. */
+  private compare({ batch, expected }: Check): void {
     const { passes } = this.options;
     const batches = Array.from({ length: passes }, () => batch);
     const found = this.step(batches, optimizerFeeds(this.options.settings, 0, 1, false));
     const numbers = [...found.losses, found.norm].map((sum) => sum / passes);
     numbers.forEach((number, i) => {
-      const expected = reference[i]!;
-      const tolerance = i < found.losses.length ? LOSS_TOLERANCE : NORM_TOLERANCE * expected;
-      if (Math.abs(number - expected) <= tolerance || !Number.isFinite(expected)) return;
+      const eager = expected[i]!;
+      const tolerance = i < found.losses.length ? LOSS_TOLERANCE : NORM_TOLERANCE * eager;
+      if (Math.abs(number - eager) <= tolerance || !Number.isFinite(eager)) return;
       const what = ['loss', 'loss of the language model', 'load balance', 'router z', 'norm of the gradient'][i]!;
       throw new EngineError(
-        `The graph of a step should give a ${what} of ${expected}, as eager execution does, and gives ${number}.`,
+        `The graph of a step should give a ${what} of ${eager}, as eager execution does, and gives ${number}.`,
         {
           reason: 'graph-differs',
         },

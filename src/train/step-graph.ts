@@ -105,7 +105,7 @@ class PassBuilder {
     xlaScope?: string,
   ): { pass: GraphPass; results: string[] } {
     const { graph } = this;
-    const shape = [recorded.batch.inputs.length];
+    const shape = [recorded.tokens];
     const inputs = graph.placeholder(`${prefix}_inputs`, TYPE.int32, shape);
     const targets = graph.placeholder(`${prefix}_targets`, TYPE.int32, shape);
     const given = new Map<number, Place>([

@@ -75,6 +75,8 @@ describeWorkbench('an experiment in the workbench', function () {
       .problem(/layerz/)
       .first()
       .waitFor({ state: 'detached' });
+    // The mended file's lenses are asked for only while the editor has the focus.
+    await workbench.lens('Run').first().waitFor();
     await workbench.command('View: Hide Panel');
   });
 

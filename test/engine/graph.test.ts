@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../src/base/errors';
 import { startBackend } from '../../src/engine/backend';
-import { requireSameTape } from '../../src/engine/graph/compare-tapes';
+import { resizeTape } from '../../src/engine/graph/resize-tape';
 import { Graph } from '../../src/engine/graph/graph';
 import { Message } from '../../src/engine/graph/protobuf';
 import { Session } from '../../src/engine/graph/session';
@@ -42,18 +42,37 @@ function recordOn(values: number[], code: (x: tf.Tensor) => tf.Tensor): Recordin
 describe('a tape', () => {
   before(() => startBackend('native'));
 
-  const compare = (code: (x: tf.Tensor) => tf.Tensor): void => {
-    const [a, b] = [recordOn([1, 2], code), recordOn([3, 4], code)];
-    requireSameTape(a.tape, a.leaves, b.tape, b.leaves);
-  };
+  const compare = (code: (x: tf.Tensor) => tf.Tensor): Tape =>
+    resizeTape({ ...recordOn([1], code), sequences: 1 }, { ...recordOn([3, 4], code), sequences: 2 }, 4);
 
   it('is the same for other inputs where only the inputs differ', () => {
     compare((x) => tf.mul(tf.add(x, 2), tf.scalar(0.5)));
   });
 
+  it('gets the size of another batch: lengths, parts of a mean, and fills', () => {
+    const { operations, constants } = compare((x) => {
+      const size = x.shape[0]!;
+      return tf.mul(tf.reshape(x, [size, 1]), tf.add(tf.zeros([size, 1]), tf.scalar(1 / size)));
+    });
+    const values = operations.flatMap(({ inputs }) => inputs).map((id) => constants.get(id)?.values);
+    const found = values.filter((numbers) => numbers !== undefined).map((numbers) => [...numbers].join(' '));
+    for (const expected of ['4 1', '0.25', '0 0 0 0'])
+      assert.ok(found.includes(expected), `${expected} in ${found.join(', ')}`);
+  });
+
+  it('shows a number that does not follow from the size', () => {
+    const code = (x: tf.Tensor): tf.Tensor => tf.mul(x, tf.scalar(Math.sqrt(x.shape[0]!)));
+    assert.throws(() => compare(code), /works out input 1 of operation 0 \(Mul\)/);
+  });
+
+  it('shows numbers of the data that became a constant', () => {
+    const code = (x: tf.Tensor): tf.Tensor => tf.mul(x, tf.tensor1d([0, 1, 5].slice(0, x.shape[0])));
+    assert.throws(() => compare(code), /works out input 1 of operation 0 \(Mul\)/);
+  });
+
   it('shows a number that the host changes from step to step', () => {
-    let rate = 0;
-    assert.throws(() => compare((x) => tf.mul(tf.add(x, 1), ++rate)), /input 1 of operation 1 \(Mul\)/);
+    let rate = 2;
+    assert.throws(() => compare((x) => tf.mul(tf.add(x, 1), (rate += 1.5))), /input 1 of operation 1 \(Mul\)/);
   });
 
   it('shows other operations, and another number of them', () => {
