@@ -1,6 +1,7 @@
 import type { Architecture } from '../architecture/architecture';
 import { EngineError } from '../base/errors';
 import type { Batch } from '../data/sequences';
+import type { TimedNode } from '../engine/graph/clock';
 import { type Feed, Session } from '../engine/graph/session';
 import { type GraphVariable, startName } from '../engine/graph/variables';
 import { nativeBackend } from '../engine/ops/native';
@@ -23,6 +24,8 @@ export interface GraphStepOptions {
   /** Passes of an optimizer step. */
   passes: number;
   form: GraphForm;
+  /** Puts clocks into the step, for `profile`. */
+  clocks?: boolean;
 }
 
 /** By how much a graph may differ from eager execution in a loss, and in the norm of the gradient as a share of it. */
@@ -44,7 +47,7 @@ export class GraphStep implements Step {
   static create({ values, moments, ...options }: GraphStepOptions): GraphStep {
     const backend = nativeBackend();
     if (!backend) throw new EngineError('Only native TensorFlow runs a step as a graph.', { reason: 'not-native' });
-    const { architecture, settings, sequences, passes, form } = options;
+    const { architecture, settings, sequences } = options;
     const parameters = createParameters(architecture, values);
     const source = { backend, architecture, parameters, settings };
     let training: RecordedTraining;
@@ -52,7 +55,7 @@ export class GraphStep implements Step {
     try {
       training = recordTraining(source, sequences);
       const evaluations = recordEvaluations(source, [sequences, 1]);
-      model = buildStepGraph({ binding: backend.binding, parameters, settings, passes, form, training, evaluations });
+      model = buildStepGraph({ ...options, binding: backend.binding, parameters, training, evaluations });
     } finally {
       disposeParameters(parameters);
     }
@@ -111,6 +114,15 @@ export class GraphStep implements Step {
     const mean = (sum: number): number => Math.fround(sum / passes.length);
     const [loss, languageModel, loadBalance, routerZ] = [...losses].map(mean) as [number, number, number, number];
     return { loss, languageModel, loadBalance, routerZ, gradientNorm: mean(norm), routing: statistics.summarize() };
+  }
+
+  /** A training step whose operations run one after the other, and when each did. For a step that was made with `clocks`. */
+  profile(batch: Batch, learningRate: number, step: number): TimedNode[] {
+    const { training } = this.model;
+    const { nodes, times } = training.clocks!;
+    const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
+    const [found] = this.pass(training, batch, [times, 'updated'], undefined, feeds);
+    return nodes.map((node, i) => ({ node, start: found![i]!, end: found![i + 1]! }));
   }
 
   /** Sums over the passes. */

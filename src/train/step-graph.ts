@@ -1,4 +1,5 @@
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding';
+import { addClocks, type Clocks } from '../engine/graph/clock';
 import { addTape, type Place } from '../engine/graph/from-tape';
 import { Graph, TYPE } from '../engine/graph/graph';
 import {
@@ -40,7 +41,7 @@ export interface StepGraph {
   graph: Graph;
   /** By name, in the order of the forward pass. */
   parameters: Map<string, Omit<GraphParameter, 'gradient'>>;
-  training: GraphPass & { losses: string; norm: string };
+  training: GraphPass & { losses: string; norm: string; clocks?: Clocks };
   /** By the number of sequences of a batch. */
   evaluations: Map<number, GraphPass & { loss: string }>;
 }
@@ -57,6 +58,8 @@ export interface StepGraphSource {
   form: GraphForm;
   training: RecordedTraining;
   evaluations: Map<number, RecordedEvaluation>;
+  /** Puts clocks into a step, which has one pass then. */
+  clocks?: boolean | undefined;
 }
 
 export function buildStepGraph(source: StepGraphSource): StepGraph {
@@ -133,6 +136,7 @@ class PassBuilder {
 function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['training'] {
   const { training, settings, passes, form } = source;
   const { graph } = builder;
+  const first = graph.nodes.length;
   const names = [...training.gradients.keys()];
   const { pass, results } = builder.add(
     training,
@@ -147,7 +151,7 @@ function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['
   const loss = graph.add('Sum', [losses, axis], { T: { type: TYPE.float32 }, Tidx: { type: TYPE.int32 } });
   const trained = names.map((name, i) => ({ ...builder.parameters.get(name)!, gradient: gradients[i]! }));
   addAdamW(graph, trained, { settings, passes, norm, loss });
-  return { ...pass, losses, norm };
+  return { ...pass, losses, norm, ...(source.clocks && { clocks: addClocks(graph, first) }) };
 }
 
 /** Adds variables for sums over passes, of the losses and of each gradient, and the entry points `first` and `next`. */
