@@ -13,7 +13,7 @@ export interface ParameterSpec {
 }
 
 /** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */
-const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
+export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
 /** The projections of an attention. */
 const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
 export type FfnProjection = (typeof FFN_PROJECTIONS)[number];

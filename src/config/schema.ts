@@ -96,12 +96,33 @@ const trainSchema = z.strictObject({
   keepCheckpoints: count.optional().describe('How many of the latest checkpoints stay, beside the best. Default 2.'),
 });
 
+/** What Drop-Upcycling draws anew. */
+const dropSchema = z.strictObject({
+  ratio: share.default(0.5).describe("Share of an FFN's hidden units that is drawn anew in each expert."),
+  indices: z
+    .enum(['per-matrix', 'shared'])
+    .default('per-matrix')
+    .describe(
+      "Whether gate, up and down each have their own units drawn anew (as the paper's code does) or the same (as its text says).",
+    ),
+});
+
 /** How parent checkpoints become a mixture of experts. */
 const upcycleSchema = z.strictObject({
   method: z
-    .enum(['bam', 'btx'])
-    .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
-  experts: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints become experts, in order.'),
+    .enum(['bam', 'btx', 'sparse', 'drop', 'scratch'])
+    .describe(
+      '`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention; `sparse` copies the FFN of one parent; `drop` copies it and draws a part of each copy anew; `scratch` has random experts and no parent.',
+    ),
+  experts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'The stages whose checkpoints become experts, in order; one listed twice becomes two equal experts. sparse, drop: the one that is copied.',
+    ),
+  copies: z.int().min(2).optional().describe('sparse, drop and scratch only: the number of experts.'),
+  drop: dropSchema.optional().describe('drop only: what of each copy is drawn anew.'),
   attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
     default: 'kv-experts',
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',

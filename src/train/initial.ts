@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
+import type { UpcycleConfig } from '../config/schema';
 import { checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
 import { randomValues } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
-import { describeMixture, type Parent, upcycle } from '../upcycle/upcycle';
+import { describeMixture } from '../upcycle/describe';
+import { type Parent, upcycle } from '../upcycle/upcycle';
 
 /** The parameters that a stage starts from, and in words where they came from. */
 export interface InitialParameters {
@@ -22,20 +24,31 @@ export function initialParameters(
   checkpoints: (key: string) => string,
 ): InitialParameters {
   const { parents, architecture } = stage;
-  const load = ({ name, key }: { name: string; key: string }): Parent => {
-    const { architecture: own, parameters } = loadFinal(name, checkpoints(key));
-    return { name, architecture: own, parameters };
+  if (!parents[0]) return { values: randomValues(architecture, plan.seed), description: 'random parameters' };
+  if (stage.upcycle) return upcycled(plan.seed, stage, stage.upcycle, checkpoints);
+  const { parameters } = loadParent(parents[0], checkpoints);
+  return { values: parameters, description: `from stage ${parents[0].name}` };
+}
+
+function upcycled(
+  seed: number,
+  { parents, architecture }: PlannedStage,
+  config: UpcycleConfig,
+  checkpoints: (key: string) => string,
+): InitialParameters {
+  // A checkpoint that is listed twice is one parent.
+  const byKey = new Map(parents.map((parent) => [parent.key, parent]));
+  const loaded = new Map([...byKey].map(([key, parent]) => [key, loadParent(parent, checkpoints)]));
+  const experts = parents.flatMap(({ key }) => Array.from({ length: config.copies ?? 1 }, () => loaded.get(key)!));
+  return {
+    values: upcycle(experts, architecture, deriveSeed(seed, 'upcycle'), config),
+    description: describeMixture(architecture, experts, config),
   };
-  if (stage.upcycle) {
-    const values = upcycle(parents.map(load), architecture, deriveSeed(plan.seed, 'upcycle'));
-    return { values, description: describeMixture(architecture) };
-  }
-  if (parents[0]) return { values: load(parents[0]).parameters, description: `from stage ${parents[0].name}` };
-  return { values: randomValues(architecture, plan.seed), description: 'random parameters' };
 }
 
 /** The last checkpoint of a finished stage. */
-function loadFinal(name: string, folder: string) {
+function loadParent({ name, key }: PlannedStage['parents'][number], checkpoints: (key: string) => string): Parent {
+  const folder = checkpoints(key);
   const step = listCheckpoints(folder).at(-1);
   if (step === undefined) {
     throw new CheckpointError(`Stage ${name} should have a checkpoint in ${folder}, found none.`, {
@@ -43,5 +56,5 @@ function loadFinal(name: string, folder: string) {
       advice: `Run the stage again: bam run FILE --stages ${name}`,
     });
   }
-  return loadCheckpoint(join(folder, checkpointName(step)), 'model');
+  return { name, ...loadCheckpoint(join(folder, checkpointName(step)), 'model') };
 }

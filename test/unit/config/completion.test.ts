@@ -147,8 +147,8 @@ describe('completion of values', () => {
   const stage = (text: string) => labels(`stages:\n  a:\n    ${text}`);
 
   it('offers the words of an enumeration', () => {
-    assert.deepEqual(stage('upcycle: { method: |'), ['bam', 'btx']);
-    assert.deepEqual(stage('upcycle: { method: b| }'), ['bam', 'btx']);
+    assert.deepEqual(stage('upcycle: { method: |'), ['bam', 'btx', 'sparse', 'drop', 'scratch']);
+    assert.deepEqual(stage('upcycle: { method: b| }'), ['bam', 'btx', 'sparse', 'drop', 'scratch']);
     assert.deepEqual(stage('upcycle:\n      attention: kv|'), ['kv-experts', 'shared-kv']);
     assert.deepEqual(stage('upcycle:\n      gate: |'), ['softmax-topk', 'topk-softmax']);
     assert.deepEqual(stage('train: { match: | }'), ['data', 'compute']);

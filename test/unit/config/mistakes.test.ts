@@ -58,7 +58,7 @@ describe('mistakes in an experiment file', () => {
       'x:15:17 stages.left.from: expected stages that do not lead back to themselves, found math -> left -> math',
       'x:17:57 stages.bam.upcycle.gate: expected `softmax-topk` when one expert is chosen (a gate over one expert is always 1, ' +
         'so its router never learns), found "topk-softmax"',
-      'x:19:51 stages.btx.upcycle.attention: expected no `attention` with btx, which averages it, found "attention"',
+      'x:19:51 stages.btx.upcycle.attention: expected no `attention` with btx: only bam has attention experts, found "attention"',
     ]);
   });
 
@@ -99,6 +99,38 @@ describe('mistakes in an experiment file', () => {
     assert.deepEqual(mistakesOf(withStages(tooMany)), [
       'x:6:66 stages.bam.upcycle.ffnTopK: expected at most 2, the number of experts, found 3',
     ]);
+  });
+
+  it('finds what a method lacks, and what it does not know', () => {
+    const stages = `  a: { upcycle: { method: bam, copies: 3, drop: { ratio: 0.1 } } }
+  b: { upcycle: { method: sparse, experts: [seed, seed] } }
+  c: { upcycle: { method: drop, copies: 1, attention: shared-kv } }
+  d: { upcycle: { method: scratch, experts: [seed], copies: 4, ffnTopK: 5 } }
+  e: { upcycle: { method: drop, experts: [], copies: 2, drop: { ratio: 2, indices: own } } }
+  f: { upcycle: { method: sparse, experts: [a], copies: 2 } }
+`;
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:6:8 stages.a.upcycle.experts: expected a list of at least 2 stages, found nothing',
+      'x:6:32 stages.a.upcycle.copies: expected no `copies` with bam: every expert is listed in `experts`, found "copies"',
+      'x:6:43 stages.a.upcycle.drop: expected no `drop` with bam: only drop draws units anew, found "drop"',
+      'x:7:8 stages.b.upcycle.copies: expected with sparse the number of its experts, found nothing',
+      'x:7:44 stages.b.upcycle.experts: expected one entry, the stage that is copied, found ["seed","seed"]',
+      'x:8:8 stages.c.upcycle.experts: expected the stage that is copied, in a list, found nothing',
+      'x:8:41 stages.c.upcycle.copies: expected at least 2, found 1',
+      'x:8:44 stages.c.upcycle.attention: expected no `attention` with drop: only bam has attention experts, found "attention"',
+      'x:9:36 stages.d.upcycle.experts: expected no `experts` with scratch: its experts are random, found "experts"',
+      'x:9:73 stages.d.upcycle.ffnTopK: expected at most 4, the number of experts, found 5',
+      'x:10:42 stages.e.upcycle.experts: expected at least one entry, found []',
+      'x:10:72 stages.e.upcycle.drop.ratio: expected at most 1, found 2',
+      'x:10:84 stages.e.upcycle.drop.indices: expected one of per-matrix, shared, found "own"',
+      'x:11:45 stages.f.upcycle.experts.0: expected a dense stage, found the mixture "a"',
+    ]);
+    const right = `  a: { upcycle: { method: btx, experts: [seed, seed, seed] } }
+  b: { upcycle: { method: sparse, experts: [seed], copies: 8, ffnTopK: 8 } }
+  c: { upcycle: { method: drop, experts: [seed], copies: 2 } }
+  d: { upcycle: { method: scratch, copies: 2 }, train: { tokens: 1k } }
+`;
+    assert.deepEqual(mistakesOf(withStages(right)), []);
   });
 
   it('says in words what each kind of value should be', () => {

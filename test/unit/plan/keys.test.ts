@@ -62,4 +62,26 @@ describe('key of a stage', () => {
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnTopK: 2' }), ['bam']);
     assert.deepEqual(changed({ 'method: bam': 'method: btx' }), ['bam']);
   });
+
+  it('is of mixtures of one parent one for settings that say the same', () => {
+    const keyOf = (upcycle: string): string =>
+      planned(experimentWith(`${STAGES}  copies: { upcycle: { ${upcycle}, copies: 4 } }`)).copies!.key;
+    const drop = 'method: drop, experts: [law]';
+    const alike = [drop, `${drop}, drop: {}`, `${drop}, drop: { indices: per-matrix, ratio: 0.5 }`];
+    assert.equal(new Set(alike.map(keyOf)).size, 1);
+    const others = [
+      'method: sparse, experts: [law]',
+      'method: sparse, experts: [dense]',
+      'method: scratch',
+      drop,
+      `${drop}, drop: { ratio: 0.25 }`,
+      `${drop}, drop: { indices: shared }`,
+    ];
+    assert.equal(new Set(others.map(keyOf)).size, others.length);
+  });
+
+  it('stays as earlier versions had it, so that their results are found', () => {
+    // A new RESULT_VERSION changes these; nothing else may.
+    assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);
+  });
 });

@@ -1,0 +1,15 @@
+import { type Architecture, attentionExperts, keyValueExperts } from '../architecture/architecture';
+import type { Parent, UpcycleOptions } from './upcycle';
+
+/** In words what a mixture with these parents, one an expert, copies and what it averages, for the log. */
+export function describeMixture(mixture: Architecture, parents: readonly Parent[], { drop }: UpcycleOptions): string {
+  const copied = ['FFN'];
+  if (attentionExperts(mixture) > 1) copied.push('attention queries and outputs');
+  if (keyValueExperts(mixture) > 1) copied.push('attention keys and values');
+  const different = new Set(parents).size;
+  const from = different < parents.length ? ` from ${different === 1 ? parents[0]!.name : `${different} stages`}` : '';
+  const rest = different === 1 ? 'all else as there' : 'all else averaged';
+  const facts = [`${parents.length} experts: ${copied.join(', ')} copied${from}`, rest];
+  if (drop) facts.push(`${drop.ratio} of the hidden units of each expert drawn anew`);
+  return [...facts, 'routers new'].join('; ');
+}
