@@ -1,6 +1,7 @@
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod, expertCount } from './method';
+import { checkRouterInit } from './router-init';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */
@@ -31,6 +32,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkRouterInit(source, name, file));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
 }

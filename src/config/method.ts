@@ -7,6 +7,7 @@ const KEYS: Record<string, { of: readonly string[]; why: string }> = {
   experts: { of: ['bam', 'btx', 'sparse', 'drop'], why: 'its experts are random' },
   copies: { of: ['sparse', 'drop', 'scratch'], why: 'every expert is listed in `experts`' },
   attention: { of: ['bam'], why: 'only bam has attention experts' },
+  weightScaling: { of: ['bam', 'btx', 'sparse', 'drop'], why: 'random experts have no size to keep' },
   drop: { of: ['drop'], why: 'only drop draws units anew' },
 };
 
@@ -23,6 +24,10 @@ export function checkMethod(source: Source, path: DataPath, upcycle: Group): Dia
   if (KEYS.experts!.of.includes(method)) mistakes.push(...checkExperts(source, path, upcycle, isCopy));
   if (isCopy && upcycle.copies === undefined) {
     mistakes.push(source.at([...path, 'copies'], `with ${method} the number of its experts`));
+  }
+  if (upcycle.weightScaling === true && upcycle.gate === 'topk-softmax') {
+    const expected = '`gate: softmax-topk` beside it (the gates of topk-softmax add up to 1 already)';
+    mistakes.push(source.at([...path, 'weightScaling'], expected));
   }
   return mistakes;
 }

@@ -107,6 +107,23 @@ const dropSchema = z.strictObject({
     ),
 });
 
+/** How new routers start. */
+const routerSchema = z.strictObject({
+  init: z
+    .enum(['normal', 'zero', 'centroid'])
+    .default('normal')
+    .describe(
+      '`normal` for random rows; `zero` for gates that are equal at first; `centroid` (bam, btx) for rows that point at the mean input of the domain on which each expert trained most.',
+    ),
+  deviation: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe(
+      'Standard deviation of random rows; rows of `centroid` have the norm that random ones are expected to have.',
+    ),
+});
+
 /** How parent checkpoints become a mixture of experts. */
 const upcycleSchema = z.strictObject({
   method: z
@@ -122,6 +139,12 @@ const upcycleSchema = z.strictObject({
       'The stages whose checkpoints become experts, in order; one listed twice becomes two equal experts. sparse, drop: the one that is copied.',
     ),
   copies: z.int().min(2).optional().describe('sparse, drop and scratch only: the number of experts.'),
+  weightScaling: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
+  }),
+  router: routerSchema.optional().describe('How new routers start. Default: random.'),
   drop: dropSchema.optional().describe('drop only: what of each copy is drawn anew.'),
   attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
     default: 'kv-experts',

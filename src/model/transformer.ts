@@ -19,6 +19,8 @@ export interface ForwardOutput {
   head: tf.Tensor2D;
   /** Attention and FFN routers, layer by layer; empty in a dense model. */
   routers: RouterOutput[];
+  /** What attention, FFN and routers of each layer read, (B*T, E). */
+  inputs: tf.Tensor2D[];
 }
 
 /**
@@ -33,9 +35,11 @@ export function forward(
 ): ForwardOutput {
   const { normEpsilon } = architecture;
   const routers: RouterOutput[] = [];
+  const inputs: tf.Tensor2D[] = [];
   let x = embed(matrix(parameters, EMBEDDING), ids); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
     const u = layerNorm(x, vector(parameters, normName(layer)), normEpsilon);
+    inputs.push(u);
     const attended = attention(architecture, parameters, layer, u, tables);
     const transformed = ffn(architecture, parameters, layer, u);
     x = tf.addN([x, attended.output, transformed.output]);
@@ -43,7 +47,7 @@ export function forward(
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
   const last = layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon);
-  return { last, head, routers };
+  return { last, head, routers, inputs };
 }
 
 /** The scores of every position's next token, (B*T, V). Training never needs them as such: see `headLoss`. */

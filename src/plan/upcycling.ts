@@ -4,9 +4,22 @@ import type { PlannedStage } from './plan';
 /** Drop-Upcycling as its authors ran it (arXiv 2502.19261): half of the units, drawn for each matrix on its own. */
 const DROP_DEFAULTS = { ratio: 0.5, indices: 'per-matrix' } as const;
 
-/** An upcycling with what its method needs filled in, so that settings which say the same have one key. */
-export function completeUpcycling(upcycle: UpcycleConfig): UpcycleConfig {
-  return upcycle.method === 'drop' ? { ...upcycle, drop: upcycle.drop ?? DROP_DEFAULTS } : upcycle;
+/** How routers start where the file does not say it; earlier versions knew nothing else. */
+const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
+
+/**
+ * An upcycling with what its method needs filled in, and without what is as it would be anyway: settings that say the same have one key,
+ * and files from before an option have the key that they had.
+ */
+export function completeUpcycling(config: UpcycleConfig): UpcycleConfig {
+  const { drop, router, weightScaling, ...upcycle } = config;
+  const isDefault = router?.init === ROUTER_DEFAULTS.init && router.deviation === ROUTER_DEFAULTS.deviation;
+  return {
+    ...upcycle,
+    ...(upcycle.method === 'drop' && { drop: drop ?? DROP_DEFAULTS }),
+    ...(weightScaling && { weightScaling }),
+    ...(router && !isDefault && { router }),
+  };
 }
 
 /** What the experts of a mixture are called: by their parents, equal ones with a number (`seed`, `law`, `seed 2`); random ones have no names. */

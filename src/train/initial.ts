@@ -3,10 +3,13 @@ import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
 import type { UpcycleConfig } from '../config/schema';
 import { checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
+import type { OpenDomain } from '../data/prepare';
 import { randomValues } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { describeMixture } from '../upcycle/describe';
-import { type Parent, upcycle } from '../upcycle/upcycle';
+import { newRouters } from '../upcycle/routers';
+import { averageParents, type Parent, upcycle } from '../upcycle/upcycle';
+import { centroidRouters, mainDomains } from './centroids';
 
 /** The parameters that a stage starts from, and in words where they came from. */
 export interface InitialParameters {
@@ -14,40 +17,65 @@ export interface InitialParameters {
   description: string;
 }
 
+/** Where a stage finds what it starts from. */
+export interface InitialSources {
+  /** Folder of a stage's checkpoints by key. */
+  checkpoints: (key: string) => string;
+  domains: ReadonlyMap<string, OpenDomain>;
+}
+
 /**
- * A stage's first parameters: random, its parent's, or a mixture of its parents. `checkpoints` gives the folder of a stage's
- * checkpoints by key. Throws a `CheckpointError` where a parent has none or does not fit.
+ * A stage's first parameters: random, its parent's, or a mixture of its parents. Throws a `CheckpointError` where a parent has no
+ * checkpoint or does not fit.
  */
-export function initialParameters(
-  plan: Plan,
-  stage: PlannedStage,
-  checkpoints: (key: string) => string,
-): InitialParameters {
-  const { parents, architecture } = stage;
-  if (!parents[0]) return { values: randomValues(architecture, plan.seed), description: 'random parameters' };
-  if (stage.upcycle) return upcycled(plan.seed, stage, stage.upcycle, checkpoints);
-  const { parameters } = loadParent(parents[0], checkpoints);
-  return { values: parameters, description: `from stage ${parents[0].name}` };
+export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {
+  const { parents, architecture, upcycle: config } = stage;
+  if (config && parents.length) return upcycled(plan, stage, config, sources);
+  if (parents[0]) {
+    const { parameters } = loadParent(parents[0], sources.checkpoints);
+    return { values: parameters, description: `from stage ${parents[0].name}` };
+  }
+  const values = randomValues(architecture, plan.seed);
+  if (config) setAll(values, newRouters(architecture, deriveSeed(plan.seed, 'upcycle'), config.router));
+  return { values, description: 'random parameters' };
 }
 
 function upcycled(
-  seed: number,
+  plan: Plan,
   { parents, architecture }: PlannedStage,
   config: UpcycleConfig,
-  checkpoints: (key: string) => string,
+  sources: InitialSources,
 ): InitialParameters {
   // A checkpoint that is listed twice is one parent.
   const byKey = new Map(parents.map((parent) => [parent.key, parent]));
-  const loaded = new Map([...byKey].map(([key, parent]) => [key, loadParent(parent, checkpoints)]));
+  const loaded = new Map([...byKey].map(([key, parent]) => [key, loadParent(parent, sources.checkpoints)]));
   const experts = parents.flatMap(({ key }) => Array.from({ length: config.copies ?? 1 }, () => loaded.get(key)!));
-  return {
-    values: upcycle(experts, architecture, deriveSeed(seed, 'upcycle'), config),
-    description: describeMixture(architecture, experts, config),
-  };
+  const seed = deriveSeed(plan.seed, 'upcycle');
+  const values = upcycle(experts, architecture, seed, config);
+  if (config.router?.init === 'centroid') {
+    const domains = parents.map(({ name }) => domainsOf(plan, name, sources.domains));
+    const { deviation } = config.router;
+    const dense = averageParents(experts);
+    setAll(values, centroidRouters({ mixture: architecture, dense, domains, deviation, seed }));
+  }
+  return { values, description: describeMixture(architecture, experts, config) };
+}
+
+function setAll(values: Map<string, Float32Array>, changes: ReadonlyMap<string, Float32Array>): void {
+  for (const [name, change] of changes) values.set(name, change);
+}
+
+/** The domains that a stage trained on most; all where it did not train. */
+function domainsOf(plan: Plan, stage: string, domains: InitialSources['domains']): OpenDomain[] {
+  const train = plan.stages.find(({ name }) => name === stage)?.train;
+  return train ? mainDomains(train.mix).map((name) => domains.get(name)!) : [...domains.values()];
 }
 
 /** The last checkpoint of a finished stage. */
-function loadParent({ name, key }: PlannedStage['parents'][number], checkpoints: (key: string) => string): Parent {
+function loadParent(
+  { name, key }: PlannedStage['parents'][number],
+  checkpoints: InitialSources['checkpoints'],
+): Parent {
   const folder = checkpoints(key);
   const step = listCheckpoints(folder).at(-1);
   if (step === undefined) {

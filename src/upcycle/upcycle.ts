@@ -1,8 +1,9 @@
 import type { Architecture } from '../architecture/architecture';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
-import { deriveSeed, normalValues } from '../base/random';
 import { checkParents } from './check-parents';
 import { type DropOptions, dropUnits } from './drop';
+import { newRouters, type RouterOptions } from './routers';
+import { scaleExperts } from './scaling';
 
 /** A dense checkpoint that becomes an expert. */
 export interface Parent {
@@ -12,18 +13,17 @@ export interface Parent {
   parameters: ReadonlyMap<string, Float32Array>;
 }
 
-/** What happens to the copied experts. */
+/** What happens to the copied experts, and how the routers start. */
 export interface UpcycleOptions {
   drop?: DropOptions | undefined;
+  weightScaling?: boolean | undefined;
+  router?: RouterOptions | undefined;
 }
-
-/** Standard deviation of new routers (BAM leaves it open; 0.02 is what MoV and Drop-Upcycling's code use). */
-const ROUTER_DEVIATION = 0.02;
 
 /**
  * Builds the mixture's parameters from its dense parents, one for each expert (BAM, arXiv 2408.08274, section 3; BTX, arXiv 2403.07816;
  * with one parent for all, sparse upcycling, arXiv 2212.05055): expert i's tensors are copied from parent i, every other parameter is
- * the mean over the different parents, routers are random. A parent that is listed twice gives two equal experts, and counts once in the
+ * the mean over the different parents, routers are new. A parent that is listed twice gives two equal experts, and counts once in the
  * means. Which tensors are experts follows from the mixture's architecture: FFNs only (BTX), attention too (BAM), keys and values
  * shared or not. Throws a `CheckpointError` (reason `parent-mismatch`) that names the tensor and both shapes if parents differ.
  */
@@ -34,21 +34,27 @@ export function upcycle(
   options: UpcycleOptions = {},
 ): Map<string, Float32Array> {
   checkParents(parents, mixture);
-  const parameters = new Map<string, Float32Array>();
-  for (const spec of parameterSpecs(mixture)) parameters.set(spec.name, upcycledValues(spec, parents, seed));
+  const parameters = newRouters(mixture, seed, options.router);
+  for (const spec of parameterSpecs(mixture)) {
+    if (spec.role !== 'router') parameters.set(spec.name, inheritedValues(spec, parents));
+  }
   if (options.drop) dropUnits(parameters, mixture, options.drop, seed);
+  if (options.weightScaling) scaleExperts(parameters, mixture);
   return parameters;
 }
 
-function upcycledValues(spec: ParameterSpec, parents: readonly Parent[], seed: number): Float32Array {
-  if (spec.role === 'router') {
-    return normalValues(deriveSeed(seed, 'parameter', spec.name), spec.shape[0]! * spec.shape[1]!, ROUTER_DEVIATION);
-  }
+function inheritedValues(spec: ParameterSpec, parents: readonly Parent[]): Float32Array {
   if (spec.expert !== undefined) {
     const inParent = spec.name.replace(`.experts.${spec.expert}.`, '.');
     return parents[spec.expert]!.parameters.get(inParent)!.slice();
   }
   return mean([...new Set(parents)].map((parent) => parent.parameters.get(spec.name)!));
+}
+
+/** The dense model whose every parameter is the mean over the different parents. */
+export function averageParents(parents: readonly Parent[]): Map<string, Float32Array> {
+  const specs = parameterSpecs(parents[0]!.architecture);
+  return new Map(specs.map((spec) => [spec.name, inheritedValues(spec, parents)]));
 }
 
 /** Element-wise mean, summed in float64 so that the mean of equal tensors is that tensor to the last bit. */

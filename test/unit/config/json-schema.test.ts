@@ -45,6 +45,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle',
         'stages.*.upcycle.experts',
         'stages.*.upcycle.copies',
+        'stages.*.upcycle.router',
         'stages.*.upcycle.drop',
         'stages.*.train',
         'stages.*.train.like',

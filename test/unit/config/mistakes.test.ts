@@ -133,6 +133,42 @@ describe('mistakes in an experiment file', () => {
     assert.deepEqual(mistakesOf(withStages(right)), []);
   });
 
+  it('finds routers that cannot start as they should, and weights that need no scaling', () => {
+    const stages = `  law: { from: seed, train: { mix: { law: 9, math: 1 }, tokens: 1k } }
+  same: { from: seed, train: { like: law, tokens: 2k } }
+  math: { from: seed, train: { like: law, mix: { math: 1 } } }
+  a: { upcycle: { method: btx, experts: [law, math], router: { init: zero, deviation: 0.1 } } }
+  b: { upcycle: { method: sparse, experts: [law], copies: 2, router: { init: centroid } } }
+  c: { upcycle: { method: bam, experts: [seed, law, same], router: { init: centroid } } }
+  d: { upcycle: { method: bam, experts: [math, math], router: { init: centroid } } }
+  e: { upcycle: { method: bam, experts: [law, math], ffnTopK: 2, gate: topk-softmax, weightScaling: true } }
+  f: { upcycle: { method: scratch, copies: 2, weightScaling: true, router: { deviation: 0 } } }
+`;
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:9:76 stages.a.upcycle.router.deviation: expected no `deviation` where rows are zero, found "deviation"',
+      'x:10:78 stages.b.upcycle.router.init: expected `normal` or `zero` with experts that have no domains of their own, found "centroid"',
+      'x:11:76 stages.c.upcycle.router.init: expected with `centroid`, experts that trained mostly on different domains, ' +
+        'found law for law and for same',
+      'x:12:71 stages.d.upcycle.router.init: expected with `centroid`, experts that trained mostly on different domains, ' +
+        'found math for math and for math',
+      'x:13:101 stages.e.upcycle.weightScaling: expected `gate: softmax-topk` beside it (the gates of topk-softmax add up to 1 already), ' +
+        'found true',
+      'x:14:47 stages.f.upcycle.weightScaling: expected no `weightScaling` with scratch: random experts have no size to keep, ' +
+        'found "weightScaling"',
+      'x:14:89 stages.f.upcycle.router.deviation: expected more than 0, found 0',
+    ]);
+    const right = stages.split('\n').slice(0, 3).join('\n');
+    assert.deepEqual(
+      mistakesOf(
+        withStages(`${right}
+  a: { upcycle: { method: bam, experts: [seed, law, math], router: { init: centroid, deviation: 0.1 }, weightScaling: true } }
+  b: { upcycle: { method: scratch, copies: 2, router: { init: zero } } }
+`),
+      ),
+      [],
+    );
+  });
+
   it('says in words what each kind of value should be', () => {
     const train = (settings: string) => mistakesOf(withStages(`  a: { train: { tokens: 1k, ${settings} } }`));
     const at = (place: string, expected: string) => [`x:6:${place}: expected ${expected}`];

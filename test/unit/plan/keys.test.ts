@@ -80,6 +80,21 @@ describe('key of a stage', () => {
     assert.equal(new Set(others.map(keyOf)).size, others.length);
   });
 
+  it('changes with routers and scaling, but not where they are as they would be anyway', () => {
+    const experts = '[dense, law]';
+    for (const same of ['weightScaling: false', 'router: {}', 'router: { init: normal, deviation: 0.02 }']) {
+      assert.deepEqual(changed({ [experts]: `${experts}, ${same}` }), [], same);
+    }
+    for (const other of [
+      'weightScaling: true',
+      'router: { init: zero }',
+      'router: { deviation: 0.01 }',
+      'router: { init: centroid }',
+    ]) {
+      assert.deepEqual(changed({ [experts]: `${experts}, ${other}` }), ['bam'], other);
+    }
+  });
+
   it('stays as earlier versions had it, so that their results are found', () => {
     // A new RESULT_VERSION changes these; nothing else may.
     assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);

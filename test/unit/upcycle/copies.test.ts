@@ -3,6 +3,7 @@ import type { Architecture } from '../../../src/architecture/architecture';
 import { FFN_PROJECTIONS, ffnName, type FfnProjection } from '../../../src/architecture/parameters';
 import { describeMixture } from '../../../src/upcycle/describe';
 import type { DropOptions } from '../../../src/upcycle/drop';
+import type { RouterOptions } from '../../../src/upcycle/routers';
 import { type Parent, upcycle } from '../../../src/upcycle/upcycle';
 import { mixed, parent, sameBits } from './parents';
 
@@ -144,6 +145,65 @@ describe('Drop-Upcycling', () => {
   });
 });
 
+describe('weight scaling', () => {
+  it('makes the output of an expert experts / ffnTopK times as large, half of it by up and half by down', () => {
+    const parents = [parent('a', 1), parent('b', 2), parent('c', 3), parent('d', 4), parent('e', 5), parent('f', 6)];
+    for (const [ffnTopK, factor] of [
+      [1, Math.sqrt(6)],
+      [2, Math.sqrt(3)],
+      [6, 1],
+    ] as const) {
+      for (const attention of ['averaged', 'kv-experts'] as const) {
+        const base = mixed(attention, 6);
+        const mixture = { ...base, mixture: { ...base.mixture!, ffnTopK } };
+        const plain = upcycle(parents, mixture, 1);
+        for (const [name, values] of upcycle(parents, mixture, 1, { weightScaling: true })) {
+          const times = /ffn\.experts\.\d\.(up|down)\./.test(name) ? factor : 1;
+          sameBits(
+            values,
+            plain.get(name)!.map((value) => value * times),
+            name,
+          );
+        }
+      }
+    }
+  });
+
+  it('comes after the drawing anew', () => {
+    const drop = { ratio: 0.5, indices: 'shared' } as const;
+    const four = Array.from({ length: 4 }, () => parent('seed', 1));
+    const [plain, scaled] = [false, true].map((weightScaling) =>
+      upcycle(four, mixed('averaged', 4), 1, { drop, weightScaling }),
+    );
+    for (let i = 0; i < 4; i++) {
+      const name = ffnName(0, 'down', i);
+      sameBits(
+        scaled!.get(name),
+        plain!.get(name)!.map((value) => 2 * value),
+        name,
+      );
+    }
+  });
+});
+
+describe('new routers', () => {
+  const parents = [parent('a', 1), parent('b', 2), parent('c', 3)];
+  const routersWith = (router?: RouterOptions): Float32Array[] =>
+    [...upcycle(parents, mixed('kv-experts'), 1, { router })].flatMap(([name, values]) =>
+      name.includes('router') ? [values] : [],
+    );
+
+  it('are random with the deviation that is asked for, or zero', () => {
+    const usual = routersWith();
+    assert.equal(usual.length, 4);
+    assert.deepEqual(routersWith({ init: 'normal', deviation: 0.02 }), usual);
+    for (const [i, router] of routersWith({ init: 'normal', deviation: 0.08 }).entries()) {
+      router.forEach((value, j) => assert.ok(Math.abs(value - 4 * usual[i]![j]!) < 1e-7));
+    }
+    for (const router of routersWith({ init: 'zero', deviation: 0.02 })) sameBits(router, new Float32Array(24), 'zero');
+  });
+});
+
 describe('the log line of an upcycling', () => {
   const [seed, law, code] = [parent('seed', 1), parent('law', 2), parent('code', 3)];
 
@@ -165,6 +225,13 @@ describe('the log line of an upcycling', () => {
     assert.equal(
       describeMixture(mixed('averaged', 2), [seed, seed], { drop: { ratio: 0.5, indices: 'shared' } }),
       '2 experts: FFN copied from seed; all else as there; 0.5 of the hidden units of each expert drawn anew; routers new',
+    );
+    assert.equal(
+      describeMixture(mixed('averaged', 2), [seed, law], {
+        weightScaling: true,
+        router: { init: 'zero', deviation: 1 },
+      }),
+      '2 experts: FFN copied; all else averaged; up and down of each expert scaled; routers zero',
     );
   });
 });
