@@ -3,6 +3,9 @@ import { type Architecture, attentionExperts, headSize, keyValueExperts } from '
 /** The role of a parameter, which decides how it starts, decays and is upcycled. */
 export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router';
 
+/** A part of a model that can be left as it is while the others train. */
+export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
+
 export interface ParameterSpec {
   name: string;
   /** Matrices are (outputs, inputs), as in a PyTorch Linear. */
@@ -10,6 +13,16 @@ export interface ParameterSpec {
   role: ParameterRole;
   /** For a tensor that belongs to one FFN or attention expert, which one. */
   expert?: number;
+}
+
+/**
+ * The part of a model that a parameter belongs to, as `train.freeze` names it: FFN experts, attention of all kinds, embeddings with the
+ * output head, norms, routers. `undefined` for the FFN of a dense model, which cannot be frozen.
+ */
+export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
+  if (role !== 'matrix') return ({ embedding: 'embeddings', norm: 'norms', router: 'routers' } as const)[role];
+  if (name.includes('.attention.')) return 'attention';
+  return expert === undefined ? undefined : 'experts';
 }
 
 /** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */

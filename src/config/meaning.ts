@@ -2,6 +2,7 @@ import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod, expertCount } from './method';
 import { checkRouterInit } from './router-init';
+import { FREEZABLE } from './schema';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */
@@ -33,6 +34,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
     mistakes.push(...checkRouterInit(source, name, file));
+    mistakes.push(...checkFreeze(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
 }
@@ -150,6 +152,18 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
     }
   }
   return mistakes;
+}
+
+/** Parts that a dense model has not, and a mixture of which nothing is left to train. */
+function checkFreeze(source: Source, name: string, stages: Group): Diagnostic[] {
+  const { freeze } = group(group(stages[name]).train);
+  if (!Array.isArray(freeze)) return [];
+  const place = ['stages', name, 'train', 'freeze'];
+  if (FREEZABLE.every((part) => freeze.includes(part))) return [source.at(place, 'a part that is left to train')];
+  if (isMixture(stages, name)) return [];
+  return (freeze as unknown[]).flatMap((part, i) =>
+    part === 'experts' || part === 'routers' ? [source.at([...place, i], 'a part of a dense model')] : [],
+  );
 }
 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {

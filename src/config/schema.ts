@@ -63,6 +63,9 @@ const mixSchema = z.union(
   '`equal`, or a weight for each domain such as { law: 0.9, general: 0.1 }',
 );
 
+/** Parts of a model that a stage may leave as they are. */
+export const FREEZABLE = ['experts', 'attention', 'embeddings', 'norms', 'routers'] as const;
+
 /** Training settings as written; every key may be left out, since `like` can bring it. */
 const trainSchema = z.strictObject({
   like: z.string().min(1).optional().describe('Take every setting that is not written here from this stage.'),
@@ -88,6 +91,12 @@ const trainSchema = z.strictObject({
   clip: z.number().positive().optional().describe('Largest global norm of the gradient. Default 1.'),
   loadBalance: z.number().min(0).optional().describe('Coefficient of the load balancing loss. Default 0.01.'),
   routerZ: z.number().min(0).optional().describe('Coefficient of the router z-loss. Default 0.001.'),
+  freeze: z
+    .array(z.enum(FREEZABLE))
+    .optional()
+    .describe(
+      'Parts that stay as they are: `experts` (FFN experts of a mixture), `attention` (all of its projections), `embeddings` (and the output head), `norms`, `routers`. Default: none.',
+    ),
   evaluateEvery: count.optional().describe('Steps between evaluations. Default 100.'),
   evaluationTokens: quantity
     .optional()
@@ -195,6 +204,7 @@ export const experimentSchema = z.strictObject({
 export type ModelConfig = z.output<typeof modelSchema>;
 export type DomainConfig = z.output<typeof domainSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
+export type FreezablePart = (typeof FREEZABLE)[number];
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
 export type StepChoice = z.output<typeof engineSchema>['step'];
@@ -214,6 +224,7 @@ export const trainDefaults = {
   clip: 1,
   loadBalance: 0.01,
   routerZ: 0.001,
+  freeze: [] as FreezablePart[],
   evaluateEvery: 100,
   evaluationTokens: 16_384,
   checkpointEvery: 100,

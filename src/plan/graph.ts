@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
-import { type Experiment, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { completeUpcycling } from './upcycling';
 
@@ -92,11 +92,13 @@ function planTraining(
   inputs: PlanInputs,
   stageNamed: (name: string) => PlannedStage,
 ): TrainPlan {
-  const { evaluateEvery, evaluationTokens, mix, ...rest } = settings;
+  const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(budgetInTokens(config, architecture, stageNamed) / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  return { ...rest, mix: shares(mix, inputs), steps, tokens, flops: tokens * trainingFlops(architecture) };
+  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture) };
+  return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
 }
 
 /** The tokens of a budget: given as such, as FLOPs, or as those of another stage (`like`, whether or not `match` says so). */

@@ -169,6 +169,23 @@ describe('mistakes in an experiment file', () => {
     );
   });
 
+  it('finds parts that cannot stay as they are', () => {
+    const stages = `  mixture: { upcycle: { method: btx, experts: [seed, seed] } }
+  a: { from: mixture, train: { tokens: 1k, freeze: [experts, attention, embeddings, norms, routers] } }
+  b: { from: seed, train: { tokens: 1k, freeze: [attention, experts, routers] } }
+  c: { from: seed, train: { tokens: 1k, freeze: [head] } }
+  right: { from: mixture, train: { tokens: 1k, freeze: [experts, routers] } }
+  like: { from: seed, train: { like: right } }
+`;
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:7:52 stages.a.train.freeze: expected a part that is left to train, ' +
+        'found ["experts","attention","embeddings","norms","routers"]',
+      'x:8:61 stages.b.train.freeze.1: expected a part of a dense model, found "experts"',
+      'x:8:70 stages.b.train.freeze.2: expected a part of a dense model, found "routers"',
+      'x:9:50 stages.c.train.freeze.0: expected one of experts, attention, embeddings, norms, routers, found "head"',
+    ]);
+  });
+
   it('says in words what each kind of value should be', () => {
     const train = (settings: string) => mistakesOf(withStages(`  a: { train: { tokens: 1k, ${settings} } }`));
     const at = (place: string, expected: string) => [`x:6:${place}: expected ${expected}`];
@@ -188,8 +205,8 @@ describe('mistakes in an experiment file', () => {
     assert.deepEqual(train('clip: .nan'), at('35 stages.a.train.clip', 'a number, found NaN'));
     assert.deepEqual(train('from: seed'), [
       `x:6:29 stages.a.train.from: expected one of like, match, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
-finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, evaluateEvery, evaluationTokens, checkpointEvery, \
-keepCheckpoints, found the unknown key "from"`,
+finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, freeze, evaluateEvery, evaluationTokens, \
+checkpointEvery, keepCheckpoints, found the unknown key "from"`,
     ]);
   });
 

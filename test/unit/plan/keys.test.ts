@@ -95,6 +95,14 @@ describe('key of a stage', () => {
     }
   });
 
+  it('changes with the parts that are frozen, in whatever order', () => {
+    const frozen = (parts: string): Record<string, string> => ({ 'tokens: 16k': `tokens: 16k, freeze: [${parts}]` });
+    assert.deepEqual(changed(frozen('')), []);
+    assert.deepEqual(changed(frozen('norms')), ['bam']);
+    assert.deepEqual(keys(frozen('norms, experts')), keys(frozen('experts, norms, experts')));
+    assert.notDeepEqual(keys(frozen('experts')), keys(frozen('attention')));
+  });
+
   it('stays as earlier versions had it, so that their results are found', () => {
     // A new RESULT_VERSION changes these; nothing else may.
     assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);
