@@ -11,14 +11,20 @@ const KEYS: Record<string, { of: readonly string[]; why: string }> = {
   drop: { of: ['drop'], why: 'only drop draws units anew' },
 };
 
+/** The keys of an upcycling that only other methods have. */
+export function foreignKeys(method: unknown): string[] {
+  if (typeof method !== 'string') return [];
+  return Object.keys(KEYS).filter((key) => !KEYS[key]!.of.includes(method));
+}
+
 /** Checks that an upcycling has what its method needs, and nothing that its method does not know. */
 export function checkMethod(source: Source, path: DataPath, upcycle: Group): Diagnostic[] {
   const { method } = upcycle;
   const mistakes: Diagnostic[] = [];
   if (typeof method !== 'string') return mistakes;
-  for (const [key, { of, why }] of Object.entries(KEYS)) {
-    if (upcycle[key] === undefined || of.includes(method)) continue;
-    mistakes.push(source.atKey([...path, key], `no \`${key}\` with ${method}: ${why}`));
+  for (const key of foreignKeys(method)) {
+    if (upcycle[key] === undefined) continue;
+    mistakes.push(source.atKey([...path, key], `no \`${key}\` with ${method}: ${KEYS[key]!.why}`));
   }
   const isCopy = KEYS.copies!.of.includes(method);
   if (KEYS.experts!.of.includes(method)) mistakes.push(...checkExperts(source, path, upcycle, isCopy));

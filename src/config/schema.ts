@@ -148,12 +148,6 @@ const upcycleSchema = z.strictObject({
       'The stages whose checkpoints become experts, in order; one listed twice becomes two equal experts. sparse, drop: the one that is copied.',
     ),
   copies: z.int().min(2).optional().describe('sparse, drop and scratch only: the number of experts.'),
-  weightScaling: z.boolean().optional().meta({
-    default: false,
-    description:
-      'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
-  }),
-  router: routerSchema.optional().describe('How new routers start. Default: random.'),
   drop: dropSchema.optional().describe('drop only: what of each copy is drawn anew.'),
   attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
     default: 'kv-experts',
@@ -164,6 +158,12 @@ const upcycleSchema = z.strictObject({
     .enum(['softmax-topk', 'topk-softmax'])
     .default('softmax-topk')
     .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
+  weightScaling: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
+  }),
+  router: routerSchema.optional().describe('How new routers start. Default: random.'),
 });
 
 /** One node of the graph: where its parameters come from, and how it trains them. */
