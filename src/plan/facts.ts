@@ -33,6 +33,7 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
+    if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }
   if (last) facts.push(['last perplexity', lastPerplexity(last)]);
