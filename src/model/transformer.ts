@@ -20,6 +20,8 @@ export interface ForwardOutput {
   head: tf.Tensor2D;
   /** Attention and FFN routers, layer by layer; empty in a dense model. */
   routers: RouterOutput[];
+  /** What attention, FFN and routers of each layer read, (B*T, E). */
+  inputs: tf.Tensor2D[];
 }
 
 /**
@@ -34,10 +36,12 @@ export function forward(
 ): ForwardOutput {
   const { normEpsilon } = architecture;
   const routers: RouterOutput[] = [];
+  const inputs: tf.Tensor2D[] = [];
   let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
     const stream = x;
     const u = inSection(`norm${layer}`, () => layerNorm(stream, vector(parameters, normName(layer)), normEpsilon));
+    inputs.push(u);
     const attended = inSection(`attention${layer}`, () => attention(architecture, parameters, layer, u, tables));
     const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, u));
     x = inSection(`sum${layer}`, () => tf.addN([stream, attended.output, transformed.output]));
@@ -45,7 +49,7 @@ export function forward(
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
   const last = inSection('final_norm', () => layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon));
-  return { last, head, routers };
+  return { last, head, routers, inputs };
 }
 
 /** The scores of every position's next token, (B*T, V). Training never needs them as such: see `headLoss`. */

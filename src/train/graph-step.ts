@@ -75,10 +75,10 @@ export class GraphStep implements Step {
     const feed = (variable: GraphVariable, from: ReadonlyMap<string, Float32Array>, name: string): void => {
       feeds[startName(variable)] = { shape: variable.shape, values: from.get(name)! };
     };
-    for (const [name, { variable, first, second }] of this.model.parameters) {
-      feed(variable, values, name);
-      if (moments) feed(first, moments.first, name);
-      if (moments) feed(second, moments.second, name);
+    for (const [name, variable] of this.model.parameters) feed(variable, values, name);
+    for (const [name, { first, second }] of moments ? this.model.moments : []) {
+      feed(first, moments!.first, name);
+      feed(second, moments!.second, name);
     }
     const entries = Object.entries(feeds);
     const isParameter = ([key]: [string, Feed]): boolean => /^p\d+_start$/.test(key);
@@ -195,20 +195,21 @@ export class GraphStep implements Step {
   }
 
   readParameters(): Map<string, Float32Array> {
-    return this.read('variable');
+    return this.read(this.model.parameters);
   }
 
   readMoments(): Moments {
-    return { first: this.read('first'), second: this.read('second') };
+    const of = (part: 'first' | 'second'): Map<string, Float32Array> =>
+      this.read(new Map([...this.model.moments].map(([name, moments]) => [name, moments[part]])));
+    return { first: of('first'), second: of('second') };
   }
 
-  private read(part: 'variable' | 'first' | 'second'): Map<string, Float32Array> {
-    const { parameters } = this.model;
+  private read(variables: ReadonlyMap<string, GraphVariable>): Map<string, Float32Array> {
     const found = this.session.run(
       {},
-      [...parameters.values()].map((parameter) => parameter[part].value),
+      [...variables.values()].map(({ value }) => value),
     );
-    return new Map([...parameters.keys()].map((name, i) => [name, found[i]!]));
+    return new Map([...variables.keys()].map((name, i) => [name, found[i]!]));
   }
 
   dispose(): void {
