@@ -30,6 +30,8 @@ export interface Launch {
   resume?: string | undefined;
   /** `startDetached` started this process: `id` or `resume` has a folder, and failures belong into its log. */
   detached?: boolean | undefined;
+  /** Also profile a step of each stage that trains. */
+  profile?: boolean | undefined;
   json?: boolean | undefined;
 }
 
@@ -48,7 +50,7 @@ function launchAnnounced(options: Launch, output: Output): Promise<RunOutcome> {
 }
 
 async function execute(
-  { workspace, file, plan: planIt, stages, id, resume }: Launch,
+  { workspace, file, plan: planIt, stages, id, resume, profile }: Launch,
   output: Output,
   announced?: { signal: AbortSignal; session: RunSession },
 ): Promise<RunOutcome> {
@@ -58,11 +60,11 @@ async function execute(
   let progress: RunProgress | undefined;
   try {
     return await executeRun({
-      ...{ workspace, plan, file, text, stages, id, resume, signal, version, session: announced?.session },
+      ...{ workspace, plan, file, text, stages, id, resume, profile, signal, version, session: announced?.session },
       trainerScript: builtScript('trainer.js'),
       onStart: (run) => {
         const chosen = stages ? withAncestors(plan, stages) : plan.stages;
-        progress = new RunProgress(workspace.eventsFile(run), chosen, output);
+        progress = new RunProgress(workspace.eventsFile(run), chosen, output, profile);
         progress.start();
       },
     });

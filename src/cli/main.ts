@@ -43,6 +43,7 @@ program
   .option('--stages <names>', 'only these stages and what they need, with commas between')
   .option('--resume', 'go on with the latest unfinished run of this file')
   .option('--id <id>', 'the id of the new run')
+  .option('--profile', 'first write a Chrome trace of a training step of each stage')
   .option(...DETACH_OPTION)
   .addOption(DETACHED_OPTION)
   .option(...SET_OPTION)

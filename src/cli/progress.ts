@@ -22,6 +22,8 @@ export class RunProgress {
     private readonly eventsFile: string,
     private readonly stages: readonly PlannedStage[],
     private readonly output: Output,
+    /** Also show notes that warn of nothing. */
+    private readonly showNotes = false,
   ) {}
 
   start(): void {
@@ -80,6 +82,7 @@ export class RunProgress {
         return this.line(`${this.place(event.stage)}: stopped at step ${event.step}`);
       case 'note':
         if (event.level === 'warning') this.line(`warning: ${event.message}`);
+        else if (this.showNotes) this.line(event.message);
         return;
       default:
     }

@@ -36,6 +36,8 @@ export interface RunOptions {
   session?: RunSession | undefined;
   /** The bundled trainer, dist/trainer.js. */
   trainerScript: string;
+  /** Also profile a step of each stage that trains, cached ones too. */
+  profile?: boolean | undefined;
   version: string;
   signal: AbortSignal;
   /** Told the run's id as soon as its log can be read. */
@@ -139,6 +141,8 @@ class StageSequence {
     try {
       for (const stage of stages) {
         if (signal.aborted) return { state: 'stopped' };
+        const profiled = await this.profile(stage, signal);
+        if (profiled.state !== 'finished') return profiled;
         if (this.takeFromCache(stage)) continue;
         if (!this.turn) {
           this.turn = await this.waitForTurn();
@@ -187,7 +191,7 @@ class StageSequence {
   }
 
   private async train(stage: PlannedStage, signal: AbortSignal): Promise<SequenceOutcome> {
-    const { workspace, trainerScript } = this.options;
+    const { workspace } = this.options;
     try {
       acquireLock(workspace.stageLockFile(stage.key), `Stage ${stage.name}`).release();
     } catch (error) {
@@ -200,8 +204,22 @@ class StageSequence {
       const message = `Stage ${stage.name} goes on from a checkpoint that run ${adopted} left; its curve was copied.`;
       this.session.append({ type: 'note', level: 'info', stage: stage.name, message });
     }
+    return this.runTrainer(stage, this.order(stage), signal);
+  }
+
+  /** Profiles a step of the stage, if that is wanted. */
+  private async profile(stage: PlannedStage, signal: AbortSignal): Promise<SequenceOutcome> {
+    if (!this.options.profile || !stage.train) return { state: 'finished' };
+    this.turn ??= await this.waitForTurn();
+    if (!this.turn) return { state: 'stopped' };
+    const file = join(this.options.workspace.runFolder(this.run), `profile-${encodeURIComponent(stage.name)}.json`);
+    return this.runTrainer(stage, { ...this.order(stage), profileFile: file }, signal);
+  }
+
+  private async runTrainer(stage: PlannedStage, order: TrainerOrder, signal: AbortSignal): Promise<SequenceOutcome> {
+    const { workspace, trainerScript } = this.options;
     const orderFile = join(workspace.runFolder(this.run), 'order.json');
-    writeFileSync(orderFile, JSON.stringify(this.order(stage)));
+    writeFileSync(orderFile, JSON.stringify(order));
     const logFile = workspace.logFile(this.run);
     const end = await this.session.lend(() => runTrainer({ script: trainerScript, orderFile, logFile, signal }));
     return this.judge(stage, end);

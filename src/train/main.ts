@@ -10,6 +10,7 @@ import type { EventBody } from '../events/event';
 import { EventLog } from '../events/log';
 import { STOP_MESSAGE, TRAINER_EXIT, type TrainerOrder } from '../plan/order';
 import { checkpointsFolder, writeResult } from '../plan/result';
+import { profileStage } from './profile';
 import { runStage } from './stage';
 
 /** Set by the launcher's message, by a signal, or when the launcher is gone: the stage then saves a checkpoint and ends. */
@@ -70,22 +71,27 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       tokenizer: tokenizer.name,
       version,
     };
-    const outcome = await runStage({
+    const context = {
       plan,
       stage,
       domains,
       provenance,
       emit,
       backend,
-      checkpoints: (key) => checkpointsFolder(stagesFolder, key),
+      checkpoints: (key: string) => checkpointsFolder(stagesFolder, key),
       stopRequested: () => stopping.signal.aborted,
-    });
+    };
+    if (order.profileFile) {
+      profileStage(context, order.profileFile);
+      return TRAINER_EXIT.finished;
+    }
+    const outcome = await runStage(context);
     if (outcome.state === 'stopped') {
       emit({ type: 'stage.stopped', stage: stage.name, step: outcome.step });
       return TRAINER_EXIT.stopped;
     }
-    const { step, seconds, evaluation } = outcome;
-    writeResult(stagesFolder, { key: stage.key, run, step, seconds, engine: backend.description, evaluation });
+    const { step, seconds, engine, evaluation } = outcome;
+    writeResult(stagesFolder, { key: stage.key, run, step, seconds, engine, evaluation });
     emit({ type: 'stage.finished', stage: stage.name, key: stage.key, step, seconds, evaluation });
     return TRAINER_EXIT.finished;
   } finally {

@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { TrainingError } from '../base/errors';
-import { deriveSeed } from '../base/random';
 import {
   type Checkpoint,
   listCheckpoints,
@@ -10,12 +9,12 @@ import {
   saveCheckpoint,
   type TrainingState,
 } from '../checkpoint/checkpoint';
-import { MixtureSampler } from '../data/mixture';
+import type { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
-import type { Batch } from '../data/sequences';
 import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
+import { splitBatch, startSampler } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
 import { initialParameters } from './initial';
@@ -45,7 +44,8 @@ export interface StageContext {
 
 /** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */
 export type StageOutcome =
-  { state: 'finished'; step: number; seconds: number; evaluation: Evaluation } | { state: 'stopped'; step: number };
+  | { state: 'finished'; step: number; seconds: number; engine: string; evaluation: Evaluation }
+  | { state: 'stopped'; step: number };
 
 /**
  * Runs one stage to its end, from its last checkpoint if there is one: builds or loads parameters, trains, evaluates, saves.
@@ -67,7 +67,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
   emit(stepNote(stage.name, chosen));
   try {
-    return await new StageRun(context, chosen.step, folder, checkpoint).execute();
+    return await new StageRun(context, chosen.step, engine, folder, checkpoint).execute();
   } finally {
     chosen.step.dispose();
   }
@@ -91,19 +91,14 @@ class StageRun {
   constructor(
     private readonly context: StageContext,
     private readonly step: Step,
+    /** What computes, and how. */
+    private readonly engine: string,
     private readonly folder: string,
     checkpoint: Checkpoint | undefined,
   ) {
     this.train = context.stage.train;
     this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
-    this.sampler = this.train && this.startSampler(this.train, checkpoint);
-  }
-
-  private startSampler({ mix }: TrainPlan, checkpoint: Checkpoint | undefined): MixtureSampler {
-    const { domains, stage, plan } = this.context;
-    const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
-    const seed = deriveSeed(plan.seed, 'batches');
-    return new MixtureSampler(sources, stage.architecture.context, seed, checkpoint && { draws: this.state.draws });
+    this.sampler = this.train && startSampler(context, this.train, checkpoint?.training.draws);
   }
 
   async execute(): Promise<StageOutcome> {
@@ -121,7 +116,8 @@ class StageRun {
     }
     const evaluation = this.state.step === 0 && this.lastEvaluation ? this.lastEvaluation : await this.evaluate();
     this.save();
-    return { state: 'finished', step: this.state.step, seconds: this.state.seconds, evaluation };
+    const { engine, state } = this;
+    return { state: 'finished', step: state.step, seconds: state.seconds, engine, evaluation };
   }
 
   private stop(): StageOutcome {
@@ -192,15 +188,6 @@ class StageRun {
     pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
     emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
   }
-}
-
-/** Divides a batch into passes of equal size. */
-function splitBatch({ inputs, targets }: Batch, passes: number): Batch[] {
-  const size = inputs.length / passes;
-  return Array.from({ length: passes }, (_, i) => ({
-    inputs: inputs.subarray(i * size, (i + 1) * size),
-    targets: targets.subarray(i * size, (i + 1) * size),
-  }));
 }
 
 /** Loss above which training counts as diverged: twice that of guessing every token alike. */
