@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { linear } from '../engine/ops/linear';
 import type { Architecture } from '../architecture/architecture';
-import { EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
+import { biasName, EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
 import { headLoss } from '../engine/ops/head-loss';
-import { layerNorm } from '../engine/ops/layer-norm';
+import { layerNorm, rmsNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
-import { attention, type AttentionTables } from './attention';
-import { ffn } from './ffn';
+import { attention, type AttentionOutput, type AttentionTables } from './attention';
+import { ffn, type FfnOutput } from './ffn';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { loadBalanceLoss, type RouterOutput, routerZLoss } from './routing';
@@ -22,7 +22,8 @@ export interface ForwardOutput {
 }
 
 /**
- * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream.
+ * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream, unless
+ * the architecture's `block` says otherwise.
  * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller).
  */
 export function forward(
@@ -31,19 +32,49 @@ export function forward(
   ids: tf.Tensor1D,
   tables: AttentionTables,
 ): ForwardOutput {
-  const { normEpsilon } = architecture;
   const routers: RouterOutput[] = [];
   let x = embed(matrix(parameters, EMBEDDING), ids); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const u = layerNorm(x, vector(parameters, normName(layer)), normEpsilon);
-    const attended = attention(architecture, parameters, layer, u, tables);
-    const transformed = ffn(architecture, parameters, layer, u);
-    x = tf.addN([x, attended.output, transformed.output]);
+    const { sum, attended, transformed } = block(architecture, parameters, layer, x, tables);
+    x = sum;
     for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
-  const last = layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon);
-  return { last, head, routers };
+  const last = normalize(architecture, parameters, FINAL_NORM, x);
+  const { logitScale } = architecture;
+  return { last: logitScale === undefined ? last : (tf.mul(last, logitScale) as tf.Tensor2D), head, routers };
+}
+
+/** One block: what attention and FFN gave, and the residual stream after both. `x` (B*T, E). */
+function block(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  x: tf.Tensor2D,
+  tables: AttentionTables,
+): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput } {
+  const form = architecture.block;
+  const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
+    normalize(architecture, parameters, normName(layer, before), input);
+  const u = norm(x, form && 'attention');
+  const attended = attention(architecture, parameters, layer, u, tables);
+  if (form === 'sequential') {
+    const between: tf.Tensor2D = tf.add(x, attended.output);
+    const transformed = ffn(architecture, parameters, layer, norm(between, 'ffn'));
+    return { sum: tf.add(between, transformed.output), attended, transformed };
+  }
+  const transformed = ffn(architecture, parameters, layer, form ? norm(x, 'ffn') : u);
+  return { sum: tf.addN([x, attended.output, transformed.output]), attended, transformed };
+}
+
+function normalize(
+  { norm, normEpsilon, biases }: Architecture,
+  parameters: ModelParameters,
+  name: string,
+  x: tf.Tensor2D,
+): tf.Tensor2D {
+  const normed = (norm === 'rms' ? rmsNorm : layerNorm)(x, vector(parameters, name), normEpsilon);
+  return biases ? tf.add(normed, vector(parameters, biasName(name))) : normed;
 }
 
 /** The scores of every position's next token, (B*T, V). Training never needs them as such: see `headLoss`. */

@@ -1,0 +1,149 @@
+"""Checkpoints of the transformers library, and what they compute: what the tests of import and export compare with.
+
+`python transformers_models.py make` writes `checkpoints/NAME`: a tiny random model as `save_pretrained` writes it, with
+`expected.json` beside it: token ids (rows of one sequence each) and the logits that transformers computes from them in float32.
+
+`python transformers_models.py check FOLDER...` loads exported folders, each with an `expected.json` that our program wrote into
+it, compares the logits, and prints the folder's hash: the one that test/unit/interop/export.test.ts holds.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, CohereConfig, GPTNeoXConfig, LlamaConfig
+
+HERE = Path(__file__).parent
+TOLERANCE = 1e-4
+CONTEXT = 24
+VOCABULARY = 67
+COMMON = dict(
+    vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=CONTEXT
+)
+UNUSED = dict(bos_token_id=None, eos_token_id=0, pad_token_id=None)
+
+# What is saved: the configuration, the type of the numbers, and the largest size of a file.
+MODELS = {
+    "cohere": (
+        CohereConfig(
+            **COMMON | UNUSED,
+            intermediate_size=48,
+            num_key_value_heads=2,
+            logit_scale=0.25,
+            rope_parameters={"rope_type": "default", "rope_theta": 1000.0},
+        ),
+        torch.bfloat16,
+        "1GB",
+    ),
+    "gpt-neox": (
+        GPTNeoXConfig(
+            **COMMON | UNUSED,
+            intermediate_size=80,
+            use_parallel_residual=True,
+            rope_parameters={"rope_type": "default", "rope_theta": 1000.0, "partial_rotary_factor": 0.5},
+        ),
+        torch.float32,
+        "1GB",
+    ),
+    "gpt-neox-sequential": (
+        GPTNeoXConfig(
+            **COMMON | UNUSED,
+            intermediate_size=64,
+            use_parallel_residual=False,
+            tie_word_embeddings=True,
+            rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
+        ),
+        torch.float32,
+        "1GB",
+    ),
+    "llama": (
+        LlamaConfig(
+            **COMMON | UNUSED,
+            intermediate_size=48,
+            tie_word_embeddings=True,
+            rope_parameters={"rope_type": "default", "rope_theta": 1000.0},
+        ),
+        torch.float16,
+        "1GB",
+    ),
+    "llama-gqa-sharded": (
+        LlamaConfig(
+            **COMMON | UNUSED,
+            intermediate_size=48,
+            num_key_value_heads=1,
+            rms_norm_eps=1e-3,
+            rope_parameters={"rope_type": "default", "rope_theta": 500.0},
+        ),
+        torch.float32,
+        "40KB",
+    ),
+}
+
+
+def randomize(model: torch.nn.Module, generator: torch.Generator) -> None:
+    """Normal(0, 0.3), norm scales 1 + Normal(0, 0.1), biases Normal(0, 0.2): so large that every part shows in the logits."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            is_scale = parameter.dim() == 1 and name.endswith("weight")
+            parameter.copy_(1 + 0.1 * noise if is_scale else noise * (0.2 if parameter.dim() == 1 else 0.3))
+
+
+def random_ids(generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(0, VOCABULARY, (2, CONTEXT), generator=generator)
+
+
+def logits_of(folder: Path, ids: torch.Tensor, trust: bool = False) -> torch.Tensor:
+    """What transformers computes in float32 from the folder alone. Stops if it misses a tensor or finds one too many."""
+    model, info = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager", trust_remote_code=trust, output_loading_info=True
+    )
+    problems = {key: value for key, value in info.items() if value}
+    assert not problems, f"{folder}: {problems}"
+    with torch.no_grad():
+        return model.eval()(ids).logits
+
+
+def make() -> None:
+    for seed, (name, (config, dtype, shard)) in enumerate(MODELS.items()):
+        generator = torch.Generator().manual_seed(seed)
+        folder = HERE / "checkpoints" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        model = AutoModelForCausalLM.from_config(config)
+        randomize(model, generator)
+        model.to(dtype).save_pretrained(folder, max_shard_size=shard)
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        ids = random_ids(generator)
+        expected = {"ids": ids.tolist(), "logits": [round(x, 6) for x in logits_of(folder, ids).flatten().tolist()]}
+        (folder / "expected.json").write_text(json.dumps(expected) + "\n")
+        print(name, sorted(path.name for path in folder.iterdir()))
+
+
+def hash_of(folder: Path) -> str:
+    """SHA-256 over names and contents of all files but `expected.json`, by name."""
+    hasher = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name != "expected.json":
+            hasher.update(f"{path.name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return hasher.hexdigest()
+
+
+def check(folders: list[str]) -> None:
+    for folder in map(Path, folders):
+        expected = json.loads((folder / "expected.json").read_text())
+        before = hash_of(folder)
+        found = logits_of(folder, torch.tensor(expected["ids"]), trust=True)
+        ours = torch.tensor(expected["logits"]).reshape(found.shape)
+        difference = (found - ours).abs().max().item()
+        assert difference <= TOLERANCE, f"{folder}: logits are off by {difference}"
+        print(f"{folder.name}: logits agree to {difference:.1e}; hash {before}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "make":
+        make()
+    else:
+        check(sys.argv[2:])
