@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { describeImport } from '../plan/imports';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
@@ -27,9 +28,9 @@ function planAsJson({ stages, ...plan }: Plan): object {
 
 function describePlan(plan: Plan): string {
   const domains = plan.domains.map(({ name, files, bytes }) => [name, String(files), formatCount(bytes)]);
-  const stages = plan.stages.map(({ name, parents, parameters, flopsPerToken, train }) => [
+  const stages = plan.stages.map(({ name, parents, import: imported, parameters, flopsPerToken, train }) => [
     name,
-    parents.map((parent) => parent.name).join(' + ') || '-',
+    parents.map((parent) => parent.name).join(' + ') || (imported?.huggingFace ?? '-'),
     formatCount(parameters.total),
     formatCount(parameters.active),
     formatCount(flopsPerToken),
@@ -38,9 +39,13 @@ function describePlan(plan: Plan): string {
     train ? formatCount(train.flops) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
+  const imports = plan.stages.flatMap(({ name, import: imported }) =>
+    imported ? [`${name} starts from ${describeImport(imported)}`] : [],
+  );
   return [
     `${plan.name}, seed ${plan.seed}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
+    ...(imports.length ? [imports.join('\n')] : []),
   ].join('\n\n');
 }

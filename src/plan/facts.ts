@@ -1,4 +1,5 @@
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
+import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
 
 /** The last evaluation of a stage. */
@@ -20,9 +21,10 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parents, parameters, flopsPerToken, train, upcycle } = stage;
+  const { parents, parameters, flopsPerToken, train, upcycle, import: imported } = stage;
+  const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
-    ['starts from', parents.map(({ name }) => name).join(' + ') || 'random parameters'],
+    ['starts from', parents.map(({ name }) => name).join(' + ') || origin],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];

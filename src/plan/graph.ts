@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import { type Experiment, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
@@ -9,8 +10,10 @@ const RESULT_VERSION = 1;
 
 /** What planning needs to know of the world beside the experiment itself. */
 export interface PlanInputs {
-  /** The dense architecture. */
-  dense: Architecture;
+  /** The dense architecture; absent where no stage starts from random parameters. */
+  dense?: Architecture | undefined;
+  /** Imported checkpoints by stage. */
+  imports?: ReadonlyMap<string, FoundImport>;
   folder: string;
   tokenizer: Plan['tokenizer'];
   domains: PlannedDomain[];
@@ -51,11 +54,17 @@ function planStage(
   const config = experiment.stages[name]!;
   const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
-  const architecture = stageArchitecture(config, inputs.dense, parents);
+  const imported = inputs.imports?.get(name);
+  const architecture = stageArchitecture(config, imported?.architecture ?? inputs.dense, parents);
   const settings = trainSettings(config.train ?? {}, experiment);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
   const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
-  const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
+  const stage = {
+    parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
+    ...(imported && { import: imported.planned }),
+    architecture,
+    evaluation,
+  };
   return {
     name,
     key: stageKey(experiment.seed, { ...stage, upcycle: config.upcycle, train }, inputs),
@@ -67,8 +76,14 @@ function planStage(
   };
 }
 
-function stageArchitecture(config: StageConfig, dense: Architecture, parents: readonly PlannedStage[]): Architecture {
-  if (!config.upcycle) return parents[0]?.architecture ?? dense;
+/** `own` is that of an imported checkpoint, or of random parameters. */
+function stageArchitecture(
+  config: StageConfig,
+  own: Architecture | undefined,
+  parents: readonly PlannedStage[],
+): Architecture {
+  const dense = (parents[0]?.architecture ?? own)!;
+  if (!config.upcycle) return dense;
   const { method, attention, ffnTopK, gate } = config.upcycle;
   const kind = method === 'btx' ? 'averaged' : (attention ?? 'kv-experts');
   return { ...dense, mixture: { experts: parents.length, ffnTopK, gate, attention: kind } };
@@ -123,7 +138,9 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'train'> & { evaluation: EvaluationPlan },
+  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'import' | 'train'> & {
+    evaluation: EvaluationPlan;
+  },
   inputs: PlanInputs,
 ): string {
   const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
@@ -133,6 +150,7 @@ function stageKey(
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined },
     parents: stage.parents.map(({ key }) => key),
+    imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,
     tokenizer: inputs.tokenizer.fingerprint,

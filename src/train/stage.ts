@@ -57,7 +57,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
-  const initial = checkpoint ? undefined : initialParameters(plan, stage, context.checkpoints);
+  const initial = checkpoint ? undefined : await initialParameters(plan, stage, context.checkpoints);
   const values = checkpoint?.parameters ?? initial!.values;
   const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
   const engine = `${context.backend.description}, ${chosen.form}`;
@@ -65,6 +65,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
   const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  if (initial?.warning) emit({ type: 'note', level: 'warning', stage: stage.name, message: initial.warning });
   emit(stepNote(stage.name, chosen));
   try {
     return await new StageRun(context, chosen.step, folder, checkpoint).execute();

@@ -129,8 +129,15 @@ export class DocumentPlans implements vscode.Disposable {
 }
 
 /** All of an experiment that decides what its data is. */
-function dataAsked({ domains, model }: Experiment): string {
-  return JSON.stringify([model.tokenizer, domains]);
+function dataAsked({ domains, model, stages }: Experiment): string {
+  const starts = Object.entries(stages).map(([name, { from, upcycle, import: imported }]) => [
+    name,
+    from,
+    upcycle?.method,
+    upcycle?.experts,
+    imported,
+  ]);
+  return JSON.stringify([model, domains, starts.some(([, , , , imported]) => imported) && starts]);
 }
 
 /** Where content hashes are kept: with the runs, or, since looking at a file should not make a `.bam` folder, in the user's cache. */

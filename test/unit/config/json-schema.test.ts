@@ -38,11 +38,16 @@ describe('JSON schema of the experiment file', () => {
     assert.deepEqual(
       bare.map(([path]) => path),
       [
+        'model.layers',
+        'model.width',
+        'model.heads',
         'model.kvHeads',
+        'model.ffnHidden',
         'model.vocabulary',
         'domains.*.field',
         'stages.*.from',
         'stages.*.upcycle',
+        'stages.*.import',
         'stages.*.train',
         'stages.*.train.like',
         'stages.*.train.match',
