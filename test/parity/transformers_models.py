@@ -3,17 +3,21 @@
 `python transformers_models.py make` writes `checkpoints/NAME`: a tiny random model as `save_pretrained` writes it, with
 `expected.json` beside it: token ids (rows of one sequence each) and the logits that transformers computes from them in float32.
 
-`python transformers_models.py check FOLDER...` loads exported folders, each with an `expected.json` that our program wrote into
-it, compares the logits, and prints the folder's hash: the one that test/unit/interop/export.test.ts holds.
+`python transformers_models.py check FOLDER` loads the exported models that `write_exports.ts` wrote into folders of FOLDER, each
+with an `expected.json` of the logits that our program computes, compares these, and writes `exports.json`: the hash of every folder
+that passed. The tests compare what is exported now with these hashes, so that they need no Python.
 """
 
 import hashlib
 import json
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, CohereConfig, GPTNeoXConfig, LlamaConfig
 
 HERE = Path(__file__).parent
@@ -131,19 +135,45 @@ def hash_of(folder: Path) -> str:
     return hasher.hexdigest()
 
 
-def check(folders: list[str]) -> None:
-    for folder in map(Path, folders):
+def check(exports: Path) -> None:
+    hashes = {}
+    for folder in sorted(exports.iterdir()):
         expected = json.loads((folder / "expected.json").read_text())
-        before = hash_of(folder)
-        found = logits_of(folder, torch.tensor(expected["ids"]), trust=True)
+        hashes[folder.name] = hash_of(folder)
+        ids = torch.tensor(expected["ids"])
+        found = logits_of(folder, ids, trust=True)
         ours = torch.tensor(expected["logits"]).reshape(found.shape)
         difference = (found - ours).abs().max().item()
         assert difference <= TOLERANCE, f"{folder}: logits are off by {difference}"
-        print(f"{folder.name}: logits agree to {difference:.1e}; hash {before}")
+        if json.loads((folder / "config.json").read_text())["model_type"] == "bam":
+            check_code(folder, ids)
+        print(f"{folder.name}: logits agree to {difference:.1e}")
+    (HERE / "exports.json").write_text(json.dumps(hashes, indent=2) + "\n")
+
+
+def check_code(folder: Path, ids: torch.Tensor) -> None:
+    """What our modeling code does beside logits: padding, loss, generation, saving and loading again."""
+    load = partial(AutoModelForCausalLM.from_pretrained, trust_remote_code=True, dtype=torch.float32)
+    model = load(folder).eval()
+    with torch.no_grad():
+        logits = model(ids).logits
+        padded = torch.cat([torch.full((len(ids), 3), 5), ids], dim=1)
+        mask = torch.cat([torch.zeros(len(ids), 3), torch.ones_like(ids)], dim=1)
+        assert (model(padded, attention_mask=mask).logits[:, 3:] - logits).abs().max() <= TOLERANCE
+        loss = model(ids, labels=ids).loss
+        expected = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+        assert (loss - expected).abs() <= 1e-6
+        begun = ids[:, :-3]
+        written = model.generate(begun, max_new_tokens=3, do_sample=False, eos_token_id=None)
+        assert written.shape == ids.shape
+        assert torch.equal(written[:, begun.shape[1]], logits[:, begun.shape[1] - 1].argmax(-1))
+        with TemporaryDirectory() as again:
+            model.save_pretrained(again)
+            assert (load(again).eval()(ids).logits - logits).abs().max() <= 1e-5
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make()
     else:
-        check(sys.argv[2:])
+        check(Path(sys.argv[2]))
