@@ -22,7 +22,7 @@ const mayImport = {
     ...['engine', 'checkpoint', 'interop', 'model', 'upcycle'],
   ],
   store: ['base', 'events', 'plan', 'checkpoint'],
-  launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'store'],
+  launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'store'],
   messages: ['base'],
   report: ['base', 'config', 'events', 'plan', 'store', 'messages'],
   cli: ['base', 'config', 'events', 'interop', 'plan', 'engine', 'store', 'launch', 'report'],

@@ -9,6 +9,13 @@ import { defaultFormat, exportConfig, type ExportFormat, exportProblem } from '.
 import { CONFIG_FILE } from './model-folder';
 import { tensorPlaces } from './tensor-places';
 
+/** A file to be copied. */
+export interface ExportedFile {
+  /** In the exported folder. */
+  name: string;
+  path: string;
+}
+
 /** A model to be written for the transformers library. */
 export interface ExportOptions {
   architecture: Architecture;
@@ -19,8 +26,8 @@ export interface ExportOptions {
   format?: ExportFormat | undefined;
   /** The token that closes a text. */
   endOfDocument: number;
-  /** Files to copy into the folder: the tokenizer's. */
-  files: readonly string[];
+  /** Files to copy into the folder, under other names perhaps: the tokenizer's. */
+  files: readonly ExportedFile[];
 }
 
 /**
@@ -53,8 +60,8 @@ export function exportModel(options: ExportOptions): ExportFormat {
     const tensors =
       format === 'bam' ? ownTensors(architecture, parameters) : tensorsOf(format, architecture, parameters);
     writeSafetensors(join(temporary, 'model.safetensors'), tensors, { format: 'pt' });
-    for (const file of [...files, ...(format === 'bam' ? pythonFiles() : [])]) {
-      writeFileAtomic(join(temporary, basename(file)), readFileSync(file));
+    for (const { name, path } of [...files, ...(format === 'bam' ? pythonFiles() : [])]) {
+      writeFileAtomic(join(temporary, name), readFileSync(path));
     }
     rmSync(to, { recursive: true, force: true });
     renameSync(temporary, to);
@@ -92,8 +99,11 @@ function tensorsOf(
 }
 
 /** The code of a `bam` folder, kept in media/export of this package. */
-function pythonFiles(): string[] {
+function pythonFiles(): ExportedFile[] {
   let root = __dirname;
   while (!existsSync(join(root, 'package.json')) && root !== dirname(root)) root = dirname(root);
-  return ['configuration_bam.py', 'modeling_bam.py'].map((name) => join(root, 'media', 'export', name));
+  return ['configuration_bam.py', 'modeling_bam.py'].map((name) => ({
+    name,
+    path: join(root, 'media', 'export', name),
+  }));
 }

@@ -60,21 +60,23 @@ describe('exported models', () => {
     to: string,
     architecture: Architecture,
     format?: ExportFormat,
-    files: string[] = [],
-  ): ExportFormat =>
-    exportModel({ architecture, parameters: largeValues(architecture, 1), to, format, endOfDocument: 0, files });
+    tokenizer?: string,
+  ): ExportFormat => {
+    const files = tokenizer === undefined ? [] : [{ name: 'tokenizer.json', path: tokenizer }];
+    return exportModel({ architecture, parameters: largeValues(architecture, 1), to, format, endOfDocument: 0, files });
+  };
 
   it('are whole or not there, and never in the place of something else', () => {
     const tokenizer = join(folder, 'tokenizer.json');
     writeFileSync(tokenizer, '{}');
     const to = join(folder, 'new', 'model');
-    exportTo(to, SMALL, undefined, [tokenizer]);
+    exportTo(to, SMALL, undefined, tokenizer);
     assert.deepEqual(readdirSync(to), ['config.json', 'model.safetensors', 'tokenizer.json']);
     assert.throws(() => exportTo(to, SMALL), { reason: 'exists' });
     assert.throws(() => exportTo(tokenizer, SMALL), { reason: 'exists' });
     mkdirSync(join(folder, 'empty'));
     exportTo(join(folder, 'empty'), SMALL);
-    assert.throws(() => exportTo(join(folder, 'cut'), SMALL, undefined, [join(folder, 'nowhere')]));
+    assert.throws(() => exportTo(join(folder, 'cut'), SMALL, undefined, join(folder, 'nowhere')));
     assert.ok(!existsSync(join(folder, 'cut')));
     assert.deepEqual(readdirSync(folder).sort(), ['empty', 'new', 'tokenizer.json']);
   });
