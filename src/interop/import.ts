@@ -89,15 +89,19 @@ function missing(path: string, what: string): CheckpointError {
   });
 }
 
-/** Reads the parameters of a model, tensor by tensor, as float32. Beside the result, no more than one tensor is held. */
+/**
+ * Reads the parameters of a model, tensor by tensor, as float32. Beside the result, no more than one tensor is held. Throws a
+ * `CheckpointError` (`damaged`) that names a tensor whose numbers are not finite.
+ */
 export function importParameters({ folder, places }: ImportableModel): Map<string, Float32Array> {
-  const parameters = new Map<string, Float32Array>();
-  let last: { name: string; values: Float32Array } | undefined;
-  for (const { spec, theirs, rows } of places) {
-    if (last?.name !== theirs) last = { name: theirs, values: valuesOf(theirs, folder.tensors.get(theirs)!) };
-    parameters.set(spec.name, rows ? takeRows(last.values, rows, spec.shape) : last.values);
+  const found = new Map<string, Float32Array>();
+  for (const name of new Set(places.map(({ theirs }) => theirs))) {
+    const values = valuesOf(name, folder.tensors.get(name)!);
+    for (const { spec, theirs, rows } of places) {
+      if (theirs === name) found.set(spec.name, rows ? takeRows(values, rows, spec.shape) : values);
+    }
   }
-  return parameters;
+  return new Map(places.map(({ spec }) => [spec.name, found.get(spec.name)!]));
 }
 
 function valuesOf(name: string, { file, header }: FolderTensor): Float32Array {

@@ -33,6 +33,32 @@ describe('parameter counts', () => {
     assert.equal(countParameters(mixed('averaged', 6, 3)).active, 662_731_776 + routersOverTwo);
   });
 
+  it('are those of published models of other families', () => {
+    const shape = { context: 2048, ropeBase: 10000, normEpsilon: 1e-5 };
+    const pythia70m: Architecture = {
+      ...shape,
+      ...{ layers: 6, width: 512, heads: 8, kvHeads: 8, ffnHidden: 2048, vocabulary: 50_304, tiedEmbeddings: false },
+      ...{ block: 'parallel-two-norms', ffn: 'gelu', biases: true, rotaryDimensions: 16 },
+    };
+    const llama2: Architecture = {
+      ...shape,
+      ...{ layers: 32, width: 4096, heads: 32, kvHeads: 32, ffnHidden: 11_008, vocabulary: 32_000 },
+      ...{ tiedEmbeddings: false, block: 'sequential', norm: 'rms' },
+    };
+    const commandR: Architecture = {
+      ...shape,
+      ...{ layers: 40, width: 8192, heads: 64, kvHeads: 64, ffnHidden: 22_528, vocabulary: 256_000 },
+      ...{ tiedEmbeddings: true, logitScale: 0.0625 },
+    };
+    const totals = [pythia70m, llama2, commandR].map((architecture) => countParameters(architecture).total);
+    assert.deepEqual(totals, [70_426_624, 6_738_415_616, 34_980_831_232]);
+    const mixtral = { ...llama2, kvHeads: 8, ffnHidden: 14_336 };
+    const mixture = { experts: 8, ffnTopK: 2, gate: 'topk-softmax', attention: 'averaged' } as const;
+    assert.deepEqual(countParameters({ ...mixtral, mixture }), { total: 46_702_792_704, active: 12_879_925_248 });
+    // Without a gate, a GELU FFN has two products: 2 * 2 * 512 * 2048.
+    assert.equal(forwardFlops(pythia70m).ffn, 4_194_304);
+  });
+
   it('are those published for BTX with five to eight experts', () => {
     const millions = [5, 6, 7, 8].map((experts) =>
       (countParameters(mixed('averaged', experts)).total / 1e6).toFixed(1),
