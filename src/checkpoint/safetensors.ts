@@ -110,10 +110,14 @@ function parseHeader(
 ): SafetensorsHeader {
   const { __metadata__: metadata = {}, ...entries } = parseObject(text, damaged);
   const tensors = new Map<string, HeaderEntry>();
+  let bytes = 0;
   for (const [name, entry] of Object.entries(entries)) {
     if (!isHeaderEntry(entry)) throw damaged(`the entry of tensor ${name} in its header is malformed`);
     const end = dataStart + entry.data_offsets[1];
     if (end > size) throw damaged(`tensor ${name} should end at byte ${end}, the file has ${size}`);
+    // Tensors that share their bytes would make a small file a large model.
+    bytes += entry.data_offsets[1] - entry.data_offsets[0];
+    if (bytes > size - dataStart) throw damaged(`tensor ${name} overlaps with others`);
     tensors.set(name, entry);
   }
   return { metadata: metadata as Record<string, string>, tensors, dataStart };

@@ -1,7 +1,8 @@
 """Checkpoints of the transformers library, and what they compute: what the tests of import and export compare with.
 
 `python transformers_models.py make` writes `checkpoints/NAME`: a tiny random model as `save_pretrained` writes it, with
-`expected.json` beside it: token ids (rows of one sequence each) and the logits that transformers computes from them in float32.
+`expected.json` beside it: token ids (rows of one sequence each), the logits that transformers computes from them in float32, the mean
+loss where each id is to be told from those before (the last of a row: the first of it), and the norm of its gradient by every tensor.
 
 `python transformers_models.py check FOLDER` loads the exported models that `write_exports.ts` wrote into folders of FOLDER, each
 with an `expected.json` of the logits that our program computes, compares these, and writes `exports.json`: the hash of every folder
@@ -100,15 +101,21 @@ def random_ids(generator: torch.Generator) -> torch.Tensor:
     return torch.randint(0, VOCABULARY, (2, CONTEXT), generator=generator)
 
 
-def logits_of(folder: Path, ids: torch.Tensor, trust: bool = False) -> torch.Tensor:
-    """What transformers computes in float32 from the folder alone. Stops if it misses a tensor or finds one too many."""
+def load_whole(folder: Path, trust: bool = False) -> torch.nn.Module:
+    """The model of a folder in float32. Stops if transformers misses a tensor or finds one too many."""
     model, info = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", trust_remote_code=trust, output_loading_info=True
     )
     problems = {key: value for key, value in info.items() if value}
     assert not problems, f"{folder}: {problems}"
-    with torch.no_grad():
-        return model.eval()(ids).logits
+    return model.eval()
+
+
+def gradient_norms(model: torch.nn.Module, ids: torch.Tensor) -> tuple[float, dict[str, float]]:
+    """The loss of the next ids, and the norm of its gradient by every tensor."""
+    loss = F.cross_entropy(model(ids).logits.flatten(0, 1), torch.roll(ids, -1, dims=1).flatten())
+    loss.backward()
+    return loss.item(), {name: parameter.grad.norm().item() for name, parameter in model.named_parameters()}
 
 
 def make() -> None:
@@ -121,7 +128,9 @@ def make() -> None:
         model.to(dtype).save_pretrained(folder, max_shard_size=shard)
         (folder / "generation_config.json").unlink(missing_ok=True)
         ids = random_ids(generator)
-        expected = {"ids": ids.tolist(), "logits": [round(x, 6) for x in logits_of(folder, ids).flatten().tolist()]}
+        model = load_whole(folder)
+        expected = {"ids": ids.tolist(), "logits": [round(x, 6) for x in model(ids).logits.flatten().tolist()]}
+        expected["loss"], expected["gradientNorms"] = gradient_norms(model, ids)
         (folder / "expected.json").write_text(json.dumps(expected) + "\n")
         print(name, sorted(path.name for path in folder.iterdir()))
 
@@ -141,7 +150,8 @@ def check(exports: Path) -> None:
         expected = json.loads((folder / "expected.json").read_text())
         hashes[folder.name] = hash_of(folder)
         ids = torch.tensor(expected["ids"])
-        found = logits_of(folder, ids, trust=True)
+        with torch.no_grad():
+            found = load_whole(folder, trust=True)(ids).logits
         ours = torch.tensor(expected["logits"]).reshape(found.shape)
         difference = (found - ours).abs().max().item()
         assert difference <= TOLERANCE, f"{folder}: logits are off by {difference}"
@@ -157,9 +167,11 @@ def check_code(folder: Path, ids: torch.Tensor) -> None:
     model = load(folder).eval()
     with torch.no_grad():
         logits = model(ids).logits
-        padded = torch.cat([torch.full((len(ids), 3), 5), ids], dim=1)
-        mask = torch.cat([torch.zeros(len(ids), 3), torch.ones_like(ids)], dim=1)
-        assert (model(padded, attention_mask=mask).logits[:, 3:] - logits).abs().max() <= TOLERANCE
+        padding, length = torch.full((len(ids), 3), 5), ids.shape[1]
+        for parts, at in (([padding, ids], 3), ([ids, padding], 0)):
+            seen = torch.cat([torch.full_like(part, part is ids) for part in parts], dim=1)
+            found = model(torch.cat(parts, dim=1), attention_mask=seen).logits[:, at : at + length]
+            assert (found - logits).abs().max() <= TOLERANCE
         loss = model(ids, labels=ids).loss
         expected = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
         assert (loss - expected).abs() <= 1e-6

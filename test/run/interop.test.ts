@@ -63,6 +63,15 @@ describe('a run that starts from checkpoints of transformers', () => {
     );
   });
 
+  it('says in the plan where its stages start', async () => {
+    const { stdout } = await workspace.bam('plan', workspace.file);
+    assert.match(
+      stdout,
+      /^seed starts from llama \(LlamaForCausalLM\), its blocks made parallel, which changes what it/m,
+    );
+    assert.match(stdout, /^llama starts from llama \(LlamaForCausalLM\)$/m);
+  });
+
   it('exports what comes of it', async () => {
     const formats = { sums: 'llama', btx: 'mixtral', bam: 'bam', seed: 'bam' };
     for (const [stage, format] of Object.entries(formats)) {

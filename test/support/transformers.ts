@@ -13,17 +13,23 @@ export interface TransformersCase {
   /** Sequences one after the other. */
   ids: Int32Array;
   logits: Float32Array;
+  /** Of the next ids; the last of a sequence is to tell the first. */
+  loss: number;
+  /** Norm of the loss's gradient by every tensor, with the names of transformers. */
+  gradientNorms: Record<string, number>;
 }
 
 /** The stored checkpoints of the transformers library. */
 export function transformersCases(): TransformersCase[] {
   return readdirSync(FOLDER).map((name) => {
     const folder = join(FOLDER, name);
-    const { ids, logits } = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as {
+    const { ids, logits, ...rest } = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as {
       ids: number[][];
       logits: number[];
+      loss: number;
+      gradientNorms: Record<string, number>;
     };
-    return { name, folder, ids: Int32Array.from(ids.flat()), logits: Float32Array.from(logits) };
+    return { name, folder, ids: Int32Array.from(ids.flat()), logits: Float32Array.from(logits), ...rest };
   });
 }
 
