@@ -3,6 +3,7 @@ import { formatCount } from '../base/format';
 import { describeImport } from '../plan/imports';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
+import { parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
 import { textTable } from '../base/text-table';
@@ -28,9 +29,9 @@ function planAsJson({ stages, ...plan }: Plan): object {
 
 function describePlan(plan: Plan): string {
   const domains = plan.domains.map(({ name, files, bytes }) => [name, String(files), formatCount(bytes)]);
-  const stages = plan.stages.map(({ name, parents, import: imported, parameters, flopsPerToken, train }) => [
-    name,
-    parents.map((parent) => parent.name).join(' + ') || (imported?.huggingFace ?? '-'),
+  const stages = plan.stages.map(({ parameters, flopsPerToken, train, ...stage }) => [
+    stage.name,
+    parentsText(stage) || (stage.import?.huggingFace ?? '-'),
     formatCount(parameters.total),
     formatCount(parameters.active),
     formatCount(flopsPerToken),

@@ -1,10 +1,12 @@
 import { closestName, type Diagnostic } from './diagnostics';
+import { group, type Group, isCount, isGroup } from './groups';
+import { checkMethod, expertCount } from './method';
+import { checkRouterInit } from './router-init';
+import { FREEZABLE } from './schema';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */
 export const MAXIMUM_STAGES = 1000;
-
-type Group = Record<string, unknown>;
 
 /**
  * Checks what the shape of the file cannot say: names that must exist, numbers that must fit each other, cycles.
@@ -31,17 +33,10 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkRouterInit(source, name, file));
+    mistakes.push(...checkFreeze(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
-}
-
-/** The value if it is a group of keys, else an empty one. */
-function group(value: unknown): Group {
-  return isGroup(value) ? value : {};
-}
-
-function isGroup(value: unknown): value is Group {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkModel(source: Source, model: Group): Diagnostic[] {
@@ -63,15 +58,11 @@ function checkModel(source: Source, model: Group): Diagnostic[] {
 function checkShape(source: Source, file: Group): Diagnostic[] {
   const stages = Object.values(group(file.stages)).map(group);
   const isRandom = ({ from, upcycle, import: imported }: Group): boolean =>
-    from === undefined && upcycle === undefined && imported === undefined;
+    from === undefined && imported === undefined && (upcycle === undefined || group(upcycle).method === 'scratch');
   const imports = stages.some((stage) => stage.import !== undefined);
   if (!isGroup(file.model) || (imports && !stages.some(isRandom))) return [];
   const missing = ['layers', 'width', 'heads', 'ffnHidden'].filter((key) => group(file.model)[key] === undefined);
   return missing.map((key) => source.at(['model', key], 'a whole number'));
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) > 0;
 }
 
 /** Names become folder names and file names, so they are kept to letters, digits, dot, dash and underscore. */
@@ -108,23 +99,21 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
 }
 
 function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Names): Diagnostic[] {
-  const mistakes: Diagnostic[] = [];
+  const mistakes = checkMethod(source, path, upcycle);
   const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
   experts.forEach((expert, i) => {
     if (typeof expert === 'string') {
       mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
     }
   });
-  if (isCount(upcycle.ffnTopK) && experts.length && upcycle.ffnTopK > experts.length) {
-    mistakes.push(source.at([...path, 'ffnTopK'], `at most ${experts.length}, the number of experts`));
+  const count = expertCount(upcycle);
+  if (isCount(upcycle.ffnTopK) && count !== undefined && upcycle.ffnTopK > count) {
+    mistakes.push(source.at([...path, 'ffnTopK'], `at most ${count}, the number of experts`));
   }
   if (upcycle.gate === 'topk-softmax' && (upcycle.ffnTopK ?? 1) === 1) {
     const expected =
       '`softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never learns)';
     mistakes.push(source.at([...path, 'gate'], expected));
-  }
-  if (upcycle.method === 'btx' && upcycle.attention !== undefined) {
-    mistakes.push(source.atKey([...path, 'attention'], 'no `attention` with btx, which averages it'));
   }
   return mistakes;
 }
@@ -177,6 +166,18 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
     }
   }
   return mistakes;
+}
+
+/** Parts that a dense model has not, and a mixture of which nothing is left to train. */
+function checkFreeze(source: Source, name: string, stages: Group): Diagnostic[] {
+  const { freeze } = group(group(stages[name]).train);
+  if (!Array.isArray(freeze)) return [];
+  const place = ['stages', name, 'train', 'freeze'];
+  if (FREEZABLE.every((part) => freeze.includes(part))) return [source.at(place, 'a part that is left to train')];
+  if (isMixture(stages, name)) return [];
+  return (freeze as unknown[]).flatMap((part, i) =>
+    part === 'experts' || part === 'routers' ? [source.at([...place, i], 'a part of a dense model')] : [],
+  );
 }
 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {

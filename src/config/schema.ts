@@ -68,6 +68,9 @@ const mixSchema = z.union(
   '`equal`, or a weight for each domain such as { law: 0.9, general: 0.1 }',
 );
 
+/** Parts of a model that a stage may leave as they are. */
+export const FREEZABLE = ['experts', 'attention', 'embeddings', 'norms', 'routers'] as const;
+
 /** Training settings as written; every key may be left out, since `like` can bring it. */
 const trainSchema = z.strictObject({
   like: z.string().min(1).optional().describe('Take every setting that is not written here from this stage.'),
@@ -93,6 +96,12 @@ const trainSchema = z.strictObject({
   clip: z.number().positive().optional().describe('Largest global norm of the gradient. Default 1.'),
   loadBalance: z.number().min(0).optional().describe('Coefficient of the load balancing loss. Default 0.01.'),
   routerZ: z.number().min(0).optional().describe('Coefficient of the router z-loss. Default 0.001.'),
+  freeze: z
+    .array(z.enum(FREEZABLE))
+    .optional()
+    .describe(
+      'Parts that stay as they are: `experts` (FFN experts of a mixture), `attention` (all of its projections), `embeddings` (and the output head), `norms`, `routers`. Default: none.',
+    ),
   evaluateEvery: count.optional().describe('Steps between evaluations. Default 100.'),
   evaluationTokens: quantity
     .optional()
@@ -101,12 +110,50 @@ const trainSchema = z.strictObject({
   keepCheckpoints: count.optional().describe('How many of the latest checkpoints stay, beside the best. Default 2.'),
 });
 
+/** What Drop-Upcycling draws anew. */
+const dropSchema = z.strictObject({
+  ratio: share.default(0.5).describe("Share of an FFN's hidden units that is drawn anew in each expert."),
+  indices: z
+    .enum(['per-matrix', 'shared'])
+    .default('per-matrix')
+    .describe(
+      "Whether gate, up and down each have their own units drawn anew (as the paper's code does) or the same (as its text says).",
+    ),
+});
+
+/** How new routers start. */
+const routerSchema = z.strictObject({
+  init: z
+    .enum(['normal', 'zero', 'centroid'])
+    .default('normal')
+    .describe(
+      '`normal` for random rows; `zero` for gates that are equal at first; `centroid` (bam, btx) for rows that point at the mean input of the domain on which each expert trained most.',
+    ),
+  deviation: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe(
+      'Standard deviation of random rows; rows of `centroid` have the norm that random ones are expected to have.',
+    ),
+});
+
 /** How parent checkpoints become a mixture of experts. */
 const upcycleSchema = z.strictObject({
   method: z
-    .enum(['bam', 'btx'])
-    .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
-  experts: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints become experts, in order.'),
+    .enum(['bam', 'btx', 'sparse', 'drop', 'scratch'])
+    .describe(
+      '`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention; `sparse` copies the FFN of one parent; `drop` copies it and draws a part of each copy anew; `scratch` has random experts and no parent.',
+    ),
+  experts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'The stages whose checkpoints become experts, in order; one listed twice becomes two equal experts. sparse, drop: the one that is copied.',
+    ),
+  copies: z.int().min(2).optional().describe('sparse, drop and scratch only: the number of experts.'),
+  drop: dropSchema.optional().describe('drop only: what of each copy is drawn anew.'),
   attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
     default: 'kv-experts',
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
@@ -116,6 +163,12 @@ const upcycleSchema = z.strictObject({
     .enum(['softmax-topk', 'topk-softmax'])
     .default('softmax-topk')
     .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
+  weightScaling: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
+  }),
+  router: routerSchema.optional().describe('How new routers start. Default: random.'),
 });
 
 /** A checkpoint of another program to start from. */
@@ -173,6 +226,7 @@ export const experimentSchema = z.strictObject({
 export type ModelConfig = z.output<typeof modelSchema>;
 export type DomainConfig = z.output<typeof domainSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
+export type FreezablePart = (typeof FREEZABLE)[number];
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
 export type ImportConfig = z.output<typeof importSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
@@ -193,6 +247,7 @@ export const trainDefaults = {
   clip: 1,
   loadBalance: 0.01,
   routerZ: 0.001,
+  freeze: [] as FreezablePart[],
   evaluateEvery: 100,
   evaluationTokens: 16_384,
   checkpointEvery: 100,

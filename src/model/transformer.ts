@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { linear } from '../engine/ops/linear';
 import type { Architecture } from '../architecture/architecture';
 import { biasName, EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
+import { inSection } from '../engine/graph/tape';
 import { headLoss } from '../engine/ops/head-loss';
 import { layerNorm, rmsNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
@@ -19,6 +20,8 @@ export interface ForwardOutput {
   head: tf.Tensor2D;
   /** Attention and FFN routers, layer by layer; empty in a dense model. */
   routers: RouterOutput[];
+  /** Of each layer. */
+  inputs: BlockInputs[];
 }
 
 /**
@@ -33,38 +36,49 @@ export function forward(
   tables: AttentionTables,
 ): ForwardOutput {
   const routers: RouterOutput[] = [];
-  let x = embed(matrix(parameters, EMBEDDING), ids); // (B*T, E)
+  const inputs: BlockInputs[] = [];
+  let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const { sum, attended, transformed } = block(architecture, parameters, layer, x, tables);
+    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, tables);
     x = sum;
+    inputs.push(read);
     for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
-  const last = normalize(architecture, parameters, FINAL_NORM, x);
   const { logitScale } = architecture;
-  return { last: logitScale === undefined ? last : (tf.mul(last, logitScale) as tf.Tensor2D), head, routers };
+  const last = inSection('final_norm', () => {
+    const normed = normalize(architecture, parameters, FINAL_NORM, x);
+    return logitScale === undefined ? normed : (tf.mul(normed, logitScale) as tf.Tensor2D);
+  });
+  return { last, head, routers, inputs };
 }
 
-/** One block: what attention and FFN gave, and the residual stream after both. `x` (B*T, E). */
+/** What attention and FFN of a block, and their routers, read, (B*T, E); the same tensor where the block has one norm. */
+export interface BlockInputs {
+  attention: tf.Tensor2D;
+  ffn: tf.Tensor2D;
+}
+
+/** One block: what attention and FFN read and gave, and the residual stream after both. `x` (B*T, E). */
 function block(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   x: tf.Tensor2D,
   tables: AttentionTables,
-): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput } {
+): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput; read: BlockInputs } {
   const form = architecture.block;
   const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
-    normalize(architecture, parameters, normName(layer, before), input);
+    inSection(`norm${layer}`, () => normalize(architecture, parameters, normName(layer, before), input));
   const u = norm(x, form && 'attention');
-  const attended = attention(architecture, parameters, layer, u, tables);
-  if (form === 'sequential') {
-    const between: tf.Tensor2D = tf.add(x, attended.output);
-    const transformed = ffn(architecture, parameters, layer, norm(between, 'ffn'));
-    return { sum: tf.add(between, transformed.output), attended, transformed };
-  }
-  const transformed = ffn(architecture, parameters, layer, form ? norm(x, 'ffn') : u);
-  return { sum: tf.addN([x, attended.output, transformed.output]), attended, transformed };
+  const attended = inSection(`attention${layer}`, () => attention(architecture, parameters, layer, u, tables));
+  const isSequential = form === 'sequential';
+  const between = isSequential ? inSection(`sum${layer}`, () => tf.add<tf.Tensor2D>(x, attended.output)) : x;
+  const v = form ? norm(between, 'ffn') : u;
+  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v));
+  const terms = isSequential ? [between, transformed.output] : [x, attended.output, transformed.output];
+  const sum = inSection(`sum${layer}`, () => tf.addN(terms));
+  return { sum, attended, transformed, read: { attention: u, ffn: v } };
 }
 
 function normalize(
@@ -99,7 +113,7 @@ export function losses(
   targets: tf.Tensor1D,
   coefficients: { loadBalance: number; routerZ: number },
 ): Losses {
-  const languageModel = headLoss(output.last, output.head, targets);
+  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets));
   const ffnRouters = output.routers.filter(({ router }) => router === 'ffn');
   if (!ffnRouters.length)
     return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };

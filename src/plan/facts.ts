@@ -1,6 +1,7 @@
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
+import { parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
 export interface LastResult {
@@ -21,10 +22,10 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parents, parameters, flopsPerToken, train, upcycle, import: imported } = stage;
+  const { parameters, flopsPerToken, train, upcycle, import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
-    ['starts from', parents.map(({ name }) => name).join(' + ') || origin],
+    ['starts from', parentsText(stage) || origin],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
@@ -34,6 +35,7 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
+    if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }
   if (last) facts.push(['last perplexity', lastPerplexity(last)]);

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
-import { type Experiment, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
 import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { completeUpcycling } from './upcycling';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
 const RESULT_VERSION = 1;
@@ -52,6 +53,7 @@ function planStage(
   stageNamed: (name: string) => PlannedStage,
 ): PlannedStage {
   const config = experiment.stages[name]!;
+  const upcycle = config.upcycle && completeUpcycling(config.upcycle);
   const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
   const imported = inputs.imports?.get(name);
@@ -67,9 +69,9 @@ function planStage(
   };
   return {
     name,
-    key: stageKey(experiment.seed, { ...stage, upcycle: config.upcycle, train }, inputs),
+    key: stageKey(experiment.seed, { ...stage, upcycle, train }, inputs),
     ...stage,
-    ...(config.upcycle && { upcycle: config.upcycle }),
+    ...(upcycle && { upcycle }),
     ...(train && { train }),
     parameters: countParameters(architecture),
     flopsPerToken: forwardFlops(architecture).total,
@@ -84,9 +86,9 @@ function stageArchitecture(
 ): Architecture {
   const dense = (parents[0]?.architecture ?? own)!;
   if (!config.upcycle) return dense;
-  const { method, attention, ffnTopK, gate } = config.upcycle;
-  const kind = method === 'btx' ? 'averaged' : (attention ?? 'kv-experts');
-  return { ...dense, mixture: { experts: parents.length, ffnTopK, gate, attention: kind } };
+  const { method, copies, attention, ffnTopK, gate } = config.upcycle;
+  const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
+  return { ...dense, mixture: { experts: copies ?? parents.length, ffnTopK, gate, attention: kind } };
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
@@ -105,11 +107,13 @@ function planTraining(
   inputs: PlanInputs,
   stageNamed: (name: string) => PlannedStage,
 ): TrainPlan {
-  const { evaluateEvery, evaluationTokens, mix, ...rest } = settings;
+  const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(budgetInTokens(config, architecture, stageNamed) / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  return { ...rest, mix: shares(mix, inputs), steps, tokens, flops: tokens * trainingFlops(architecture) };
+  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture) };
+  return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
 }
 
 /** The tokens of a budget: given as such, as FLOPs, or as those of another stage (`like`, whether or not `match` says so). */
@@ -134,7 +138,8 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 
 /**
  * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep.
+ * changes no number: names, how often to evaluate, how many checkpoints to keep. An expert that is listed twice counts once in
+ * the means of shared parameters, which it did not always: keys of such mixtures say so.
  */
 function stageKey(
   seed: number,
@@ -144,12 +149,14 @@ function stageKey(
   inputs: PlanInputs,
 ): string {
   const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
+  const parents = stage.parents.map(({ key }) => key);
+  const repeats = new Set(parents).size < parents.length;
   const content = {
     version: RESULT_VERSION,
     seed,
     architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined },
-    parents: stage.parents.map(({ key }) => key),
+    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
+    parents,
     imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,

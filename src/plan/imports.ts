@@ -68,14 +68,15 @@ export function checkImports(
   };
   for (const [name, { upcycle }] of Object.entries(experiment.stages)) {
     if (!upcycle) continue;
-    const shapes = upcycle.experts.map(shapeOf);
+    const { experts = [], method } = upcycle;
+    const shapes = experts.map(shapeOf);
     const [first] = shapes;
     if (!first) continue;
     shapes.forEach((shape, i) => {
       const difference = shape && differenceOf(first, shape);
-      if (difference) problems.push(unlikeParents(name, upcycle.experts, i, difference));
+      if (difference) problems.push(unlikeParents(name, experts, i, difference));
     });
-    if (upcycle.method === 'bam' && first.block === 'sequential') problems.push(sequentialParents(name));
+    if (method === 'bam' && first.block === 'sequential') problems.push(sequentialParents(name));
   }
   return problems;
 }

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
 import { attentionTables } from '../model/attention';
-import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
+import { disposeParameters, type ModelParameters, readParameters, trainedParameters } from '../model/parameters';
 import { AdamW, clipFactor, type Moments } from './adamw';
 import { evaluationPass, type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
@@ -21,7 +21,8 @@ export class EagerStep implements Step {
     private readonly settings: TrainSettings,
     moments?: Moments,
   ) {
-    this.optimizer = new AdamW(parameters, settings, moments);
+    const trained = trainedParameters(architecture, parameters, settings.freeze);
+    this.optimizer = new AdamW(trained, settings, moments);
     this.model = { architecture, parameters, tables: attentionTables(architecture, architecture.context), settings };
   }
 

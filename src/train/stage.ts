@@ -18,7 +18,8 @@ import type { Evaluation, EventBody } from '../events/event';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
-import { initialParameters } from './initial';
+import { importedParameters } from './imported';
+import { type InitialParameters, initialParameters } from './initial';
 import { processMemory } from './memory';
 import { learningRate } from './schedule';
 import type { Step, StepResult } from './step';
@@ -57,7 +58,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
-  const initial = checkpoint ? undefined : await initialParameters(plan, stage, context.checkpoints);
+  const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
   const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
   const engine = `${context.backend.description}, ${chosen.form}`;
@@ -72,6 +73,12 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   } finally {
     chosen.step.dispose();
   }
+}
+
+async function firstParameters(context: StageContext): Promise<InitialParameters> {
+  const { plan, stage } = context;
+  if (stage.import) return importedParameters(stage.import, stage.architecture.context, plan.folder);
+  return initialParameters(plan, stage, context);
 }
 
 /** What the log says about how the steps of a stage run. */

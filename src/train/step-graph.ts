@@ -1,4 +1,5 @@
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding';
+import { addClocks, type Clocks } from '../engine/graph/clock';
 import { addTape, type Place } from '../engine/graph/from-tape';
 import { Graph, TYPE } from '../engine/graph/graph';
 import {
@@ -39,8 +40,10 @@ export interface GraphPass {
 export interface StepGraph {
   graph: Graph;
   /** By name, in the order of the forward pass. */
-  parameters: Map<string, Omit<GraphParameter, 'gradient'>>;
-  training: GraphPass & { losses: string; norm: string };
+  parameters: Map<string, GraphVariable>;
+  /** Of the parameters that are trained. */
+  moments: Map<string, Pick<GraphParameter, 'first' | 'second'>>;
+  training: GraphPass & { losses: string; norm: string; clocks?: Clocks };
   /** By the number of sequences of a batch. */
   evaluations: Map<number, GraphPass & { loss: string }>;
 }
@@ -57,30 +60,29 @@ export interface StepGraphSource {
   form: GraphForm;
   training: RecordedTraining;
   evaluations: Map<number, RecordedEvaluation>;
+  /** Puts clocks into a step, which has one pass then. */
+  clocks?: boolean | undefined;
 }
 
 export function buildStepGraph(source: StepGraphSource): StepGraph {
   const graph = new Graph();
-  const parameters = new Map(
-    [...source.parameters].map(([name, { shape }], i) => {
-      const add = (suffix: string): GraphVariable => addVariable(graph, `p${i}${suffix}`, shape);
-      return [name, { variable: add(''), first: add('_first'), second: add('_second') }];
-    }),
-  );
-  const all = [...parameters.values()];
-  const moments = all.flatMap(({ first, second }) => [first, second]);
-  addStart(
-    graph,
-    all.map(({ variable }) => variable),
-    'started',
-  );
-  addStart(graph, moments, 'moments_started');
-  addZeros(graph, moments, 'moments_zeroed');
+  const parameters: StepGraph['parameters'] = new Map();
+  const moments: StepGraph['moments'] = new Map();
+  for (const [i, [name, { shape }]] of [...source.parameters].entries()) {
+    const add = (suffix: string): GraphVariable => addVariable(graph, `p${i}${suffix}`, shape);
+    parameters.set(name, add(''));
+    if (source.training.gradients.has(name)) moments.set(name, { first: add('_first'), second: add('_second') });
+  }
+  const momentVariables = [...moments.values()].flatMap(({ first, second }) => [first, second]);
+  addStart(graph, [...parameters.values()], 'started');
+  addStart(graph, momentVariables, 'moments_started');
+  addZeros(graph, momentVariables, 'moments_zeroed');
   const builder = new PassBuilder(graph, source.binding, parameters);
   return {
     graph,
     parameters,
-    training: addTraining(builder, source),
+    moments,
+    training: addTraining(builder, moments, source),
     evaluations: new Map(
       [...source.evaluations].map(([sequences, recorded]) => {
         const { pass, results } = builder.add(recorded, `evaluate${sequences}`, [recorded.languageModel]);
@@ -113,7 +115,7 @@ class PassBuilder {
       [recorded.targets, { at: targets, dtype: TYPE.int32 }],
     ]);
     for (const [name, id] of recorded.parameters) {
-      given.set(id, { at: this.parameters.get(name)!.variable.value, dtype: TYPE.float32 });
+      given.set(id, { at: this.parameters.get(name)!.value, dtype: TYPE.float32 });
     }
     const decisions = recorded.routers.flatMap(({ probabilities, assigned }) => [probabilities, assigned ?? []].flat());
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
@@ -130,9 +132,14 @@ class PassBuilder {
   }
 }
 
-function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['training'] {
+function addTraining(
+  builder: PassBuilder,
+  moments: StepGraph['moments'],
+  source: StepGraphSource,
+): StepGraph['training'] {
   const { training, settings, passes, form } = source;
   const { graph } = builder;
+  const first = graph.nodes.length;
   const names = [...training.gradients.keys()];
   const { pass, results } = builder.add(
     training,
@@ -145,14 +152,16 @@ function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['
   const norm = addNorm(graph, gradients);
   const axis = graph.constant({ dtype: TYPE.int32, shape: [1], bytes: new Uint8Array(4) });
   const loss = graph.add('Sum', [losses, axis], { T: { type: TYPE.float32 }, Tidx: { type: TYPE.int32 } });
-  const trained = names.map((name, i) => ({ ...builder.parameters.get(name)!, gradient: gradients[i]! }));
+  const trained = names.map((name, i) => {
+    return { variable: builder.parameters.get(name)!, ...moments.get(name)!, gradient: gradients[i]! };
+  });
   addAdamW(graph, trained, { settings, passes, norm, loss });
-  return { ...pass, losses, norm };
+  return { ...pass, losses, norm, ...(source.clocks && { clocks: addClocks(graph, first) }) };
 }
 
 /** Adds variables for sums over passes, of the losses and of each gradient, and the entry points `first` and `next`. */
 function addSums(graph: Graph, builder: PassBuilder, names: string[], results: string[]): string[] {
-  const shapes = [[4], ...names.map((name) => builder.parameters.get(name)!.variable.shape)];
+  const shapes = [[4], ...names.map((name) => builder.parameters.get(name)!.shape)];
   const sums = shapes.map((shape, i) => addVariable(graph, `sum${i}`, shape));
   addDone(
     graph,

@@ -17,7 +17,10 @@ export interface StepResult {
 }
 
 /** The settings that a step is computed with. */
-export type TrainSettings = Pick<TrainPlan, 'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ'>;
+export type TrainSettings = Pick<
+  TrainPlan,
+  'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ' | 'freeze'
+>;
 
 /** A model under training. The loop knows only this, not how a step is computed. */
 export interface Step {

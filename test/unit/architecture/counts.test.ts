@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Architecture, denseArchitecture, type MixtureArchitecture } from '../../../src/architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../../../src/architecture/counts';
-import { elementCount, parameterSpecs } from '../../../src/architecture/parameters';
+import { elementCount, parameterSpecs, partOf } from '../../../src/architecture/parameters';
 import { modelSchema } from '../../../src/config/schema';
 
 /** The 590m model of BAM's Table 8; its "FFN dimension" of 4096 is gate and up together. */
@@ -137,6 +137,24 @@ describe('parameters of a model', () => {
     const btx = namesAndShapes({ ...small, mixture: { ...mixture, attention: 'averaged' } });
     assert.equal(btx['layers.0.attention.router.weight'], undefined);
     assert.deepEqual(btx['layers.0.attention.query.weight'], [8, 8]);
+  });
+
+  it('are told apart by the part of the model that they belong to, biases with their matrices and norms', () => {
+    const neox: Architecture = { ...mixed('kv-experts'), block: 'sequential', ffn: 'gelu', biases: true };
+    const parts = new Map(parameterSpecs(neox).map((spec) => [spec.name, partOf(spec)]));
+    for (const [name, part] of [
+      ['layers.0.attention.norm.bias', 'norms'],
+      ['layers.0.ffn.norm.bias', 'norms'],
+      ['norm.bias', 'norms'],
+      ['layers.0.attention.experts.1.query.bias', 'attention'],
+      ['layers.0.attention.experts.1.output.bias', 'attention'],
+      ['layers.0.ffn.experts.3.down.bias', 'experts'],
+      ['layers.0.ffn.router.weight', 'routers'],
+    ] as const) {
+      assert.equal(parts.get(name), part, name);
+    }
+    const dense = parameterSpecs({ ...neox, mixture: undefined } as Architecture);
+    assert.equal(partOf(dense.find(({ name }) => name === 'layers.0.ffn.up.bias')!), undefined);
   });
 
   it('have unique names, and as many numbers as are counted', () => {
