@@ -10,8 +10,33 @@ export interface MixtureArchitecture {
   attention: 'averaged' | 'kv-experts' | 'shared-kv';
 }
 
+/** How attention and FFN of a block follow each other, N being its norms: `x + attn(N x) + ffn(N x)` where this is absent. */
+export type BlockForm =
+  /** x + attn(N1 x) + ffn(N2 x). */
+  | 'parallel-two-norms'
+  /** y + ffn(N2 y) with y = x + attn(N1 x). */
+  | 'sequential';
+
+/**
+ * In what an imported model differs from the program's own form. All absent there, so that they change no key and no checkpoint
+ * of a model that does not need them.
+ */
+export interface ArchitectureVariant {
+  block?: BlockForm;
+  /** `rms` divides by the root mean square and does not subtract the mean. */
+  norm?: 'rms';
+  /** `gelu` is down(gelu(up(u))), with the exact error function. */
+  ffn?: 'gelu';
+  /** Norms, projections of attention and matrices of FFNs add a bias. Only with `gelu`. */
+  biases?: true;
+  /** Rotary positions turn only so many dimensions of a head (even): those whose index modulo headSize / 2 is below half of it. */
+  rotaryDimensions?: number;
+  /** Multiplies the output head's scores. */
+  logitScale?: number;
+}
+
 /** Everything that fixes a model's parameters and its forward pass. */
-export interface Architecture {
+export interface Architecture extends ArchitectureVariant {
   layers: number;
   width: number;
   heads: number;
@@ -25,15 +50,18 @@ export interface Architecture {
   mixture?: MixtureArchitecture;
 }
 
-/** The dense architecture of an experiment. `vocabulary` is the tokenizer's size, unless the file asks for more rows. */
+/**
+ * The dense architecture of an experiment whose model says its shape. `vocabulary` is the tokenizer's size, unless the file asks for
+ * more rows.
+ */
 export function denseArchitecture(model: ModelConfig, vocabulary: number): Architecture {
   const { layers, width, heads, ffnHidden, context, tiedEmbeddings, ropeBase, normEpsilon } = model;
   return {
-    layers,
-    width,
-    heads,
-    kvHeads: model.kvHeads ?? heads,
-    ffnHidden,
+    layers: layers!,
+    width: width!,
+    heads: heads!,
+    kvHeads: model.kvHeads ?? heads!,
+    ffnHidden: ffnHidden!,
     context,
     vocabulary: Math.max(vocabulary, model.vocabulary ?? 0),
     tiedEmbeddings,

@@ -1,5 +1,5 @@
 import { type Architecture, attentionExperts, keyValueExperts } from './architecture';
-import { elementCount, parameterSpecs } from './parameters';
+import { elementCount, ffnProjections, parameterSpecs } from './parameters';
 
 export interface ParameterCounts {
   total: number;
@@ -48,7 +48,7 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
   const queryAndOutput = experts * 2 * (2 * width * width);
   const keyAndValue = keyValueExperts(architecture) * 2 * (2 * width * keyWidth);
   const attention = queryAndOutput + keyAndValue + experts * 2 * context * width;
-  const ffn = (mixture?.ffnTopK ?? 1) * 3 * 2 * width * ffnHidden;
+  const ffn = (mixture?.ffnTopK ?? 1) * ffnProjections(architecture).length * 2 * width * ffnHidden;
   const ffnRouter = mixture ? 2 * width * mixture.experts : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
   const routers = ffnRouter + attentionRouter;

@@ -1,7 +1,7 @@
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
 
 /** The role of a parameter, which decides how it starts, decays and is upcycled. */
-export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router';
+export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router';
 
 /** A part of a model that can be left as it is while the others train. */
 export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
@@ -20,17 +20,24 @@ export interface ParameterSpec {
  * output head, norms, routers. `undefined` for the FFN of a dense model, which cannot be frozen.
  */
 export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
-  if (role !== 'matrix') return ({ embedding: 'embeddings', norm: 'norms', router: 'routers' } as const)[role];
+  if (role === 'bias' && /(^|\.)norm\.bias$/.test(name)) return 'norms';
+  if (role !== 'matrix' && role !== 'bias')
+    return ({ embedding: 'embeddings', norm: 'norms', router: 'routers' } as const)[role];
   if (name.includes('.attention.')) return 'attention';
   return expert === undefined ? undefined : 'experts';
 }
 
-/** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */
+/** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). With GELU there is no gate: down(gelu(up(u))). */
 export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
 /** The projections of an attention. */
 const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
 export type FfnProjection = (typeof FFN_PROJECTIONS)[number];
 export type AttentionProjection = (typeof ATTENTION_PROJECTIONS)[number];
+
+/** The projections of a model's FFNs. */
+export function ffnProjections({ ffn }: Architecture): readonly FfnProjection[] {
+  return ffn === 'gelu' ? ['up', 'down'] : FFN_PROJECTIONS;
+}
 
 /** Name of an FFN tensor; `expert` is absent in a dense model. */
 export function ffnName(layer: number, projection: FfnProjection, expert?: number): string {
@@ -51,9 +58,14 @@ export const EMBEDDING = 'embedding.weight';
 export const FINAL_NORM = 'norm.weight';
 export const OUTPUT_HEAD = 'head.weight';
 
-/** Name of the block's only norm, which attention, FFN and routers all read (parallel block). */
-export function normName(layer: number): string {
-  return `layers.${layer}.norm.weight`;
+/** Name of the block's only norm, which attention, FFN and routers all read (parallel block), or of the norm before one of the two. */
+export function normName(layer: number, before?: 'attention' | 'ffn'): string {
+  return `layers.${layer}.${before ? `${before}.` : ''}norm.weight`;
+}
+
+/** Name of the bias that belongs to a weight. */
+export function biasName(weight: string): string {
+  return weight.replace(/weight$/, 'bias');
 }
 
 /** Every parameter of a model, in the order of the forward pass. Allocates nothing but this list. */
@@ -61,12 +73,18 @@ export function parameterSpecs(architecture: Architecture): ParameterSpec[] {
   const { vocabulary, width } = architecture;
   const specs: ParameterSpec[] = [{ name: EMBEDDING, shape: [vocabulary, width], role: 'embedding' }];
   for (let layer = 0; layer < architecture.layers; layer++) {
-    specs.push({ name: normName(layer), shape: [width], role: 'norm' });
+    const norms = architecture.block ? [normName(layer, 'attention'), normName(layer, 'ffn')] : [normName(layer)];
+    specs.push(...norms.flatMap((name) => normSpecs(architecture, name)));
     specs.push(...attentionSpecs(architecture, layer), ...ffnSpecs(architecture, layer));
   }
-  specs.push({ name: FINAL_NORM, shape: [width], role: 'norm' });
+  specs.push(...normSpecs(architecture, FINAL_NORM));
   if (!architecture.tiedEmbeddings) specs.push({ name: OUTPUT_HEAD, shape: [vocabulary, width], role: 'embedding' });
   return specs;
+}
+
+function normSpecs({ width, biases }: Architecture, name: string): ParameterSpec[] {
+  const scale: ParameterSpec = { name, shape: [width], role: 'norm' };
+  return biases ? [scale, { name: biasName(name), shape: [width], role: 'bias' }] : [scale];
 }
 
 function attentionSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
@@ -85,7 +103,8 @@ function attentionSpecs(architecture: Architecture, layer: number): ParameterSpe
   for (const projection of ATTENTION_PROJECTIONS) {
     const isKeyValue = projection === 'key' || projection === 'value';
     const copies = isKeyValue ? keyValueExperts(architecture) : experts;
-    specs.push(...perExpert(copies, (expert) => attentionName(layer, projection, expert), shapes[projection]));
+    const name = (expert?: number): string => attentionName(layer, projection, expert);
+    specs.push(...perExpert(architecture, copies, name, shapes[projection]));
   }
   return specs;
 }
@@ -96,15 +115,25 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
-  for (const projection of FFN_PROJECTIONS) {
-    specs.push(...perExpert(experts, (expert) => ffnName(layer, projection, expert), shapes[projection]));
+  for (const projection of ffnProjections(architecture)) {
+    const name = (expert?: number): string => ffnName(layer, projection, expert);
+    specs.push(...perExpert(architecture, experts, name, shapes[projection]));
   }
   return specs;
 }
 
-function perExpert(count: number, name: (expert?: number) => string, shape: number[]): ParameterSpec[] {
-  if (count === 1) return [{ name: name(), shape, role: 'matrix' }];
-  return Array.from({ length: count }, (_, expert) => ({ name: name(expert), shape, role: 'matrix', expert }));
+function perExpert(
+  { biases }: Architecture,
+  count: number,
+  name: (expert?: number) => string,
+  shape: number[],
+): ParameterSpec[] {
+  const experts = count === 1 ? [undefined] : Array.from({ length: count }, (_, expert) => expert);
+  return experts.flatMap((expert) => {
+    const owner = expert === undefined ? {} : { expert };
+    const weight: ParameterSpec = { name: name(expert), shape, role: 'matrix', ...owner };
+    return biases ? [weight, { name: biasName(weight.name), shape: [shape[0]!], role: 'bias', ...owner }] : [weight];
+  });
 }
 
 /** Numbers in a tensor of this shape. */

@@ -1,12 +1,14 @@
 import { Command, Option } from 'commander';
 import { version } from '../../package.json';
 import { SIZES, TEMPLATES } from '../config/template';
+import { EXPORT_FORMATS } from '../interop/export-formats';
 import { EXPORTS } from '../report/export';
 import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
 import { indexCommand } from './index-command';
 import { markCommand } from './mark';
 import { exportCommand } from './export';
+import { exportModelCommand } from './export-model';
 import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
@@ -94,6 +96,19 @@ program
   .description('print results, steps or evaluations of a run as CSV, or its results as Markdown')
   .addOption(new Option('--what <kind>', 'what to print').choices(Object.keys(EXPORTS)).default('results'))
   .action((run, options) => action(exportCommand)(run, options));
+
+program
+  .command('export-model <run> <stage>')
+  .description('write the last checkpoint of a finished stage as a folder that the transformers library loads')
+  .requiredOption('--to <folder>', 'the folder to make; it must not exist, or be empty')
+  .addOption(
+    new Option(
+      '--format <name>',
+      'the model family to write it as; bam brings its own Python code. Default: the first that has such models',
+    ).choices(EXPORT_FORMATS),
+  )
+  .option(...JSON_OPTION)
+  .action((run, stage, options) => action(exportModelCommand)(run, stage, options));
 
 program
   .command('show <run>')

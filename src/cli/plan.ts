@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { describeImport } from '../plan/imports';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { parentsText } from '../plan/upcycling';
@@ -30,7 +31,7 @@ function describePlan(plan: Plan): string {
   const domains = plan.domains.map(({ name, files, bytes }) => [name, String(files), formatCount(bytes)]);
   const stages = plan.stages.map(({ parameters, flopsPerToken, train, ...stage }) => [
     stage.name,
-    parentsText(stage) || '-',
+    parentsText(stage) || (stage.import?.huggingFace ?? '-'),
     formatCount(parameters.total),
     formatCount(parameters.active),
     formatCount(flopsPerToken),
@@ -39,9 +40,13 @@ function describePlan(plan: Plan): string {
     train ? formatCount(train.flops) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
+  const imports = plan.stages.flatMap(({ name, import: imported }) =>
+    imported ? [`${name} starts from ${describeImport(imported)}`] : [],
+  );
   return [
     `${plan.name}, seed ${plan.seed}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
+    ...(imports.length ? [imports.join('\n')] : []),
   ].join('\n\n');
 }

@@ -23,7 +23,7 @@ export interface Completion {
 
 /** Keys of which a group has one only. */
 const ALTERNATIVES = [
-  ['from', 'upcycle'],
+  ['from', 'upcycle', 'import'],
   ['tokens', 'flops', 'match'],
 ];
 

@@ -19,7 +19,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     return [source.atKey(['stages'], `at most ${MAXIMUM_STAGES} stages`, `${stages.length}`)];
   }
   const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
-  const mistakes = [...checkModel(source, group(file.model))];
+  const mistakes = [...checkModel(source, group(file.model)), ...checkShape(source, file)];
   if (isGroup(file.domains) && !names.domains.length) {
     mistakes.push(source.at(['domains'], 'at least one domain'));
   }
@@ -54,6 +54,17 @@ function checkModel(source: Source, model: Group): Diagnostic[] {
   return mistakes;
 }
 
+/** The model's shape may be left out only where no stage starts from random parameters. */
+function checkShape(source: Source, file: Group): Diagnostic[] {
+  const stages = Object.values(group(file.stages)).map(group);
+  const isRandom = ({ from, upcycle, import: imported }: Group): boolean =>
+    from === undefined && imported === undefined && (upcycle === undefined || group(upcycle).method === 'scratch');
+  const imports = stages.some((stage) => stage.import !== undefined);
+  if (!isGroup(file.model) || (imports && !stages.some(isRandom))) return [];
+  const missing = ['layers', 'width', 'heads', 'ffnHidden'].filter((key) => group(file.model)[key] === undefined);
+  return missing.map((key) => source.at(['model', key], 'a whole number'));
+}
+
 /** Names become folder names and file names, so they are kept to letters, digits, dot, dash and underscore. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -76,8 +87,11 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.from !== undefined && upcycle) {
     mistakes.push(source.atKey([...path, 'from'], 'either `from` or `upcycle`', 'both'));
   }
-  if (stage.upcycle === undefined && stage.train === undefined) {
-    mistakes.push(source.atKey(path, '`train` or `upcycle` in the stage', 'neither'));
+  if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
+    mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
+  }
+  if (stage.upcycle === undefined && stage.import === undefined && stage.train === undefined) {
+    mistakes.push(source.atKey(path, '`train`, `upcycle` or `import` in the stage', 'none of them'));
   }
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
   if (isGroup(stage.train)) mistakes.push(...checkTrain(source, [...path, 'train'], stage.train, names));

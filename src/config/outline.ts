@@ -24,6 +24,8 @@ export interface Item {
 /** A stage as written, without any check. */
 export interface StageItem extends Item {
   from: string | undefined;
+  /** The folder of an imported checkpoint. */
+  imported: string | undefined;
   method: string | undefined;
   experts: string[];
   like: string | undefined;
@@ -100,6 +102,7 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
   const train = childOf(node, 'train');
   return {
     from: textOf(childOf(node, 'from')),
+    imported: textOf(childOf(childOf(node, 'import'), 'huggingFace')),
     method: textOf(childOf(upcycle, 'method')),
     experts: [...entriesOf(childOf(upcycle, 'experts'))].flatMap((entry) => textOf(entry.node) ?? []),
     like: textOf(childOf(train, 'like')),
@@ -148,9 +151,13 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
   return { name, key, whole, kind, detail, children: [] };
 }
 
-/** Where a stage comes from, in words: `bam of seed, law`, `scratch`, `from seed`; empty for one that starts from nothing. */
-export function originOf({ from, method, experts, upcycles }: StageItem): string {
+/**
+ * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `import of models/pythia`, `from seed`; empty for one that starts
+ * from nothing.
+ */
+export function originOf({ from, imported, method, experts, upcycles }: StageItem): string {
   if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
+  if (imported !== undefined) return `import of ${imported}`;
   return from === undefined ? '' : `from ${from}`;
 }
 

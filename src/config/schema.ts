@@ -17,15 +17,20 @@ const share = z.number().min(0).max(1);
 /** How much of a running mean stays in a step. With 1 it would never move. */
 const decay = z.number().min(0).lt(1);
 
-/** The dense transformer that every stage shares; a mixture multiplies parts of it. */
+/**
+ * The dense transformer that every stage shares; a mixture multiplies parts of it. A file whose stages all start from imported
+ * checkpoints leaves its shape out (meaning.ts).
+ */
 export const modelSchema = z.strictObject({
-  layers: count.describe(
-    'Transformer blocks. Attention and FFN of a block read the same normed input (parallel block).',
-  ),
-  width: count.describe('Size of the residual stream.'),
-  heads: count.describe('Query heads. Must divide the width.'),
+  layers: count
+    .optional()
+    .describe('Transformer blocks. Attention and FFN of a block read the same normed input (parallel block).'),
+  width: count.optional().describe('Size of the residual stream.'),
+  heads: count.optional().describe('Query heads. Must divide the width.'),
   kvHeads: count.optional().describe('Key and value heads. Must divide the heads. Default: as many as heads.'),
-  ffnHidden: count.describe('Hidden size of the SwiGLU FFN (of the gate alone, not of gate and up together).'),
+  ffnHidden: count
+    .optional()
+    .describe('Hidden size of the SwiGLU FFN (of the gate alone, not of gate and up together).'),
   context: count.describe('Tokens in a training sequence.'),
   tokenizer: z
     .string()
@@ -166,6 +171,20 @@ const upcycleSchema = z.strictObject({
   router: routerSchema.optional().describe('How new routers start. Default: random.'),
 });
 
+/** A checkpoint of another program to start from. */
+const importSchema = z.strictObject({
+  huggingFace: z
+    .string()
+    .min(1)
+    .describe(
+      'Folder of a Cohere, GPT-NeoX or Llama checkpoint, relative to this file: config.json and *.safetensors.',
+    ),
+  parallelize: z
+    .boolean()
+    .default(false)
+    .describe('Makes sequential blocks parallel, as `bam` needs them. The model then computes something else.'),
+});
+
 /** One node of the graph: where its parameters come from, and how it trains them. */
 const stageSchema = z.strictObject({
   from: z
@@ -174,6 +193,9 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  import: importSchema
+    .optional()
+    .describe('Start from a checkpoint of the transformers library, which says its shape.'),
   train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
 });
 
@@ -206,6 +228,7 @@ export type DomainConfig = z.output<typeof domainSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
 export type FreezablePart = (typeof FREEZABLE)[number];
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
+export type ImportConfig = z.output<typeof importSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
 export type StepChoice = z.output<typeof engineSchema>['step'];
 export type Experiment = z.output<typeof experimentSchema>;

@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture, MixtureArchitecture } from '../architecture/architecture';
-import { ffnName, routerName } from '../architecture/parameters';
-import { expertFfn, type FfnWeights, swigluFfn } from '../engine/ops/expert-ffn';
+import { biasName, ffnName, routerName } from '../architecture/parameters';
+import { expertFfn } from '../engine/ops/expert-ffn';
+import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
 import { topExperts } from '../engine/ops/top-experts';
-import { matrix } from './lookup';
+import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { type RouterOutput, routerScores } from './routing';
 
@@ -16,15 +17,21 @@ export interface FfnOutput {
 /** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E). */
 export function ffn(architecture: Architecture, parameters: ModelParameters, layer: number, u: tf.Tensor2D): FfnOutput {
   const { mixture } = architecture;
-  return mixture ? mixtureFfn(mixture, parameters, layer, u) : { output: swigluFfn(u, weights(parameters, layer)) };
+  const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
+  return mixture ? mixtureFfn(mixture, parameters, layer, u, weights) : { output: denseFfn(u, weights()) };
 }
 
-function weights(parameters: ModelParameters, layer: number, expert?: number): FfnWeights {
-  return {
-    gate: matrix(parameters, ffnName(layer, 'gate', expert)),
-    up: matrix(parameters, ffnName(layer, 'up', expert)),
-    down: matrix(parameters, ffnName(layer, 'down', expert)),
-  };
+function ffnWeights(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  expert?: number,
+): FfnWeights {
+  const up = ffnName(layer, 'up', expert);
+  const down = ffnName(layer, 'down', expert);
+  const both = { up: matrix(parameters, up), down: matrix(parameters, down) };
+  if (architecture.ffn !== 'gelu') return { gate: matrix(parameters, ffnName(layer, 'gate', expert)), ...both };
+  return { ...both, upBias: vector(parameters, biasName(up)), downBias: vector(parameters, biasName(down)) };
 }
 
 /** The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3). */
@@ -33,6 +40,7 @@ function mixtureFfn(
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
+  weights: (expert: number) => FfnWeights,
 ): FfnOutput {
   const [tokens, width] = u.shape;
   const { experts, ffnTopK: k } = mixture;
@@ -40,7 +48,7 @@ function mixtureFfn(
   const chosen = topExperts(probabilities, k); // (T*k)
   // wasm's own float32 form of this is broken.
   const mask = tf.cast(tf.oneHot(chosen, experts), 'float32') as tf.Tensor2D; // (T*k, experts)
-  const all = Array.from({ length: experts }, (_, expert) => weights(parameters, layer, expert));
+  const all = Array.from({ length: experts }, (_, expert) => weights(expert));
   const byPair = expertFfn(u, chosen, all); // (T*k, E)
   const gated = tf.mul(byPair, chosenGates(mixture, mask, logits, probabilities)) as tf.Tensor2D;
   const output = k === 1 ? gated : (tf.sum(tf.reshape(gated, [tokens, k, width]), 1) as tf.Tensor2D); // (T, E)

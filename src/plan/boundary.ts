@@ -2,16 +2,17 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import type { Experiment } from '../config/schema';
 
 /**
- * The paths of an experiment that lead out of `root`, as written: globs of corpora and the tokenizer. `folder` is the experiment
+ * The paths of an experiment that lead out of `root`, as written: globs of corpora, the tokenizer, imported checkpoints. `folder` is the experiment
  * file's own. A symbolic link inside the root counts as inside.
  */
 export function pathsOutside(
-  { domains, model }: Pick<Experiment, 'domains' | 'model'>,
+  { domains, model, stages }: Pick<Experiment, 'domains' | 'model' | 'stages'>,
   folder: string,
   root: string,
 ): string[] {
   const globs = Object.values(domains).flatMap(({ files }) => files);
-  const paths = [...globs, ...(model.tokenizer === 'bytes' ? [] : [model.tokenizer])];
+  const imports = Object.values(stages).flatMap((stage) => stage.import?.huggingFace ?? []);
+  const paths = [...globs, ...(model.tokenizer === 'bytes' ? [] : [model.tokenizer]), ...imports];
   return paths.filter((path) => isOutside(resolve(folder, path.replace(/^!/, '')), root));
 }
 

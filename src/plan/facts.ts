@@ -1,4 +1,5 @@
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
+import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
 import { parentsText } from './upcycling';
 
@@ -21,9 +22,10 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parameters, flopsPerToken, train, upcycle } = stage;
+  const { parameters, flopsPerToken, train, upcycle, import: imported } = stage;
+  const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
-    ['starts from', parentsText(stage) || 'random parameters'],
+    ['starts from', parentsText(stage) || origin],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];

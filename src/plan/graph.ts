@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { completeUpcycling } from './upcycling';
 
@@ -10,8 +11,10 @@ const RESULT_VERSION = 1;
 
 /** What planning needs to know of the world beside the experiment itself. */
 export interface PlanInputs {
-  /** The dense architecture. */
-  dense: Architecture;
+  /** The dense architecture; absent where no stage starts from random parameters. */
+  dense?: Architecture | undefined;
+  /** Imported checkpoints by stage. */
+  imports?: ReadonlyMap<string, FoundImport>;
   folder: string;
   tokenizer: Plan['tokenizer'];
   domains: PlannedDomain[];
@@ -53,11 +56,17 @@ function planStage(
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
   const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
-  const architecture = stageArchitecture(config, inputs.dense, parents);
+  const imported = inputs.imports?.get(name);
+  const architecture = stageArchitecture(config, imported?.architecture ?? inputs.dense, parents);
   const settings = trainSettings(config.train ?? {}, experiment);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
   const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
-  const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
+  const stage = {
+    parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
+    ...(imported && { import: imported.planned }),
+    architecture,
+    evaluation,
+  };
   return {
     name,
     key: stageKey(experiment.seed, { ...stage, upcycle, train }, inputs),
@@ -69,8 +78,14 @@ function planStage(
   };
 }
 
-function stageArchitecture(config: StageConfig, dense: Architecture, parents: readonly PlannedStage[]): Architecture {
-  if (!config.upcycle) return parents[0]?.architecture ?? dense;
+/** `own` is that of an imported checkpoint, or of random parameters. */
+function stageArchitecture(
+  config: StageConfig,
+  own: Architecture | undefined,
+  parents: readonly PlannedStage[],
+): Architecture {
+  const dense = (parents[0]?.architecture ?? own)!;
+  if (!config.upcycle) return dense;
   const { method, copies, attention, ffnTopK, gate } = config.upcycle;
   const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
   return { ...dense, mixture: { experts: copies ?? parents.length, ffnTopK, gate, attention: kind } };
@@ -128,7 +143,9 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'train'> & { evaluation: EvaluationPlan },
+  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'import' | 'train'> & {
+    evaluation: EvaluationPlan;
+  },
   inputs: PlanInputs,
 ): string {
   const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
@@ -140,6 +157,7 @@ function stageKey(
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
     parents,
+    imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,
     tokenizer: inputs.tokenizer.fingerprint,

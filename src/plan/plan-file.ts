@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { denseArchitecture } from '../architecture/architecture';
+import { type Architecture, denseArchitecture } from '../architecture/architecture';
 import { BamError, hasCode } from '../base/errors';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostics';
 import { parseExperiment } from '../config/parse';
@@ -12,6 +12,7 @@ import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
 import { loadTokenizer } from '../data/tokenizer';
 import { planStages } from './graph';
+import { checkImports, findImport, type FoundImport } from './imports';
 import type { Plan, PlannedDomain } from './plan';
 
 /** An experiment file with mistakes. `diagnostics` has every one of them; the message lists them all. */
@@ -35,7 +36,7 @@ export interface PlannedFile {
 /**
  * Reads, checks and plans an experiment file. `settings` are `path=value` pairs that replace values of the file.
  * `dataFolder` keeps the memo of content hashes. Throws an `ExperimentError` with every mistake found, those of the data
- * (globs without files, a tokenizer that does not load) among them.
+ * (globs without files, a tokenizer that does not load, a checkpoint that cannot be imported) among them.
  */
 export async function planFile(
   file: string,
@@ -66,11 +67,16 @@ export async function planText(
 export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
   const { tokenizer, domains } = data;
   if (!tokenizer || data.problems.length) return undefined;
-  const inputs = { dense: denseArchitecture(experiment.model, tokenizer.vocabulary), folder, tokenizer, domains };
+  const inputs = { dense: denseOf(experiment, tokenizer), imports: data.imports, folder, tokenizer, domains };
   const { name, seed } = experiment;
   const { backend, step } = experiment.engine;
   const plan = { name, seed, backend, step, folder, tokenizer, domains };
   return { ...plan, stages: planStages(experiment, inputs) };
+}
+
+/** The dense model of an experiment, if it says its shape. */
+function denseOf({ model }: Experiment, { vocabulary }: Plan['tokenizer']): Architecture | undefined {
+  return model.layers === undefined ? undefined : denseArchitecture(model, vocabulary);
 }
 
 function readExperimentFile(file: string): string {
@@ -86,18 +92,20 @@ function readExperimentFile(file: string): string {
   }
 }
 
-/** What an experiment's corpora and tokenizer turned out to be. */
+/** What an experiment's corpora, tokenizer and imported checkpoints turned out to be. */
 export interface FoundData {
   /** `undefined` where it cannot be loaded. */
   tokenizer: Plan['tokenizer'] | undefined;
   /** Those that can be used. */
   domains: PlannedDomain[];
+  /** Imported checkpoints by stage, those that can be used. */
+  imports: ReadonlyMap<string, FoundImport>;
   /** What cannot be used, with the place in the file that names it. */
   problems: { path: string[]; error: BamError }[];
 }
 
 /**
- * Looks up the tokenizer and every domain of an experiment that lies in `folder`. Reads the whole text of files that the memo of
+ * Looks up the tokenizer, every domain and every imported checkpoint of an experiment that lies in `folder`. Reads the whole text of files that the memo of
  * content hashes in `dataFolder` does not know. Throws the signal's reason, or a system error; what cannot be used is no error.
  */
 export async function findData(
@@ -126,19 +134,37 @@ export async function findData(
     const { fingerprint, files, bytes } = corpus;
     domains.push({ name, config, fingerprint, files: files.length, bytes });
   }
+  const imports = new Map<string, FoundImport>();
+  for (const [name, { import: config }] of Object.entries(experiment.stages)) {
+    if (!config) continue;
+    const { context } = experiment.model;
+    const found = await attempt(['stages', name, 'import', 'huggingFace'], () =>
+      findImport(config, context, folder, hashes, signal),
+    );
+    if (found) imports.set(name, found);
+  }
   hashes.save();
   const tokenizer = loaded && {
     name: loaded.name,
     vocabulary: loaded.vocabulary,
     fingerprint: loaded.fingerprint,
   };
-  return { tokenizer, domains, problems };
+  if (tokenizer && imports.size) {
+    problems.push(...checkImports(experiment, imports, denseOf(experiment, tokenizer), tokenizer.vocabulary));
+  }
+  return { tokenizer, domains, imports, problems };
 }
+
+const EXPECTED: Record<string, string> = {
+  model: 'a tokenizer that can be used',
+  domains: 'a corpus that can be used',
+  stages: 'a checkpoint that can be used',
+};
 
 /** The problems of an experiment's data as mistakes at the places of the file that name it. */
 export function dataMistakes(source: Source, data: FoundData): Diagnostic[] {
   return data.problems.map(({ path, error }) => {
-    const expected = path[0] === 'model' ? 'a tokenizer that can be used' : 'a corpus that can be used';
+    const expected = EXPECTED[path[0]!]!;
     const found = `a problem: ${error.message.replace(/\.$/, '')}`;
     return source.at(path, expected, error.advice ? `${found}. ${error.advice}` : found);
   });

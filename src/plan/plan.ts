@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, FreezablePart, StepChoice, UpcycleConfig } from '../config/schema';
+import type { DomainConfig, FreezablePart, ImportConfig, StepChoice, UpcycleConfig } from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -35,6 +35,14 @@ export interface EvaluationPlan {
   tokens: number;
 }
 
+/** A checkpoint of another program that a stage starts from. */
+export interface PlannedImport extends ImportConfig {
+  /** As its config.json names the model, e.g. `LlamaForCausalLM`. */
+  model: string;
+  /** Of the content of its files. */
+  fingerprint: string;
+}
+
 /** One stage, ready to run. */
 export interface PlannedStage {
   name: string;
@@ -43,6 +51,7 @@ export interface PlannedStage {
   /** Stages whose checkpoints it starts from, in the order of the experts. */
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
+  import?: PlannedImport;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
   architecture: Architecture;

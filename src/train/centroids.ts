@@ -6,7 +6,7 @@ import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import { attentionTables } from '../model/attention';
 import { createParameters, disposeParameters, type ModelParameters, type ParameterValues } from '../model/parameters';
-import { forward } from '../model/transformer';
+import { type BlockInputs, forward } from '../model/transformer';
 
 /** Training sequences of a domain that its mean is taken over. */
 const SEQUENCES = 16;
@@ -47,8 +47,10 @@ export function centroidRouters({
     const kinds = attentionExperts(mixture) > 1 ? (['ffn', 'attention'] as const) : (['ffn'] as const);
     return new Map(
       Array.from({ length: mixture.layers }, (_, layer) => {
-        const rows = means.flatMap((layers) => [...withNorm(layers[layer]!, norm)]);
-        return kinds.map((kind): [string, Float32Array] => [routerName(layer, kind), Float32Array.from(rows)]);
+        return kinds.map((kind): [string, Float32Array] => {
+          const rows = means.flatMap((layers) => [...withNorm(layers[layer]![kind], norm)]);
+          return [routerName(layer, kind), Float32Array.from(rows)];
+        });
       }).flat(),
     );
   } finally {
@@ -56,23 +58,28 @@ export function centroidRouters({
   }
 }
 
-/** The mean of the normed input of every block over training sequences of some domains. */
+/** The mean of what attention and FFN of every block read, over training sequences of some domains. */
 function meanInputs(
   architecture: Architecture,
   parameters: ModelParameters,
   domains: readonly OpenDomain[],
   seed: number,
-): Float64Array[] {
+): Record<keyof BlockInputs, Float64Array>[] {
   const sources = domains.map(({ name, train }) => ({ name, weight: 1, file: train }));
   const sampler = new MixtureSampler(sources, architecture.context, deriveSeed(seed, 'centroids'));
-  const sums = Array.from({ length: architecture.layers }, () => new Float64Array(architecture.width));
+  const zeros = (): Float64Array => new Float64Array(architecture.width);
+  const sums = Array.from({ length: architecture.layers }, () => ({ attention: zeros(), ffn: zeros() }));
   for (let sequence = 0; sequence < SEQUENCES; sequence++) {
     const means = tf.tidy(() => {
       const ids = tf.tensor1d(sampler.next(1).inputs, 'int32');
       const { inputs } = forward(architecture, parameters, ids, attentionTables(architecture, architecture.context));
-      return inputs.map((u) => tf.mean(u, 0).dataSync<'float32'>());
+      const mean = (u: tf.Tensor2D): Float32Array => tf.mean(u, 0).dataSync<'float32'>();
+      return inputs.map(({ attention, ffn }) => ({ attention: mean(attention), ffn: mean(ffn) }));
     });
-    sums.forEach((sum, layer) => sum.forEach((value, i) => (sum[i] = value + means[layer]![i]!)));
+    sums.forEach((sum, layer) => {
+      for (const kind of ['attention', 'ffn'] as const)
+        means[layer]![kind].forEach((value, i) => (sum[kind][i]! += value));
+    });
   }
   return sums;
 }

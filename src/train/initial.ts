@@ -15,6 +15,8 @@ import { centroidRouters, mainDomains } from './centroids';
 export interface InitialParameters {
   values: ReadonlyMap<string, Float32Array>;
   description: string;
+  /** What to know about them before the result is believed. */
+  warning?: string;
 }
 
 /** Where a stage finds what it starts from. */
@@ -25,7 +27,7 @@ export interface InitialSources {
 }
 
 /**
- * A stage's first parameters: random, its parent's, or a mixture of its parents. Throws a `CheckpointError` where a parent has no
+ * A stage's first parameters where it imports none: random, its parent's, or a mixture of its parents. Throws a `CheckpointError` where a parent has no
  * checkpoint or does not fit.
  */
 export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {

@@ -17,7 +17,8 @@ import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
 import { splitBatch, startSampler } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
-import { initialParameters } from './initial';
+import { importedParameters } from './imported';
+import { type InitialParameters, initialParameters } from './initial';
 import { processMemory } from './memory';
 import { learningRate } from './schedule';
 import type { Step, StepResult } from './step';
@@ -57,7 +58,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
-  const initial = checkpoint ? undefined : initialParameters(plan, stage, context);
+  const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
   const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
   const engine = `${context.backend.description}, ${chosen.form}`;
@@ -65,12 +66,19 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
   const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  if (initial?.warning) emit({ type: 'note', level: 'warning', stage: stage.name, message: initial.warning });
   emit(stepNote(stage.name, chosen));
   try {
     return await new StageRun(context, chosen.step, engine, folder, checkpoint).execute();
   } finally {
     chosen.step.dispose();
   }
+}
+
+async function firstParameters(context: StageContext): Promise<InitialParameters> {
+  const { plan, stage } = context;
+  if (stage.import) return importedParameters(stage.import, stage.architecture.context, plan.folder);
+  return initialParameters(plan, stage, context);
 }
 
 /** What the log says about how the steps of a stage run. */

@@ -38,7 +38,9 @@ function checkTensors(parent: Parent, expected: readonly ParameterSpec[]): void 
 
 /** Settings that shapes do not show, but that change what copied weights compute. */
 function checkSettings(parent: Parent, dense: Architecture): void {
-  for (const key of ['heads', 'kvHeads', 'ropeBase', 'normEpsilon', 'tiedEmbeddings'] as const) {
+  const settings = ['heads', 'kvHeads', 'ropeBase', 'normEpsilon', 'tiedEmbeddings'] as const;
+  const variants = ['block', 'norm', 'ffn', 'biases', 'rotaryDimensions', 'logitScale'] as const;
+  for (const key of [...settings, ...variants]) {
     if (parent.architecture[key] === dense[key]) continue;
     throw new CheckpointError(
       `Parent ${parent.name}: ${key} should be ${dense[key]}, found ${parent.architecture[key]}.`,

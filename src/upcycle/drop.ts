@@ -1,5 +1,5 @@
 import type { Architecture } from '../architecture/architecture';
-import { FFN_PROJECTIONS, ffnName, type FfnProjection } from '../architecture/parameters';
+import { ffnName, type FfnProjection, ffnProjections } from '../architecture/parameters';
 import { deriveSeed, normalValues, uniformGenerator } from '../base/random';
 
 /** What Drop-Upcycling draws anew. */
@@ -14,17 +14,19 @@ export interface DropOptions {
  * Draws a share of every FFN expert's hidden units anew, in place, so that copies differ (Drop-Upcycling, arXiv 2502.19261, section 3): rows
  * of gate and up, columns of down. New values are Normal with the mean and the deviation of the values that they replace in that matrix.
  * Which units is random for each layer and expert; the paper's permutation of the units beforehand changes no function and is left out.
+ * Biases, which the paper's models do not have, stay.
  */
 export function dropUnits(
   parameters: ReadonlyMap<string, Float32Array>,
-  { layers, ffnHidden, mixture }: Architecture,
+  architecture: Architecture,
   { ratio, indices }: DropOptions,
   seed: number,
 ): void {
+  const { layers, ffnHidden, mixture } = architecture;
   const count = Math.round(ratio * ffnHidden);
   for (let layer = 0; layer < layers; layer++) {
     for (let expert = 0; expert < mixture!.experts; expert++) {
-      for (const projection of FFN_PROJECTIONS) {
+      for (const projection of ffnProjections(architecture)) {
         const name = ffnName(layer, projection, expert);
         const purpose = indices === 'shared' ? [layer, expert] : [name];
         const units = randomUnits(ffnHidden, count, deriveSeed(seed, 'dropped units', ...purpose));

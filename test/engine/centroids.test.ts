@@ -118,6 +118,31 @@ onEveryBackend('routers that start from the domains of their experts', () => {
   });
 });
 
+onEveryBackend('routers of blocks with two norms', () => {
+  it('point where what attention reads, and where what the FFN reads, points', () => {
+    const shape: Architecture = { ...SMALL, block: 'parallel-two-norms' };
+    const values = largeValues(shape, 1);
+    const folder = mkdtempSync(join(tmpdir(), 'bam-centroids-'));
+    const path = join(folder, 'seven');
+    writeFileSync(path, new Uint8Array(Uint16Array.from({ length: 2000 }, () => 7).buffer));
+    const file = TokenFile.open(path, 2, 2000);
+    const domain = { name: 'seven', fingerprint: '', train: file, heldOut: file, tokensPerByte: 1 };
+    const mixture = asMixture(shape, { experts: 2, attention: 'shared-kv' });
+    const rows = centroidRouters({ mixture, dense: values, domains: [[domain], [domain]], deviation: 1, seed: 1 });
+    file.close();
+    rmSync(folder, { recursive: true });
+    const embedding = values.get(EMBEDDING)!.slice(7 * shape.width, 8 * shape.width);
+    const mean = embedding.reduce((sum, value) => sum + value, 0) / shape.width;
+    for (const kind of ['attention', 'ffn'] as const) {
+      const scale = values.get(normName(0, kind))!;
+      const read = embedding.map((value, i) => (value - mean) * scale[i]!);
+      const length = Math.hypot(...read);
+      const expected = read.map((value) => (value * Math.sqrt(shape.width)) / length);
+      assertClose(rows.get(routerName(0, kind))!, [...expected, ...expected], 1e-5, kind);
+    }
+  });
+});
+
 /** What the routers of a mixture do with a domain. */
 function routing(step: EagerStep, from: OpenDomain, { context }: Architecture) {
   const statistics = new RoutingStatistics();

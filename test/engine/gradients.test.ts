@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import { causalAttention, causalMask } from '../../src/engine/ops/causal-attention';
 import { crossEntropy } from '../../src/engine/ops/cross-entropy';
 import { headLoss } from '../../src/engine/ops/head-loss';
-import { layerNorm } from '../../src/engine/ops/layer-norm';
+import { gelu } from '../../src/engine/ops/gelu';
+import { layerNorm, rmsNorm } from '../../src/engine/ops/layer-norm';
 import { linear } from '../../src/engine/ops/linear';
 import { rotaryTable, rotate } from '../../src/engine/ops/rotary';
 import { embed, permuteRows } from '../../src/engine/ops/rows';
@@ -48,6 +49,24 @@ const cases: Case[] = [
     },
   },
   {
+    name: 'rmsNorm',
+    inputs: [
+      [[5, 8], 1],
+      [[8], 1],
+    ],
+    own: ([x, scale]) => rmsNorm(spread(x!), scale as tf.Tensor1D, EPSILON),
+    plain: ([x, scale]) => {
+      const root = tf.sqrt(tf.add(tf.mean(tf.square(spread(x!)), 1, true), EPSILON));
+      return tf.mul(tf.div(spread(x!), root), scale!);
+    },
+  },
+  {
+    name: 'gelu',
+    inputs: [[[5, 7], 2]],
+    own: ([x]) => gelu(x!),
+    plain: ([x]) => tf.mul(tf.mul(x!, 0.5), tf.add(tf.erf(tf.div(x!, Math.SQRT2)), 1)),
+  },
+  {
     name: 'swiglu',
     inputs: [
       [[5, 7], 2],
@@ -61,6 +80,18 @@ const cases: Case[] = [
     inputs: [[[2, 6, 3, 8], 1]],
     own: ([x]) => rotate(x as tf.Tensor4D, rotaryTable(6, 8, 100)),
     plain: ([x]) => plainRotation(x!, 100),
+  },
+  {
+    name: 'rotate, of some dimensions only',
+    inputs: [[[2, 6, 3, 8], 1]],
+    own: ([x]) => rotate(x as tf.Tensor4D, rotaryTable(6, 8, 100, 4)),
+    plain: ([x]) => {
+      // Pairs (0, 4) and (1, 5) turn as a head of four dimensions would; the rest stays.
+      const part = (from: number): tf.Tensor => tf.slice(x!, [0, 0, 0, from], [-1, -1, -1, 2]);
+      const turned = plainRotation(tf.concat([part(0), part(4)], 3), 100);
+      const [first, second] = tf.split(turned, 2, 3) as [tf.Tensor, tf.Tensor];
+      return tf.concat([first, part(2), second, part(6)], 3);
+    },
   },
   attentionCase('one query head a key head', [2, 3, 1, 6, 4]),
   attentionCase('grouped queries', [2, 2, 3, 5, 4]),

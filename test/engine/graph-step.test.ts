@@ -10,17 +10,25 @@ import { GraphStep } from '../../src/train/graph-step';
 import { RoutingStatistics } from '../../src/train/routing-statistics';
 import type { Step, StepResult } from '../../src/train/step';
 import type { GraphForm } from '../../src/train/step-graph';
-import { assertClose, largeValues, MODELS, randomBatch, SMALL } from '../support/engine';
+import { asMixture, assertClose, largeValues, MODELS, randomBatch, SMALL, VARIANTS } from '../support/engine';
 import { parityCases } from '../support/parity';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clip: 1, loadBalance: 0.01, routerZ: 0.001 };
 const RATE = 3e-3;
 const SEQUENCES = 3;
 
-/** Models that the graphs have to follow: those that training meets, and one that pads its products and unties its head. */
+/** Models that the graphs have to follow: those that training meets, one that pads its products and unties its head, imported ones. */
 const GRAPH_MODELS: Record<string, Architecture> = {
   ...MODELS,
   'a wide FFN and an untied head': { ...SMALL, layers: 1, ffnHidden: 1024, tiedEmbeddings: false },
+  'gpt-neox, dense': { ...SMALL, ...VARIANTS.neox },
+  'gpt-neox, as bam with kv-experts': asMixture({ ...SMALL, ...VARIANTS.neox }),
+  'gpt-neox, as bam with shared-kv': asMixture({ ...SMALL, ...VARIANTS.neox }, { attention: 'shared-kv' }),
+  'llama, as btx': asMixture(
+    { ...SMALL, ...VARIANTS.llama },
+    { attention: 'averaged', ffnTopK: 2, gate: 'topk-softmax' },
+  ),
+  cohere: { ...SMALL, ...VARIANTS.cohere },
 };
 
 interface Start {

@@ -77,6 +77,13 @@ export const MODELS: Record<string, Architecture> = {
   'bam with shared-kv': asMixture(SMALL, { attention: 'shared-kv', ffnTopK: 2 }),
 };
 
+/** In what the models of other families differ from ours. */
+export const VARIANTS = {
+  neox: { kvHeads: 4, block: 'parallel-two-norms', ffn: 'gelu', biases: true, rotaryDimensions: 2 },
+  llama: { block: 'sequential', norm: 'rms' },
+  cohere: { logitScale: 0.5 },
+} as const satisfies Record<string, Partial<Architecture>>;
+
 /** Parameters far larger than initial ones, so that every part of the model shows in its output. */
 export function largeValues(architecture: Architecture, seed: number): Map<string, Float32Array> {
   return new Map(

@@ -129,8 +129,12 @@ export class DocumentPlans implements vscode.Disposable {
 }
 
 /** All of an experiment that decides what its data is. */
-function dataAsked({ domains, model }: Experiment): string {
-  return JSON.stringify([model.tokenizer, domains]);
+function dataAsked({ domains, model, stages }: Experiment): string {
+  const asked = [model.tokenizer, domains];
+  if (!Object.values(stages).some((stage) => stage.import)) return JSON.stringify(asked);
+  // Imported checkpoints have to fit the model, and the experts that they become.
+  const origins = Object.entries(stages).map(([name, stage]) => [name, stage.from, stage.import, stage.upcycle]);
+  return JSON.stringify([...asked, model, origins]);
 }
 
 /** Where content hashes are kept: with the runs, or, since looking at a file should not make a `.bam` folder, in the user's cache. */

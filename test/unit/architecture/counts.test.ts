@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Architecture, denseArchitecture, type MixtureArchitecture } from '../../../src/architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../../../src/architecture/counts';
-import { elementCount, parameterSpecs } from '../../../src/architecture/parameters';
+import { elementCount, parameterSpecs, partOf } from '../../../src/architecture/parameters';
 import { modelSchema } from '../../../src/config/schema';
 
 /** The 590m model of BAM's Table 8; its "FFN dimension" of 4096 is gate and up together. */
@@ -31,6 +31,32 @@ describe('parameter counts', () => {
     // Table 9 prints 662,731,776 for six experts, which counts routers over four.
     const routersOverTwo = 6 * 2 * 1024;
     assert.equal(countParameters(mixed('averaged', 6, 3)).active, 662_731_776 + routersOverTwo);
+  });
+
+  it('are those of published models of other families', () => {
+    const shape = { context: 2048, ropeBase: 10000, normEpsilon: 1e-5 };
+    const pythia70m: Architecture = {
+      ...shape,
+      ...{ layers: 6, width: 512, heads: 8, kvHeads: 8, ffnHidden: 2048, vocabulary: 50_304, tiedEmbeddings: false },
+      ...{ block: 'parallel-two-norms', ffn: 'gelu', biases: true, rotaryDimensions: 16 },
+    };
+    const llama2: Architecture = {
+      ...shape,
+      ...{ layers: 32, width: 4096, heads: 32, kvHeads: 32, ffnHidden: 11_008, vocabulary: 32_000 },
+      ...{ tiedEmbeddings: false, block: 'sequential', norm: 'rms' },
+    };
+    const commandR: Architecture = {
+      ...shape,
+      ...{ layers: 40, width: 8192, heads: 64, kvHeads: 64, ffnHidden: 22_528, vocabulary: 256_000 },
+      ...{ tiedEmbeddings: true, logitScale: 0.0625 },
+    };
+    const totals = [pythia70m, llama2, commandR].map((architecture) => countParameters(architecture).total);
+    assert.deepEqual(totals, [70_426_624, 6_738_415_616, 34_980_831_232]);
+    const mixtral = { ...llama2, kvHeads: 8, ffnHidden: 14_336 };
+    const mixture = { experts: 8, ffnTopK: 2, gate: 'topk-softmax', attention: 'averaged' } as const;
+    assert.deepEqual(countParameters({ ...mixtral, mixture }), { total: 46_702_792_704, active: 12_879_925_248 });
+    // Without a gate, a GELU FFN has two products: 2 * 2 * 512 * 2048.
+    assert.equal(forwardFlops(pythia70m).ffn, 4_194_304);
   });
 
   it('are those published for BTX with five to eight experts', () => {
@@ -111,6 +137,24 @@ describe('parameters of a model', () => {
     const btx = namesAndShapes({ ...small, mixture: { ...mixture, attention: 'averaged' } });
     assert.equal(btx['layers.0.attention.router.weight'], undefined);
     assert.deepEqual(btx['layers.0.attention.query.weight'], [8, 8]);
+  });
+
+  it('are told apart by the part of the model that they belong to, biases with their matrices and norms', () => {
+    const neox: Architecture = { ...mixed('kv-experts'), block: 'sequential', ffn: 'gelu', biases: true };
+    const parts = new Map(parameterSpecs(neox).map((spec) => [spec.name, partOf(spec)]));
+    for (const [name, part] of [
+      ['layers.0.attention.norm.bias', 'norms'],
+      ['layers.0.ffn.norm.bias', 'norms'],
+      ['norm.bias', 'norms'],
+      ['layers.0.attention.experts.1.query.bias', 'attention'],
+      ['layers.0.attention.experts.1.output.bias', 'attention'],
+      ['layers.0.ffn.experts.3.down.bias', 'experts'],
+      ['layers.0.ffn.router.weight', 'routers'],
+    ] as const) {
+      assert.equal(parts.get(name), part, name);
+    }
+    const dense = parameterSpecs({ ...neox, mixture: undefined } as Architecture);
+    assert.equal(partOf(dense.find(({ name }) => name === 'layers.0.ffn.up.bias')!), undefined);
   });
 
   it('have unique names, and as many numbers as are counted', () => {

@@ -28,7 +28,7 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('|'), ['name', 'seed', 'model', 'domains', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
-    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'train']);
+    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'import', 'train']);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
   });
@@ -37,7 +37,7 @@ describe('completion of keys', () => {
     const file = 'model:\n  wid|\n  layers: 2\nstages:\n  seed: { train: { tokens: 1k } }\n';
     assert.ok(labels(file).includes('width') && !labels(file).includes('layers'));
     assert.equal(taken(file, 'width').split('\n')[1], '  width: $0');
-    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), ['from', 'upcycle']);
+    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), ['from', 'upcycle', 'import']);
     assert.deepEqual(labels('stages:\n  law:\n    train:\n      pe|').slice(0, 3), TRAIN_FIRST);
   });
 
@@ -49,8 +49,12 @@ describe('completion of keys', () => {
       assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'train']);
-    assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), ['from', 'upcycle']);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'import', 'train']);
+    assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), [
+      'from',
+      'upcycle',
+      'import',
+    ]);
   });
 
   it('brings the shape of the value, or its default', () => {

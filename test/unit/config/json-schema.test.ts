@@ -38,7 +38,11 @@ describe('JSON schema of the experiment file', () => {
     assert.deepEqual(
       bare.map(([path]) => path),
       [
+        'model.layers',
+        'model.width',
+        'model.heads',
         'model.kvHeads',
+        'model.ffnHidden',
         'model.vocabulary',
         'domains.*.field',
         'stages.*.from',
@@ -47,6 +51,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.copies',
         'stages.*.upcycle.drop',
         'stages.*.upcycle.router',
+        'stages.*.import',
         'stages.*.train',
         'stages.*.train.like',
         'stages.*.train.match',

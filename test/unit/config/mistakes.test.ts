@@ -62,6 +62,28 @@ describe('mistakes in an experiment file', () => {
     ]);
   });
 
+  it('wants the shape of the model unless every stage starts from an import, and one start for a stage', () => {
+    const imported = `name: x
+model: { context: 16 }
+domains: { law: { files: law/* } }
+stages:
+  seed: { import: { huggingFace: models/llama } }
+  law: { from: seed, train: { tokens: 1k } }
+`;
+    assert.deepEqual(mistakesOf(imported), []);
+    const shape = ['layers', 'width', 'heads', 'ffnHidden'];
+    assert.deepEqual(
+      mistakesOf(`${imported}  fresh: { train: { tokens: 1k } }\n`),
+      shape.map((key) => `x:2:1 model.${key}: expected a whole number, found nothing`),
+    );
+    const scratch = `${imported}  fresh: { upcycle: { method: scratch, copies: 2 } }\n`;
+    assert.equal(mistakesOf(scratch).length, shape.length);
+    assert.deepEqual(mistakesOf(`${imported}  both: { from: law, import: { huggingFace: a, paralelize: true } }\n`), [
+      'x:7:22 stages.both.import: expected one of `from`, `upcycle` and `import`, found more than one',
+      'x:7:48 stages.both.import.paralelize: expected `parallelize`, found the unknown key "paralelize"',
+    ]);
+  });
+
   it('finds stages of the wrong kind, also behind others', () => {
     const stages = `  built: { from: seed, upcycle: { method: bam, experts: [seed, seed] } }
   mixed: { upcycle: { method: bam, experts: [seed, seed] } }
@@ -77,7 +99,7 @@ describe('mistakes in an experiment file', () => {
       'x:9:53 stages.nested.upcycle.experts.1: expected a dense stage, found the mixture "more"',
       'x:9:59 stages.nested.upcycle.experts.2: expected a dense stage, found the mixture "mixed"',
       'x:10:38 stages.copy.train.like: expected a stage that trains, found "mixed", which does not',
-      'x:11:3 stages.none: expected `train` or `upcycle` in the stage, found neither',
+      'x:11:3 stages.none: expected `train`, `upcycle` or `import` in the stage, found none of them',
       'x:12:23 stages.free.train: expected a budget: tokens, flops, or like and match, found none',
       'x:13:33 stages.alone.train.match: expected `like` beside `match`, naming the stage to match, found "match"',
     ]);

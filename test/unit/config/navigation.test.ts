@@ -137,7 +137,7 @@ describe('what there is to say', () => {
       markdown('tok|ens: 1k } }\n  law'),
       '**tokens**: count such as 2048, 500k or 1M\n\nHow many tokens to train on, e.g. 500k.',
     );
-    assert.match(markdown('laye|rs: 2'), /^\*\*layers\*\*: whole number, more than 0; required\n\nTransformer blocks/);
+    assert.match(markdown('na|me: small'), /^\*\*name\*\*: text; required\n\nWhat this experiment/);
     const [text, offset] = marked('stages: { a: { train: { war|mup: 0 } } }');
     const warmup = subjectAt(text, offset);
     assert.ok(

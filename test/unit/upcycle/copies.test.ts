@@ -126,6 +126,20 @@ describe('Drop-Upcycling', () => {
     }
   });
 
+  it('leaves biases as they are, and needs no gate', () => {
+    const gelu = { ffn: 'gelu', biases: true } as const;
+    const two = [parent('seed', 1, gelu), parent('seed', 1, gelu)];
+    const mixture = { ...mixed('averaged', 2), ...gelu };
+    const options = { drop: { ratio: 0.5, indices: 'shared' } } as const;
+    const [plain, dropped] = [upcycle(two, mixture, 1), upcycle(two, mixture, 1, options)];
+    const changed = [...plain.keys()].filter((name) => String(plain.get(name)) !== String(dropped.get(name)));
+    assert.equal(changed.length, 2 * 2 * 2);
+    assert.ok(
+      changed.every((name) => /ffn\.experts\.\d\.(up|down)\.weight/.test(name)),
+      changed.join(', '),
+    );
+  });
+
   it('takes mean and deviation of the replaced part, not of the whole matrix', () => {
     const flat = new Map(seed.parameters);
     flat.set(
@@ -166,6 +180,18 @@ describe('weight scaling', () => {
           );
         }
       }
+    }
+  });
+
+  it('takes the output alone where FFNs are GELU with biases: nothing before it passes a factor on', () => {
+    const gelu = { ffn: 'gelu', biases: true } as const;
+    const parents = [parent('a', 1, gelu), parent('b', 2, gelu), parent('c', 3, gelu)];
+    const mixture = { ...mixed('averaged'), ...gelu };
+    const plain = upcycle(parents, mixture, 1);
+    for (const [name, values] of upcycle(parents, mixture, 1, { weightScaling: true })) {
+      const times = /ffn\.experts\.\d\.down\.(weight|bias)/.test(name) ? 3 : 1;
+      const expected = plain.get(name)!.map((value) => value * times);
+      sameBits(values, expected, name);
     }
   });
 
