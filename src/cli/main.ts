@@ -40,7 +40,10 @@ function action<A extends unknown[]>(
 program
   .command('run <file>')
   .description('run an experiment; stages that did not change are taken from the cache')
-  .option('--stages <names>', 'only these stages and what they need, with commas between')
+  .option(
+    '--stages <names>',
+    'only these stages (all their variants, or one: bam@seed=2) and what they need, with commas between',
+  )
   .option('--resume', 'go on with the latest unfinished run of this file')
   .option('--id <id>', 'the id of the new run')
   .option(...DETACH_OPTION)

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { describeSeeds } from '../plan/facts';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
@@ -39,7 +40,7 @@ function describePlan(plan: Plan): string {
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
   return [
-    `${plan.name}, seed ${plan.seed}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
+    `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
   ].join('\n\n');

@@ -22,6 +22,7 @@ export interface Completion {
 
 /** Keys of which a group has one only. */
 const ALTERNATIVES = [
+  ['seed', 'seeds'],
   ['from', 'upcycle'],
   ['tokens', 'flops', 'match'],
 ];

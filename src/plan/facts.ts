@@ -38,6 +38,12 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
   return facts;
 }
 
+/** The seeds of stages in words: `seed 1`, `seeds 1, 2, 3`. */
+export function describeSeeds(stages: readonly Pick<PlannedStage, 'seed'>[]): string {
+  const seeds = [...new Set(stages.map(({ seed }) => seed))];
+  return `${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}`;
+}
+
 function lastPerplexity({ average, domains }: LastResult): string {
   const each = Object.entries(domains).map(([name, { perplexity }]) => `${name} ${formatMeasure(perplexity)}`);
   return [`${formatMeasure(average)} on average`, ...each].join(', ');

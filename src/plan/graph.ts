@@ -33,13 +33,20 @@ export function planStages(experiment: Experiment, inputs: PlanInputs): PlannedS
   return [...planned.values()];
 }
 
-/** The stages that some stages need, themselves included, in the plan's order. */
+/** The stages that some stages need, themselves included, in the plan's order. A name of the file stands for all variants of that stage. */
 export function withAncestors(plan: Plan, names: readonly string[]): PlannedStage[] {
   const wanted = new Set<string>(names);
   for (const stage of [...plan.stages].reverse()) {
-    if (wanted.has(stage.name)) for (const parent of stage.parents) wanted.add(parent.name);
+    if (wanted.has(stage.name) || wanted.has(nameInFile(stage))) {
+      for (const { name } of [stage, ...stage.parents]) wanted.add(name);
+    }
   }
   return plan.stages.filter(({ name }) => wanted.has(name));
+}
+
+/** What the experiment file calls a stage. */
+export function nameInFile({ name, variant }: Pick<PlannedStage, 'name' | 'variant'>): string {
+  return variant?.stage ?? name;
 }
 
 function planStage(
@@ -58,6 +65,7 @@ function planStage(
   const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
   return {
     name,
+    seed: experiment.seed,
     key: stageKey(experiment.seed, { ...stage, upcycle: config.upcycle, train }, inputs),
     ...stage,
     ...(config.upcycle && { upcycle: config.upcycle }),

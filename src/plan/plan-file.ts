@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { denseArchitecture } from '../architecture/architecture';
 import { BamError, hasCode } from '../base/errors';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostics';
 import { parseExperiment } from '../config/parse';
@@ -11,8 +10,8 @@ import { findCorpus } from '../data/corpus';
 import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
 import { loadTokenizer } from '../data/tokenizer';
-import { planStages } from './graph';
 import type { Plan, PlannedDomain } from './plan';
+import { planVariants, seedsOf } from './variants';
 
 /** An experiment file with mistakes. `diagnostics` has every one of them; the message lists them all. */
 export class ExperimentError extends BamError {
@@ -66,11 +65,11 @@ export async function planText(
 export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
   const { tokenizer, domains } = data;
   if (!tokenizer || data.problems.length) return undefined;
-  const inputs = { dense: denseArchitecture(experiment.model, tokenizer.vocabulary), folder, tokenizer, domains };
-  const { name, seed } = experiment;
+  const { name } = experiment;
+  const seed = seedsOf(experiment)[0]!;
   const { backend, step } = experiment.engine;
   const plan = { name, seed, backend, step, folder, tokenizer, domains };
-  return { ...plan, stages: planStages(experiment, inputs) };
+  return { ...plan, stages: planVariants(experiment, { folder, tokenizer, domains }) };
 }
 
 function readExperimentFile(file: string): string {

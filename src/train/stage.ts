@@ -57,7 +57,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
-  const initial = checkpoint ? undefined : initialParameters(plan, stage, context.checkpoints);
+  const initial = checkpoint ? undefined : initialParameters(stage, context.checkpoints);
   const values = checkpoint?.parameters ?? initial!.values;
   const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
   const engine = `${context.backend.description}, ${chosen.form}`;
@@ -100,9 +100,9 @@ class StageRun {
   }
 
   private startSampler({ mix }: TrainPlan, checkpoint: Checkpoint | undefined): MixtureSampler {
-    const { domains, stage, plan } = this.context;
+    const { domains, stage } = this.context;
     const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
-    const seed = deriveSeed(plan.seed, 'batches');
+    const seed = deriveSeed(stage.seed, 'batches');
     return new MixtureSampler(sources, stage.architecture.context, seed, checkpoint && { draws: this.state.draws });
   }
 
