@@ -14,6 +14,8 @@ export interface PlanInputs {
   folder: string;
   tokenizer: Plan['tokenizer'];
   domains: PlannedDomain[];
+  /** For a variant: the experiment without its swept values. */
+  unswept?: Experiment;
 }
 
 /**
@@ -59,7 +61,7 @@ function planStage(
   const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
   const architecture = stageArchitecture(config, inputs.dense, parents);
-  const settings = trainSettings(config.train ?? {}, experiment);
+  const settings = settingsOf(name, experiment, architecture, inputs);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
   const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
   const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
@@ -83,6 +85,19 @@ function stageArchitecture(config: StageConfig, dense: Architecture, parents: re
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
+
+/** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
+function settingsOf(
+  name: string,
+  experiment: Experiment,
+  { mixture }: Architecture,
+  { unswept }: PlanInputs,
+): Settings {
+  const settings = trainSettings(experiment.stages[name]!.train ?? {}, experiment);
+  if (mixture || !unswept) return settings;
+  const { loadBalance, routerZ } = trainSettings(unswept.stages[name]!.train ?? {}, unswept);
+  return { ...settings, loadBalance, routerZ };
+}
 
 /** The settings as written, completed by those of the stage it is `like`, then by the defaults. Budgets are not among them. */
 function trainSettings(train: TrainConfig, experiment: Experiment): Settings {

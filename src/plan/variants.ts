@@ -2,7 +2,7 @@ import { denseArchitecture } from '../architecture/architecture';
 import type { Experiment } from '../config/schema';
 import { combinationsOf, type SweptValues, withValues } from '../config/sweep';
 import { type PlanInputs, planStages } from './graph';
-import type { PlannedStage } from './plan';
+import type { PlannedStage, StageVariant } from './plan';
 
 /** The experiment with one of its seeds and one combination of its swept values. */
 interface Variant {
@@ -18,10 +18,14 @@ type Dimension = 'seed' | { path: string };
  * Plans every variant of an experiment, one after the other, in an order in which their stages can run. Stages of one name with one key
  * are one stage; what decides the key beside the name is said in `variant` and in the stage's name, e.g. `bam@seed=2,loadBalance=0.01`.
  */
-export function planVariants(experiment: Experiment, inputs: Omit<PlanInputs, 'dense'>): PlannedStage[] {
+export function planVariants(experiment: Experiment, inputs: Omit<PlanInputs, 'dense' | 'unswept'>): PlannedStage[] {
   const variants = variantsOf(experiment);
   const plans = variants.map(({ experiment: one }) =>
-    planStages(one, { ...inputs, dense: denseArchitecture(one.model, inputs.tokenizer.vocabulary) }),
+    planStages(one, {
+      ...inputs,
+      dense: denseArchitecture(one.model, inputs.tokenizer.vocabulary),
+      unswept: experiment,
+    }),
   );
   const ways = dimensionsOf(experiment);
   const names = new Map(
@@ -38,7 +42,7 @@ export function planVariants(experiment: Experiment, inputs: Omit<PlanInputs, 'd
       if (merged.has(name)) continue;
       const parents = stage.parents.map((parent) => ({ ...parent, name: nameOf(parent.name) }));
       const decisive = names.get(stage.name)!;
-      const variant = decisive.length ? { variant: partOf(stage.name, decisive, variants[i]!) } : {};
+      const variant = decisive.length ? { variant: partOf(stage.name, decisive, variants[i]!, experiment) } : {};
       merged.set(name, { ...stage, name, parents, ...variant });
     }
   });
@@ -77,9 +81,11 @@ function valueOf(way: Dimension, { seed, values }: Variant): unknown {
   return way === 'seed' ? seed : values[way.path];
 }
 
-function partOf(stage: string, decisive: readonly Dimension[], { seed, values }: Variant): PlannedStage['variant'] {
-  const paths = decisive.flatMap((way) => (way === 'seed' ? [] : way.path));
-  return { stage, seed, values: Object.fromEntries(paths.map((path) => [path, values[path]])) };
+function partOf(stage: string, decisive: readonly Dimension[], variant: Variant, experiment: Experiment): StageVariant {
+  const swept = decisive.filter((way) => way !== 'seed');
+  const group = variantName(stage, swept, variant, experiment);
+  const values = Object.fromEntries(swept.map(({ path }) => [path, variant.values[path]]));
+  return { stage, group, seed: variant.seed, values };
 }
 
 function variantName(

@@ -1,4 +1,5 @@
 import { formatDifference } from '../../base/difference';
+import { summarize } from '../../base/statistics';
 import type { TableRun } from '../../store/run-table';
 import { type Column, COUNT_COLUMN } from './columns';
 import { runTitle } from './measures';
@@ -40,9 +41,8 @@ function plain(text: string, value: Cell['value'] = text): Cell {
 }
 
 function meanCell({ format }: Column, values: readonly number[]): Cell {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (values.length < 2) return plain(format(mean), mean);
-  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+  const { mean, deviation } = summarize(values)!;
+  if (deviation === null) return plain(format(mean), mean);
   return { text: `${format(mean)} ± ${format(deviation)}`, value: mean, deviation };
 }
 

@@ -41,7 +41,7 @@ describe('variants of an experiment', () => {
       const stage = named(stages, `${name}@seed=3`);
       assert.equal(stage.key, third[name]!.key);
       assert.equal(stage.seed, 3);
-      assert.deepEqual(stage.variant, { stage: name, seed: 3, values: {} });
+      assert.deepEqual(stage.variant, { stage: name, group: name, seed: 3, values: {} });
     }
     assert.deepEqual(
       named(stages, 'bam@seed=3').parents.map(({ name }) => name),
@@ -64,6 +64,7 @@ describe('variants of an experiment', () => {
       bam.parents.map(({ name }) => name),
       ['dense', 'law'],
     );
+    assert.equal(bam.variant!.group, 'bam@loadBalance=0.1');
     assert.deepEqual(bam.variant!.values, { 'stages.bam.train.loadBalance': 0.1 });
     assert.equal(named(stages, 'dense').variant, undefined);
     assert.equal(named(stages, 'bam@loadBalance=0.01').key, planned(experimentWith(STAGES)).bam!.key);
@@ -87,6 +88,13 @@ describe('variants of an experiment', () => {
     );
     assert.equal(new Set(stages.map(({ key }) => key)).size, stages.length);
     assert.equal(named(stages, 'law@seed=2,tokens=64k').train!.steps, Math.round(64_000 / (16 * 64)));
+  });
+
+  it('are not made of a dense stage by what only routers use, and its key is that of the file', () => {
+    const like = `${STAGES}  more: { from: dense, train: { like: bam } }\n`;
+    const stages = variants('sweep: { stages.bam.train.routerZ: [0, 0.1] }', like);
+    assert.equal(named(stages, 'more').key, planned(experimentWith(like)).more!.key);
+    assert.equal(names(variants('sweep: { stages.bam.train.clip: [1, 2] }', like)).length, 6);
   });
 
   it('reach all stages through the model, and stages that match another one', () => {
