@@ -100,6 +100,7 @@ program
 program
   .command('show <run>')
   .description('show a run: its stages, results and notes; `last` is the newest')
+  .option('--baseline <stage>', 'the stage that results over seeds are compared with')
   .option(...JSON_OPTION)
   .action((run, options) => action(showCommand)(run, options));
 

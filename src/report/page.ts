@@ -5,6 +5,7 @@ import { lossSection, perplexitySection } from './charts';
 import type { ReportData } from './collect';
 import { embedJson, html, Html, htmlTable } from './html';
 import { routerSection } from './routers';
+import { variantCaption, variantCells } from './variant-table';
 import { tableCaption, tableCells } from './table';
 
 /**
@@ -41,7 +42,7 @@ export function renderReport(data: ReportData): string {
         <main>
           <section>
             <h2>Results</h2>
-            ${resultsHtml(data)}
+            ${resultsHtml(data)} ${variantsHtml(data)}
           </section>
           <section>
             <h2>Held-out perplexity</h2>
@@ -98,13 +99,21 @@ function resultsHtml({ results }: ReportData): Html {
   return htmlTable(`${tableCaption(results)}${hasBest ? ' Bold is best.' : ''}`, header, rows, mark);
 }
 
+/** Results over seeds, where there are variants. */
+function variantsHtml({ variants }: ReportData): Html {
+  if (!variants) return html``;
+  const { header, rows } = variantCells(variants);
+  return htmlTable(variantCaption(variants), header, rows);
+}
+
 function origin({ run, plan }: ReportData): Html {
   const engines = [...new Set(run.stages.flatMap(({ engine }) => engine ?? []))];
   const cached = run.stages.flatMap(({ name, fromRun }) => (fromRun ? [`${name} from ${fromRun}`] : []));
+  const seeds = plan ? [...new Set(plan.stages.map(({ seed }) => seed))] : [run.seed ?? []].flat();
   const facts: [string, string][] = [
     ['Run', run.id],
     ['Experiment file', run.file ?? 'not known'],
-    ['Seed', run.seed === null ? 'not known' : String(run.seed)],
+    ['Seed', seeds.join(', ') || 'not known'],
     ['Commit', run.commit ?? 'not in a git repository'],
     ['BAM Studio', run.version ?? 'not known'],
     ['Engine', engines.join('; ') || 'none: no stage was trained in this run'],

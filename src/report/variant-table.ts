@@ -1,3 +1,4 @@
+import { RunError } from '../base/errors';
 import { formatMeasure } from '../base/format';
 import { formatSummary, summarize, type Summary } from '../base/statistics';
 import { textTable } from '../base/text-table';
@@ -51,7 +52,7 @@ interface Group {
 /**
  * Results over seeds; `undefined` for a run without variants. `baseline` names a stage of the file or a group. Left out, it is the first
  * group that no other stage starts from, a dense one before mixtures. A stage is compared with the variant of the baseline's stage that has
- * the same swept values, where there is one.
+ * the same swept values, where there is one. Throws a `RunError` (`unknown-stage`) for a baseline that the run does not have.
  */
 export function variantTable(
   stages: readonly StageSummary[],
@@ -103,6 +104,12 @@ function groupsOf({ stages }: Plan): Group[] {
 function chooseBaseline(groups: readonly Group[], { stages }: Plan, name: string | undefined): Group {
   const named = groups.find((group) => group.name === name) ?? groups.find(({ stage }) => stage === name);
   if (named) return named;
+  if (name !== undefined) {
+    throw new RunError(`There is no stage "${name}" to compare with in this run.`, {
+      reason: 'unknown-stage',
+      advice: `Name one of ${groups.map((group) => group.name).join(', ')}.`,
+    });
+  }
   const parents = new Set(stages.flatMap((stage) => stage.parents.map((parent) => parent.name)));
   const last = groups.filter(({ members }) => !members.some((member) => parents.has(member.name)));
   return last.find(({ members }) => !members[0]!.architecture.mixture) ?? last[0]!;

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import type { Plan, PlannedStage } from '../../../src/plan/plan';
 import { planVariants } from '../../../src/plan/variants';
 import { bootstrapInterval } from '../../../src/report/bootstrap';
+import { compareRuns } from '../../../src/report/compare';
+import { reportRun } from '../../../src/report/run-report';
 import { variantsAsText, variantTable } from '../../../src/report/variant-table';
+import { withIndex } from '../../../src/store/index';
 import type { StageState, StageSummary } from '../../../src/store/queries';
 import { experimentWith, inputsFor } from '../plan/experiment';
+import * as made from '../store/synthetic';
 
 const STAGES = `  seed: { train: { mix: { general: 1 }, tokens: 64k } }
   bam: { upcycle: { method: bam, experts: [seed, seed] }, train: { tokens: 16k } }
@@ -110,6 +115,34 @@ describe('results over seeds', () => {
       ],
     );
   });
+
+  it('cannot be compared with what the run does not have', () => {
+    const plan = planOf('seeds: [1, 2]');
+    assert.throws(() => variantTable([], plan, 'bem'), { reason: 'unknown-stage' });
+  });
+
+  it('stand in the report, and beside those of another run without variants', () =>
+    made.withWorkspace(async (workspace) => {
+      const plan = { ...planOf('seeds: [1, 2]'), seed: 1, domains: [], tokenizer: { name: 'bytes', vocabulary: 257 } };
+      const write = (run: string, stages: Record<string, number>): void => {
+        const ends = Object.entries(stages).map(([name, law]) => made.stageFinished(name, made.evaluation(9, { law })));
+        made.writeEvents(workspace, run, [made.runStarted(run, Object.keys(stages)), ...ends]);
+      };
+      write('one-1', { bam: 4 });
+      write('two-1', { 'bam@seed=1': 5, 'bam@seed=2': 7, 'dense@seed=1': 5, 'dense@seed=2': 6 });
+      writeFileSync(workspace.planFile('two-1'), JSON.stringify(plan));
+      const { html, variants } = await reportRun(workspace, 'two-1');
+      assert.match(html, /<td>6\.000 ± 1\.414 \(2\)<\/td>\s*<td>\+0\.500 \[\+0\.000, \+1\.000\] \(2\)<\/td>/);
+      assert.match(html, /<dt>Seed<\/dt>\s*<dd>1, 2<\/dd>/);
+      assert.equal(variants!.rows.find(({ group }) => group === 'bam')!.average!.n, 2);
+      const { value } = await withIndex(workspace, (index) => compareRuns(workspace, index, ['one-1', 'two-1']));
+      const bam = value.groups.find(({ group }) => group === 'bam')!;
+      assert.deepEqual(
+        bam.averages.map((summary) => summary?.n),
+        [1, 2],
+      );
+      assert.deepEqual(bam.differences, [0, 2]);
+    }));
 
   it('are none where the plan has no variants, or is gone', () => {
     const plan = planOf('seed: 1');
