@@ -2,10 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { explainError, RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
+import { readVariantName } from '../base/variant-name';
 import { listCheckpoints } from '../checkpoint/checkpoint';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
-import { nameInFile, withAncestors } from '../plan/graph';
+import { withAncestors } from '../plan/graph';
 import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { checkpointsFolder, readResult } from '../plan/result';
@@ -86,7 +87,7 @@ async function execute(
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
-  const known = [...new Set(plan.stages.flatMap((stage) => [nameInFile(stage), stage.name]))];
+  const known = [...new Set(plan.stages.flatMap(({ name }) => [readVariantName(name).stage, name]))];
   const unknown = names?.find((name) => !known.includes(name));
   if (unknown === undefined) return withAncestors(plan, names ?? known);
   throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${known.join(', ')}.`, {

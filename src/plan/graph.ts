@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
+import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import { type Experiment, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
@@ -39,16 +40,11 @@ export function planStages(experiment: Experiment, inputs: PlanInputs): PlannedS
 export function withAncestors(plan: Plan, names: readonly string[]): PlannedStage[] {
   const wanted = new Set<string>(names);
   for (const stage of [...plan.stages].reverse()) {
-    if (wanted.has(stage.name) || wanted.has(nameInFile(stage))) {
+    if (wanted.has(stage.name) || wanted.has(readVariantName(stage.name).stage)) {
       for (const { name } of [stage, ...stage.parents]) wanted.add(name);
     }
   }
   return plan.stages.filter(({ name }) => wanted.has(name));
-}
-
-/** What the experiment file calls a stage. */
-export function nameInFile({ name, variant }: Pick<PlannedStage, 'name' | 'variant'>): string {
-  return variant?.stage ?? name;
 }
 
 function planStage(

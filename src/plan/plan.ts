@@ -37,8 +37,6 @@ export interface EvaluationPlan {
 export interface StageVariant {
   /** The stage's name in the experiment file. */
   stage: string;
-  /** The name without the seed, which variants that differ in their seed only have in common: `bam@loadBalance=0.01`. */
-  group: string;
   seed: number;
   /** By path in the file, the swept values that the stage depends on. */
   values: Record<string, unknown>;

@@ -1,8 +1,9 @@
 import { denseArchitecture } from '../architecture/architecture';
+import { writeVariantName } from '../base/variant-name';
 import type { Experiment } from '../config/schema';
 import { combinationsOf, type SweptValues, withValues } from '../config/sweep';
 import { type PlanInputs, planStages } from './graph';
-import type { PlannedStage, StageVariant } from './plan';
+import type { PlannedStage } from './plan';
 
 /** The experiment with one of its seeds and one combination of its swept values. */
 interface Variant {
@@ -20,33 +21,46 @@ type Dimension = 'seed' | { path: string };
  */
 export function planVariants(experiment: Experiment, inputs: Omit<PlanInputs, 'dense' | 'unswept'>): PlannedStage[] {
   const variants = variantsOf(experiment);
-  const plans = variants.map(({ experiment: one }) =>
-    planStages(one, {
-      ...inputs,
-      dense: denseArchitecture(one.model, inputs.tokenizer.vocabulary),
-      unswept: experiment,
-    }),
-  );
-  const ways = dimensionsOf(experiment);
-  const names = new Map(
-    Object.keys(experiment.stages).map((name) => {
-      const keys = plans.map((stages) => stages.find((stage) => stage.name === name)!.key);
-      return [name, ways.filter((way) => decides(way, ways, variants, keys))];
-    }),
-  );
-  const merged = new Map<string, PlannedStage>();
-  plans.forEach((stages, i) => {
-    const nameOf = (stage: string): string => variantName(stage, names.get(stage)!, variants[i]!, experiment);
-    for (const stage of stages) {
-      const name = nameOf(stage.name);
-      if (merged.has(name)) continue;
-      const parents = stage.parents.map((parent) => ({ ...parent, name: nameOf(parent.name) }));
-      const decisive = names.get(stage.name)!;
-      const variant = decisive.length ? { variant: partOf(stage.name, decisive, variants[i]!, experiment) } : {};
-      merged.set(name, { ...stage, name, parents, ...variant });
-    }
+  const plans = variants.map(({ experiment: one }) => {
+    const dense = denseArchitecture(one.model, inputs.tokenizer.vocabulary);
+    return planStages(one, { ...inputs, dense, unswept: experiment });
   });
+  const names = nameVariants(experiment, variants, plans);
+  const nameOf = ({ name, key }: NamedKey): string => names.get(placeOf({ name, key }))!.name;
+  const merged = new Map<string, PlannedStage>();
+  for (const stage of plans.flat()) {
+    const place = placeOf(stage);
+    if (merged.has(place)) continue;
+    const parents = stage.parents.map((parent) => ({ ...parent, name: nameOf(parent) }));
+    merged.set(place, { ...stage, parents, ...names.get(place) });
+  }
   return [...merged.values()];
+}
+
+/** A stage of the file with the key that it has in some variant. */
+type NamedKey = Pick<PlannedStage, 'name' | 'key'>;
+
+function placeOf({ name, key }: NamedKey): string {
+  return JSON.stringify([name, key]);
+}
+
+/** What stages are called, and what they are variants by; of variants with one key the first gives the name. */
+function nameVariants(
+  experiment: Experiment,
+  variants: readonly Variant[],
+  plans: readonly PlannedStage[][],
+): Map<string, Pick<PlannedStage, 'name' | 'variant'>> {
+  const ways = dimensionsOf(experiment);
+  const names = new Map<string, Pick<PlannedStage, 'name' | 'variant'>>();
+  for (const stage of Object.keys(experiment.stages)) {
+    const keys = plans.map((stages) => stages.find(({ name }) => name === stage)!.key);
+    const decisive = ways.filter((way) => decides(way, ways, variants, keys));
+    keys.forEach((key, i) => {
+      const place = placeOf({ name: stage, key });
+      if (!names.has(place)) names.set(place, describeVariant(stage, decisive, variants[i]!, experiment));
+    });
+  }
+  return names;
 }
 
 function variantsOf(experiment: Experiment): Variant[] {
@@ -81,33 +95,25 @@ function valueOf(way: Dimension, { seed, values }: Variant): unknown {
   return way === 'seed' ? seed : values[way.path];
 }
 
-function partOf(stage: string, decisive: readonly Dimension[], variant: Variant, experiment: Experiment): StageVariant {
-  const swept = decisive.filter((way) => way !== 'seed');
-  const group = variantName(stage, swept, variant, experiment);
-  const values = Object.fromEntries(swept.map(({ path }) => [path, variant.values[path]]));
-  return { stage, group, seed: variant.seed, values };
-}
-
-function variantName(
+function describeVariant(
   stage: string,
   decisive: readonly Dimension[],
-  variant: Variant,
+  { seed, values }: Variant,
   { sweep = {} }: Experiment,
-): string {
+): Pick<PlannedStage, 'name' | 'variant'> {
+  if (!decisive.length) return { name: stage };
+  const paths = decisive.flatMap((way) => (way === 'seed' ? [] : way.path));
   const short = shortPaths(Object.keys(sweep));
-  const parts = decisive.map((way) =>
-    way === 'seed'
-      ? `seed=${variant.seed}`
-      : `${short[way.path]}=${labelOf(variant.values[way.path], sweep[way.path]!)}`,
-  );
-  return parts.length ? `${stage}@${parts.join(',')}` : stage;
+  const labels = Object.fromEntries(paths.map((path) => [short[path]!, labelOf(values[path], sweep[path]!)]));
+  const name = writeVariantName(stage, decisive.includes('seed') ? seed : null, labels);
+  return { name, variant: { stage, seed, values: Object.fromEntries(paths.map((path) => [path, values[path]])) } };
 }
 
 /** Every path by its last keys, as many as tell it from the others: `stages.bam.train.batch` is `batch`, or `bam.train.batch`. */
 export function shortPaths(paths: readonly string[]): Record<string, string> {
   const ends = (path: string): string[] => path.split('.').map((_, i, keys) => keys.slice(-1 - i).join('.'));
   const isShared = (end: string, path: string): boolean =>
-    paths.some((other) => other !== path && other.endsWith(`.${end}`));
+    end === 'seed' || paths.some((other) => other !== path && other.endsWith(`.${end}`));
   return Object.fromEntries(paths.map((path) => [path, ends(path).find((end) => !isShared(end, path)) ?? path]));
 }
 

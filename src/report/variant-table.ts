@@ -2,6 +2,7 @@ import { RunError } from '../base/errors';
 import { formatMeasure } from '../base/format';
 import { formatSummary, summarize, type Summary } from '../base/statistics';
 import { textTable } from '../base/text-table';
+import { readVariantName } from '../base/variant-name';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { shortPaths } from '../plan/variants';
 import type { StageSummary } from '../store/queries';
@@ -89,16 +90,18 @@ function describe(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** The stages of a plan, those together that differ in their seed only, each group where its first stage is. */
+/** The stages of a plan, those together that differ in their seed only; the groups of a stage of the file one after the other. */
 function groupsOf({ stages }: Plan): Group[] {
   const groups = new Map<string, Group>();
   for (const planned of stages) {
-    const { stage, group: name, values } = planned.variant ?? { stage: planned.name, group: planned.name, values: {} };
+    const { stage, group: name } = readVariantName(planned.name);
+    const values = planned.variant?.values ?? {};
     const group = groups.get(name) ?? { name, stage, values, members: [] };
     group.members.push(planned);
     groups.set(name, group);
   }
-  return [...groups.values()];
+  const order = [...new Set([...groups.values()].map(({ stage }) => stage))];
+  return order.flatMap((name) => [...groups.values()].filter(({ stage }) => stage === name));
 }
 
 function chooseBaseline(groups: readonly Group[], { stages }: Plan, name: string | undefined): Group {

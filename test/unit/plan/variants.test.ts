@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readVariantName } from '../../../src/base/variant-name';
 import { withAncestors } from '../../../src/plan/graph';
 import type { Plan, PlannedStage } from '../../../src/plan/plan';
 import { planVariants, shortPaths } from '../../../src/plan/variants';
@@ -41,7 +42,7 @@ describe('variants of an experiment', () => {
       const stage = named(stages, `${name}@seed=3`);
       assert.equal(stage.key, third[name]!.key);
       assert.equal(stage.seed, 3);
-      assert.deepEqual(stage.variant, { stage: name, group: name, seed: 3, values: {} });
+      assert.deepEqual(stage.variant, { stage: name, seed: 3, values: {} });
     }
     assert.deepEqual(
       named(stages, 'bam@seed=3').parents.map(({ name }) => name),
@@ -64,7 +65,6 @@ describe('variants of an experiment', () => {
       bam.parents.map(({ name }) => name),
       ['dense', 'law'],
     );
-    assert.equal(bam.variant!.group, 'bam@loadBalance=0.1');
     assert.deepEqual(bam.variant!.values, { 'stages.bam.train.loadBalance': 0.1 });
     assert.equal(named(stages, 'dense').variant, undefined);
     assert.equal(named(stages, 'bam@loadBalance=0.01').key, planned(experimentWith(STAGES)).bam!.key);
@@ -88,6 +88,11 @@ describe('variants of an experiment', () => {
     );
     assert.equal(new Set(stages.map(({ key }) => key)).size, stages.length);
     assert.equal(named(stages, 'law@seed=2,tokens=64k').train!.steps, Math.round(64_000 / (16 * 64)));
+  });
+
+  it('are one stage where other words give one key', () => {
+    const stages = variants('sweep: { stages.bam.train.tokens: [16k, 16000, 32k] }');
+    assert.deepEqual(names(stages), ['dense', 'law', 'bam@tokens=16k', 'bam@tokens=32k']);
   });
 
   it('are not made of a dense stage by what only routers use, and its key is that of the file', () => {
@@ -134,5 +139,22 @@ describe('short names of swept keys', () => {
         'model.width': 'width',
       },
     );
+  });
+
+  it('are not `seed`, which means something else in a name', () => {
+    assert.deepEqual(shortPaths(['stages.a.train.mix.seed']), { 'stages.a.train.mix.seed': 'mix.seed' });
+  });
+});
+
+describe('the name of a variant', () => {
+  it('says the stage, the seed and the swept values', () => {
+    assert.deepEqual(readVariantName('bam@seed=2,loadBalance=0.01,mix=law:1+math:2'), {
+      stage: 'bam',
+      group: 'bam@loadBalance=0.01,mix=law:1+math:2',
+      values: { loadBalance: '0.01', mix: 'law:1+math:2' },
+      seed: 2,
+    });
+    assert.deepEqual(readVariantName('v1.2'), { stage: 'v1.2', group: 'v1.2', values: {}, seed: null });
+    assert.equal(readVariantName('bam@seed=10').group, 'bam');
   });
 });

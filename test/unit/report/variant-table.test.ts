@@ -88,11 +88,11 @@ describe('results over seeds', () => {
         .map(({ group, values, difference }) => [group, values, difference?.mean]),
       [
         ['bam@width=32,loadBalance=0', ['32', '0'], -1.5],
-        ['dense@width=32', ['32', null], undefined],
         ['bam@width=32,loadBalance=0.1', ['32', '0.1'], -1.5],
         ['bam@width=64,loadBalance=0', ['64', '0'], -1.5],
-        ['dense@width=64', ['64', null], 48],
         ['bam@width=64,loadBalance=0.1', ['64', '0.1'], -1.5],
+        ['dense@width=32', ['32', null], undefined],
+        ['dense@width=64', ['64', null], 48],
       ],
     );
     assert.deepEqual(rows[0]!.average, { mean: 51, deviation: null, n: 1 });
@@ -110,8 +110,8 @@ describe('results over seeds', () => {
       [
         ['seed', 1.5],
         ['bam@loadBalance=0', 0],
-        ['dense', 1.5],
         ['bam@loadBalance=0.1', undefined],
+        ['dense', 1.5],
       ],
     );
   });
