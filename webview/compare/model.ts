@@ -1,5 +1,5 @@
 import type { ComparedCurve, ComparisonMessage, Run } from '../../src/messages/contract';
-import type { Series } from '../shared/chart';
+import type { Series } from '../shared/series';
 import type { Choices } from './choices';
 
 /** What the page shows. */

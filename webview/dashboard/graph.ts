@@ -4,6 +4,7 @@ import { button } from '../shared/controls';
 import { element, setAttributes, svgElement } from '../shared/dom';
 import { placeStages, type Place } from './graph-layout';
 import { type Actions, openStage, type Page, type Section } from './page';
+import { groupsOf, joinedStage, type StageGroup } from './stage-groups';
 import { STATE_SIGNS, stateWord } from './words';
 
 /** Pixels. */
@@ -30,13 +31,15 @@ export class StageGraph implements Section {
   }
 
   draw({ run, choices }: Page): void {
-    const shape = JSON.stringify(run.stages.map(({ name, parents }) => [name, parents]));
-    if (shape !== this.shape) this.layOut(run.stages);
+    const groups = groupsOf(run.stages, choices.joinsSeeds);
+    const stages = choices.joinsSeeds ? groups.map(joinedStage) : run.stages;
+    const isChosen = ({ label, stages: members }: StageGroup): boolean =>
+      label === choices.stage || members.some(({ name }) => name === choices.stage);
+    const shape = JSON.stringify(stages.map(({ name, parents }) => [name, parents]));
+    if (shape !== this.shape) this.layOut(stages);
     this.shape = shape;
-    for (const stage of run.stages) {
-      this.drawNode(stage, stage.name === choices.stage);
-    }
-    const chosen = run.stages.find(({ name }) => name === choices.stage);
+    stages.forEach((stage, i) => this.drawNode(stage, isChosen(groups[i]!)));
+    const chosen = stages.find((_, i) => isChosen(groups[i]!));
     const text = chosen ? stageFacts(chosen) : 'Choose a stage for its facts.';
     if (this.facts.textContent?.startsWith(text)) return;
     this.facts.replaceChildren(element('span', {}, text));
