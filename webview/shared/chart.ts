@@ -131,7 +131,10 @@ export class Chart {
       },
     };
     const empty = [[], ...this.lines.map(() => [])] as uPlot.AlignedData;
-    this.plot = new uPlot(plotOptions({ width, ...options }, this.lines, hooks, bind), empty, this.holder);
+    const made = plotOptions({ width, ...options }, this.lines, hooks, bind);
+    // Hidden from the start: hiding a curve of a plot without data fixes the range of its values at nothing.
+    this.lines.forEach(({ label }, i) => (made.series[i + 1]!.show = !this.hidden.has(label)));
+    this.plot = new uPlot(made, empty, this.holder);
     let pressedAt = 0;
     this.plot.over.addEventListener('mousedown', ({ clientX }) => (pressedAt = clientX));
     this.plot.over.addEventListener('click', (event) => {
@@ -139,7 +142,6 @@ export class Chart {
       const isDrag = event.shiftKey || Math.abs(event.clientX - pressedAt) > 2;
       if (!isDrag) this.opening = window.setTimeout(() => this.openNear(event), DOUBLE_CLICK);
     });
-    this.lines.forEach(({ label }, i) => this.hidden.has(label) && this.plot?.setSeries(i + 1, { show: false }, false));
     this.legend.draw(this.series, this.hidden);
     this.drawRange();
   }
