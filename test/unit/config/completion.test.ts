@@ -199,3 +199,26 @@ describe('completion elsewhere', () => {
     }
   });
 });
+
+describe('completion in a sweep', () => {
+  const stages = '\nstages:\n  a: { train: { tokens: 1k } }\n  b: { upcycle: { method: bam, experts: [a, a] } }\n';
+
+  it('offers the paths of keys that can be swept and are not yet', () => {
+    const all = labels(`sweep:\n  stages.a.train.batch: [1]\n  |${stages}`);
+    for (const path of ['stages.a.train.loadBalance', 'stages.b.upcycle.method', 'model.width']) {
+      assert.ok(all.includes(path), path);
+    }
+    for (const path of ['stages.a.train.batch', 'stages.b.train.batch', 'model.tokenizer']) {
+      assert.ok(!all.includes(path), path);
+    }
+    assert.equal(
+      taken(`sweep:\n  stages.a.train.cl|${stages}`, 'stages.a.train.clip').split('\n')[1],
+      '  stages.a.train.clip: [$0]',
+    );
+  });
+
+  it('offers the values of the key that is swept', () => {
+    assert.deepEqual(labels(`sweep:\n  stages.b.upcycle.method: [|]${stages}`), ['bam', 'btx']);
+    assert.deepEqual(labels(`sweep:\n  stages.b.upcycle.experts: [[a, |]]${stages}`), ['a']);
+  });
+});
