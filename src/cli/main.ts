@@ -93,7 +93,7 @@ program
 
 program
   .command('export <run>')
-  .description('print results, steps or evaluations of a run as CSV, or its results as Markdown')
+  .description('print results, results over seeds, steps or evaluations of a run as CSV, or its results as Markdown')
   .addOption(new Option('--what <kind>', 'what to print').choices(Object.keys(EXPORTS)).default('results'))
   .action((run, options) => action(exportCommand)(run, options));
 

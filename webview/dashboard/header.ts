@@ -1,4 +1,5 @@
 import { formatDuration } from '../../src/base/format';
+import { readVariantName } from '../../src/base/variant-name';
 import type { Run } from '../../src/messages/contract';
 import { button, progressRing, setEnabled, tag } from '../shared/controls';
 import { element } from '../shared/dom';
@@ -58,11 +59,12 @@ export class Header implements Section {
   }
 }
 
-function factsOf({ id, title, experiment, seed, seconds, message }: Run): string {
+function factsOf({ id, title, experiment, seed, seconds, message, stages }: Run): string {
+  const seeds = new Set(stages.flatMap(({ name }) => readVariantName(name).seed ?? []));
   const facts = [
     title === id ? undefined : id,
     `experiment ${experiment}`,
-    seed === null ? undefined : `seed ${seed}`,
+    seeds.size ? `seeds ${[...seeds].join(', ')}` : seed === null ? undefined : `seed ${seed}`,
     seconds === null ? undefined : `took ${formatDuration(seconds)}`,
     message ?? undefined,
   ];

@@ -4,6 +4,7 @@ import type { Plan, PlannedStage } from '../../../src/plan/plan';
 import { planVariants } from '../../../src/plan/variants';
 import { bootstrapInterval } from '../../../src/report/bootstrap';
 import { compareRuns } from '../../../src/report/compare';
+import { exportRun } from '../../../src/report/export';
 import { reportRun } from '../../../src/report/run-report';
 import { variantsAsText, variantTable } from '../../../src/report/variant-table';
 import { withIndex } from '../../../src/store/index';
@@ -142,6 +143,11 @@ describe('results over seeds', () => {
         [1, 2],
       );
       assert.deepEqual(bam.differences, [0, 2]);
+      const seeds = (run: string) => withIndex(workspace, (index) => exportRun(workspace, index, run, 'seeds'));
+      const [header, , row] = (await seeds('two-1')).value.split('\r\n').map((line) => line.split(','));
+      assert.deepEqual(header!.slice(0, 4), ['stage', 'law', 'law standard deviation', 'law seeds']);
+      assert.deepEqual([row![0], row![1], row![3], ...row!.slice(7)], ['bam', '6', '2', '0.5', '0', '1', '2', 'dense']);
+      await assert.rejects(seeds('one-1'), { reason: 'no-variants' });
     }));
 
   it('are none where the plan has no variants, or is gone', () => {
