@@ -3,10 +3,10 @@ import type { StepColumn } from '../../src/messages/contract';
 import type { Series } from '../shared/series';
 import { element } from '../shared/dom';
 import { type FigureContent, Figures } from '../shared/figures';
-import { type SteppedCurve } from '../shared/join-curves';
+import { seriesOf, type SteppedCurve } from '../shared/join-curves';
 import { xOfSteps } from '../shared/x-axis';
 import { type Actions, chartOptions, openStage, type Page, type Section } from './page';
-import { groupsOf, seriesOf } from './stage-groups';
+import { groupsOf } from './stage-groups';
 
 /** A column of training steps as a chart. */
 interface Measure {

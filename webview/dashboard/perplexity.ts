@@ -5,11 +5,11 @@ import type { Series } from '../shared/series';
 import { checkbox, radios } from '../shared/controls';
 import { element } from '../shared/dom';
 import { type FigureContent, Figures } from '../shared/figures';
-import type { SteppedCurve } from '../shared/join-curves';
+import { seriesOf, type SteppedCurve } from '../shared/join-curves';
 import { xOfEvaluations, xOfSteps } from '../shared/x-axis';
 import type { Choices } from './choices';
 import { type Actions, chartOptions, openStage, type Page, type Section } from './page';
-import { groupsOf, seriesOf, type StageGroup } from './stage-groups';
+import { groupsOf, type StageGroup } from './stage-groups';
 
 const AVERAGE = 'average';
 const TRAINING = 'training batches';

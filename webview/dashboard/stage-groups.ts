@@ -1,8 +1,6 @@
 import { meanOf } from '../../src/base/statistics';
 import { readVariantName } from '../../src/base/variant-name';
 import type { Stage, State } from '../../src/messages/contract';
-import type { Series } from '../shared/series';
-import { joinCurves, type SteppedCurve } from '../shared/join-curves';
 import { isDone } from './progress';
 
 /** Stages that are shown as one: those that differ in their seed only, or a single one. */
@@ -26,15 +24,6 @@ export function groupsOf(stages: readonly Stage[], joinsSeeds: boolean): StageGr
     else groups.set(label, [stage]);
   }
   return [...groups].map(([label, members]) => ({ label, stages: members }));
-}
-
-/** One series for the curves of a group's stages: of several, their mean in a band from the lowest to the highest. None for no curve. */
-export function seriesOf(curves: readonly SteppedCurve[], look: Omit<Series, 'x' | 'y' | 'band'>): Series[] {
-  const first = curves[0];
-  if (!first) return [];
-  if (curves.length === 1) return [{ ...look, x: first.x, y: first.y }];
-  const { x, y, low, high } = joinCurves(curves);
-  return [{ ...look, x, y, band: { low, high } }];
 }
 
 /** What a group is while its stages are in different states: the first of these that one of them is in. */

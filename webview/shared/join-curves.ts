@@ -1,4 +1,5 @@
 import type { Curve } from './align';
+import type { Series } from './series';
 
 /** A curve whose points are known by their steps. */
 export interface SteppedCurve extends Curve {
@@ -52,4 +53,13 @@ export function joinCurves(curves: readonly SteppedCurve[]): JoinedCurve {
     y[i]! /= counted[i]!;
   }
   return { x, y, low, high };
+}
+
+/** One series for the curves of stages that differ in their seed only: of several, their mean in a band from the lowest to the highest. None for no curve. */
+export function seriesOf(curves: readonly SteppedCurve[], look: Omit<Series, 'x' | 'y' | 'band'>): Series[] {
+  const first = curves[0];
+  if (!first) return [];
+  if (curves.length === 1) return [{ ...look, x: first.x, y: first.y }];
+  const { x, y, low, high } = joinCurves(curves);
+  return [{ ...look, x, y, band: { low, high } }];
 }

@@ -4,7 +4,8 @@ import { STEP_COLUMNS } from '../../../src/messages/contract';
 import { readChoices, smoothingSpan } from '../../../webview/dashboard/choices';
 import { placeStages } from '../../../webview/dashboard/graph-layout';
 import { currentStage, partDone } from '../../../webview/dashboard/progress';
-import { groupsOf, hasSeeds, joinedStage, seriesOf } from '../../../webview/dashboard/stage-groups';
+import { groupsOf, hasSeeds, joinedStage } from '../../../webview/dashboard/stage-groups';
+import { seriesOf } from '../../../webview/shared/join-curves';
 import { PointStore } from '../../../webview/shared/stage-data';
 import { xOfEvaluations, xOfSteps } from '../../../webview/shared/x-axis';
 
