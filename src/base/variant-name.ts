@@ -29,6 +29,12 @@ export function readVariantName(name: string): VariantName {
   };
 }
 
+/** Items in the order of their stages' first, so that all variants of a stage stand together; `nameOf` gives the name in a plan. */
+export function byStage<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
+  const stages = items.map((item) => readVariantName(nameOf(item)).stage);
+  return [...new Set(stages)].flatMap((stage) => items.filter((_, i) => stages[i] === stage));
+}
+
 /** The name of a variant: the stage's own where nothing sets it apart. Values have no commas. */
 export function writeVariantName(stage: string, seed: number | null, values: Readonly<Record<string, string>>): string {
   const parts = Object.entries(values).map(([key, value]) => `${key}=${value}`);

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { byStage } from '../base/variant-name';
 import { type Summary, summarize } from '../base/statistics';
 import { parseSource } from '../config/source';
 import type { Plan } from '../plan/plan';
@@ -108,7 +109,8 @@ function compareGroups(runs: readonly RunDetails[], plans: readonly (Plan | unde
     const rows = tables[i]?.rows.map(({ group, average }) => [group, average] as const);
     return new Map(rows ?? stages.map(({ name, result }) => [name, result && summarize([result.average])]));
   });
-  return [...new Set(averages.flatMap((some) => [...some.keys()]))].map((group) => {
+  const groups = [...new Set(averages.flatMap((some) => [...some.keys()]))];
+  return byStage(groups, (group) => group).map((group) => {
     const found = averages.map((some) => some.get(group) ?? null);
     return { group, averages: found, differences: toFirst(found.map((summary) => summary?.mean ?? null)) };
   });

@@ -2,7 +2,7 @@ import { RunError } from '../base/errors';
 import { formatMeasure } from '../base/format';
 import { formatSummary, summarize, type Summary } from '../base/statistics';
 import { textTable } from '../base/text-table';
-import { readVariantName } from '../base/variant-name';
+import { byStage, readVariantName } from '../base/variant-name';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { shortPaths } from '../plan/variants';
 import type { StageSummary } from '../store/queries';
@@ -100,8 +100,7 @@ function groupsOf({ stages }: Plan): Group[] {
     group.members.push(planned);
     groups.set(name, group);
   }
-  const order = [...new Set([...groups.values()].map(({ stage }) => stage))];
-  return order.flatMap((name) => [...groups.values()].filter(({ stage }) => stage === name));
+  return byStage([...groups.values()], ({ name }) => name);
 }
 
 function chooseBaseline(groups: readonly Group[], { stages }: Plan, name: string | undefined): Group {

@@ -1,5 +1,5 @@
 import { type Summary, summarize } from '../../src/base/statistics';
-import { readVariantName } from '../../src/base/variant-name';
+import { byStage, readVariantName } from '../../src/base/variant-name';
 import type { ComparedCurve, ComparisonMessage, Run } from '../../src/messages/contract';
 import { seriesOf, type SteppedCurve } from '../shared/join-curves';
 import type { Series } from '../shared/series';
@@ -17,7 +17,8 @@ export function letterOf(index: number): string {
 
 /** The stages that some run has, those that differ in their seed only as one, in the order of the first run that has them. */
 export function stagesOf({ runs }: Comparison): string[] {
-  return [...new Set(runs.flatMap(({ stages }) => stages.map(({ name }) => groupOf(name))))];
+  const groups = new Set(runs.flatMap(({ stages }) => stages.map(({ name }) => groupOf(name))));
+  return byStage([...groups], (group) => group);
 }
 
 function groupOf(name: string): string {

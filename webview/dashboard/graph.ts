@@ -34,7 +34,7 @@ export class StageGraph implements Section {
 
   draw({ run, choices }: Page): void {
     const groups = groupsOf(run.stages, choices.joinsSeeds);
-    const stages = choices.joinsSeeds ? groups.map(joinedStage) : run.stages;
+    const stages = choices.joinsSeeds ? groups.map(joinedStage) : groups.flatMap((group) => group.stages);
     const isChosen = ({ label, stages: members }: StageGroup): boolean =>
       label === choices.stage || members.some(({ name }) => name === choices.stage);
     const shape = JSON.stringify(stages.map(({ name, parents }) => [name, parents]));

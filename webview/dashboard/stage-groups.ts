@@ -1,5 +1,5 @@
 import { meanOf } from '../../src/base/statistics';
-import { readVariantName } from '../../src/base/variant-name';
+import { byStage, readVariantName } from '../../src/base/variant-name';
 import type { Stage, State } from '../../src/messages/contract';
 import { isDone } from './progress';
 
@@ -14,7 +14,7 @@ export function hasSeeds(stages: readonly Stage[]): boolean {
   return groupsOf(stages, true).length < stages.length;
 }
 
-/** The stages of a run in groups over seeds, or each by itself. */
+/** The stages of a run in groups over seeds, or each by itself; all variants of a stage together. */
 export function groupsOf(stages: readonly Stage[], joinsSeeds: boolean): StageGroup[] {
   const groups = new Map<string, Stage[]>();
   for (const stage of stages) {
@@ -23,7 +23,8 @@ export function groupsOf(stages: readonly Stage[], joinsSeeds: boolean): StageGr
     if (group) group.push(stage);
     else groups.set(label, [stage]);
   }
-  return [...groups].map(([label, members]) => ({ label, stages: members }));
+  const found = [...groups].map(([label, members]) => ({ label, stages: members }));
+  return byStage(found, ({ label }) => label);
 }
 
 /** What a group is while its stages are in different states: the first of these that one of them is in. */
