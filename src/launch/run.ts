@@ -87,12 +87,14 @@ async function execute(
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
-  const known = [...new Set(plan.stages.flatMap(({ name }) => [readVariantName(name).stage, name]))];
-  const unknown = names?.find((name) => !known.includes(name));
-  if (unknown === undefined) return withAncestors(plan, names ?? known);
-  throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${known.join(', ')}.`, {
+  const own = plan.stages.map(({ name }) => name);
+  const inFile = [...new Set(own.map((name) => readVariantName(name).stage))];
+  const unknown = names?.find((name) => !own.includes(name) && !inFile.includes(name));
+  if (unknown === undefined) return withAncestors(plan, names ?? own);
+  const variant = own.find((name) => !inFile.includes(name));
+  throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${inFile.join(', ')}.`, {
     reason: 'unknown-stage',
-    advice: 'Give names of stages, with commas between them: --stages seed,law',
+    advice: `Give names of stages, with commas between them: --stages ${variant ? `${inFile[0]},${variant}` : 'seed,law'}`,
   });
 }
 

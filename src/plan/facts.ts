@@ -1,3 +1,4 @@
+import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
 
@@ -56,6 +57,9 @@ export function domainFacts({ name, files, bytes, config }: PlannedDomain, plan:
     ['files', String(files)],
     ['bytes', formatCount(bytes)],
     ['held out', `${Number((config.heldOut * 100).toPrecision(3))} % of documents`],
-    ['trained on by', stages.map((stage) => stage.name).join(', ') || 'no stage'],
+    [
+      'trained on by',
+      [...new Set(stages.map(({ name: stage }) => readVariantName(stage).stage))].join(', ') || 'no stage',
+    ],
   ];
 }

@@ -45,6 +45,26 @@ describe('a run of variants', function () {
     assert.deepEqual(await states(), { seed: 'cached', sums: 'cached', mixture: 'cached' });
   });
 
+  it('computes every variant with its own seed: as a file with that seed alone', async () => {
+    assertSucceeded(await place.bam('run', place.file, '--stages', 'sums@seed=4,peakLearningRate=0.001'));
+    const alone = new TestWorkspace(undefined, TINY.replace('seed: 3', 'seed: 4'));
+    try {
+      assertSucceeded(await alone.bam('run', alone.file, '--stages', 'sums'));
+      const { averages } = alone.outcome();
+      const found = place.outcome().averages;
+      assert.equal(found.get('seed@seed=4'), averages.get('seed'));
+      assert.equal(found.get('sums@seed=4,peakLearningRate=0.001'), averages.get('sums'));
+    } finally {
+      alone.remove();
+    }
+  });
+
+  it('says which stages there are when another one is asked for', async () => {
+    const { code, stderr } = await place.bam('run', place.file, '--stages', 'mix');
+    assert.equal(code, 1);
+    assert.match(stderr, /its stages are seed, sums, mixture\.\n.*--stages seed,seed@seed=3/);
+  });
+
   it('can be of one stage, in all variants or in one, and goes on after a stop', async () => {
     const one = 'sums@seed=4,peakLearningRate=0.001';
     assertSucceeded(await place.bam('run', place.file, '--stages', one));
