@@ -5,8 +5,8 @@ import { lossSection, perplexitySection } from './charts';
 import type { ReportData } from './collect';
 import { embedJson, html, Html, htmlTable } from './html';
 import { routerSection } from './routers';
-import { variantCaption, variantCells } from './variant-table';
 import { tableCaption, tableCells } from './table';
+import { variantCaption, variantCells } from './variant-table';
 
 /**
  * A run's report as one HTML file that needs no network and opens from disk. Its content policy allows the style and the
@@ -40,9 +40,10 @@ export function renderReport(data: ReportData): string {
           <p>${summary(data)}</p>
         </header>
         <main>
+          ${variantsSection(data)}
           <section>
             <h2>Results</h2>
-            ${resultsHtml(data)} ${variantsHtml(data)}
+            ${resultsHtml(data)}
           </section>
           <section>
             <h2>Held-out perplexity</h2>
@@ -100,10 +101,13 @@ function resultsHtml({ results }: ReportData): Html {
 }
 
 /** Results over seeds, where there are variants. */
-function variantsHtml({ variants }: ReportData): Html {
+function variantsSection({ variants }: ReportData): Html {
   if (!variants) return html``;
   const { header, rows } = variantCells(variants);
-  return htmlTable(variantCaption(variants), header, rows);
+  return html`<section>
+    <h2>Results over seeds</h2>
+    ${htmlTable(variantCaption(variants), header, rows)}
+  </section>`;
 }
 
 function origin({ run, plan }: ReportData): Html {

@@ -168,7 +168,7 @@ export function formatDifference({ mean, n, interval }: PairedDifference): strin
 /** What the numbers of the table are. */
 export function variantCaption({ baseline }: VariantTable): string {
   return (
-    'Over seeds: held-out perplexity of finished stages as mean ± standard deviation (seeds). ' +
+    'Over seeds: held-out perplexity of finished stages, mean ± standard deviation (number of seeds). ' +
     `The difference is that of averages to ${baseline}, seed by seed, with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`
   );
 }

@@ -45,7 +45,7 @@ describe('results over seeds', () => {
     assert.equal(
       variantsAsText(table),
       [
-        'Over seeds: held-out perplexity of finished stages as mean ± standard deviation (seeds). The difference is that of ' +
+        'Over seeds: held-out perplexity of finished stages, mean ± standard deviation (number of seeds). The difference is that of ' +
           'averages to dense, seed by seed, with the 95 % bootstrap interval of its mean.',
         'stage                law               math            average                   difference',
         '-----  -----------------  -----------------  -----------------  ---------------------------',
