@@ -103,11 +103,11 @@ async function prepareRuntime(plan: Plan, output: Output, signal: AbortSignal): 
 }
 
 async function finish({ workspace, json }: Launch, outcome: RunOutcome, output: Output): Promise<number> {
-  const { table, html, results } = await reportRun(workspace, outcome.run);
+  const { table, html, results, variants } = await reportRun(workspace, outcome.run);
   const reportFile = workspace.reportFile(outcome.run);
   writeFileAtomic(reportFile, html);
   if (json) {
-    printJson(output, { ...outcome, report: reportFile, results });
+    printJson(output, { ...outcome, report: reportFile, results, variants });
   } else {
     output.print(`\n${table}\n`);
     output.print(`Report: ${reportFile}`);

@@ -42,7 +42,10 @@ function action<A extends unknown[]>(
 program
   .command('run <file>')
   .description('run an experiment; stages that did not change are taken from the cache')
-  .option('--stages <names>', 'only these stages and what they need, with commas between')
+  .option(
+    '--stages <names>',
+    'only these stages (all their variants, or one: bam@seed=2) and what they need, with commas between',
+  )
   .option('--resume', 'go on with the latest unfinished run of this file')
   .option('--id <id>', 'the id of the new run')
   .option('--profile', 'first write a Chrome trace of a training step of each stage')
@@ -93,7 +96,7 @@ program
 
 program
   .command('export <run>')
-  .description('print results, steps or evaluations of a run as CSV, or its results as Markdown')
+  .description('print results, results over seeds, steps or evaluations of a run as CSV, or its results as Markdown')
   .addOption(new Option('--what <kind>', 'what to print').choices(Object.keys(EXPORTS)).default('results'))
   .action((run, options) => action(exportCommand)(run, options));
 
@@ -113,6 +116,7 @@ program
 program
   .command('show <run>')
   .description('show a run: its stages, results and notes; `last` is the newest')
+  .option('--baseline <stage>', 'the stage that results over seeds are compared with')
   .option(...JSON_OPTION)
   .action((run, options) => action(showCommand)(run, options));
 

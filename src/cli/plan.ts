@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
 import { describeImport } from '../plan/imports';
+import { describeSeeds } from '../plan/facts';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { parentsText } from '../plan/upcycling';
@@ -44,7 +45,7 @@ function describePlan(plan: Plan): string {
     imported ? [`${name} starts from ${describeImport(imported)}`] : [],
   );
   return [
-    `${plan.name}, seed ${plan.seed}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
+    `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
     ...(imports.length ? [imports.join('\n')] : []),

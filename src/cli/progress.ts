@@ -1,6 +1,7 @@
 import { formatCount, formatDuration } from '../base/format';
 import type { EventOf, RunEvent } from '../events/event';
 import { readLog } from '../events/log';
+import { describeSeeds } from '../plan/facts';
 import type { PlannedStage } from '../plan/plan';
 import type { Output } from './output';
 
@@ -55,7 +56,9 @@ export class RunProgress {
       case 'run.started':
         // A detached run that is not planned yet.
         if (!event.stages.length) return;
-        return this.line(`Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, seed ${event.seed}`);
+        return this.line(
+          `Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, ${describeSeeds(this.stages)}`,
+        );
       case 'run.queued':
         return this.line(
           event.ahead

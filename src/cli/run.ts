@@ -30,7 +30,7 @@ export async function runCommand(file: string, options: RunCommandOptions, outpu
   const path = resolve(file);
   // Whoever detached this process has chosen the workspace and begun the run's folder in it.
   const workspace = new Workspace(detached ? process.cwd() : findWorkspaceRoot(dirname(path)));
-  const stages = options.stages?.split(',').map((name) => name.trim());
+  const stages = options.stages === undefined ? undefined : stageNames(options.stages);
   const resume = options.resume ? await unfinishedRun(workspace, path) : undefined;
   if (resume && (id || options.detach)) throw useResumeCommand(resume);
   if (options.detach && profile) throw profileHere();
@@ -41,6 +41,11 @@ export async function runCommand(file: string, options: RunCommandOptions, outpu
   }
   const plan = () => planFile(path, workspace.dataFolder, settings);
   return launch({ workspace, file: path, plan, stages, id, resume, detached, profile, json }, output);
+}
+
+/** Names with commas between; the commas within a variant's name, such as `bam@seed=2,batch=8`, are its own. */
+export function stageNames(text: string): string[] {
+  return text.split(/,(?![^,@]*=)/).map((name) => name.trim());
 }
 
 /** The latest run of this file that did not finish. */

@@ -4,6 +4,7 @@ import { foreignKeys } from './method';
 import { nameText } from './names';
 import { nameKindAt, originOf, type Outline, outlineOfDocument, type StageItem } from './outline';
 import type { DataPath } from './source';
+import { sweptPath } from './sweep';
 import type { Span } from './tree';
 
 /** Something that can be typed at the cursor. */
@@ -23,6 +24,7 @@ export interface Completion {
 
 /** Keys of which a group has one only. */
 const ALTERNATIVES = [
+  ['seed', 'seeds'],
   ['from', 'upcycle', 'import'],
   ['tokens', 'flops', 'match'],
 ];
@@ -32,14 +34,42 @@ export function completionsAt(text: string, offset: number): Completion[] {
   const cursor = cursorAt(text, offset);
   if (!cursor) return [];
   const outline = outlineOfDocument(cursor.document, cursor.text);
-  if (cursor.role === 'value') return values(cursor, cursor.path, outline);
+  if (cursor.role === 'value') return values(cursor, unswept(cursor.path, outline), outline);
   const around = cursor.path.slice(0, -1);
+  if (around.join('.') === 'sweep') return sweptKeys(cursor, outline);
   const schema = schemaOf(around);
   if (!schema) return [];
   if (nameKindAt(cursor.path, 'key')?.role === 'reference') return weights(cursor, outline);
   if (schema.properties) return keys(cursor, around, schema.properties);
   // A word alone on its line reads as a key, but may become the value of the key above.
   return cursor.hasColon || schema.additionalProperties ? [] : values(cursor, around, outline);
+}
+
+/** Where a value of a sweep would stand without it. */
+function unswept(path: DataPath, outline: Outline): DataPath {
+  const names = outline.stages.map(({ name }) => name);
+  const swept = path[0] === 'sweep' && path.length > 2 ? sweptPath(String(path[1]), names) : undefined;
+  return swept ? [...swept, ...path.slice(3)] : path;
+}
+
+/** The paths of keys that can be swept, of every stage those of its groups. */
+function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
+  const groups: DataPath[] = [
+    ...stages.flatMap(({ name, trains, upcycles }) => [
+      ...(upcycles ? [['stages', name, 'upcycle']] : []),
+      ...(trains ? [['stages', name, 'train']] : []),
+    ]),
+    ['model'],
+  ];
+  const paths = groups.flatMap((group) => Object.keys(schemaOf(group)!.properties!).map((key) => [...group, key]));
+  const names = stages.map(({ name }) => name);
+  const free = paths.filter((path) => sweptPath(path.join('.'), names) && !cursor.siblings.includes(path.join('.')));
+  return free.map((path) => {
+    const { description = '' } = schemaOf(path)!;
+    const text = path.join('.');
+    const insert = cursor.hasColon ? text : `${text}: [$0]`;
+    return { ...completion(cursor, text, 'key', { documentation: description, insert }), goesOn: !cursor.hasColon };
+  });
 }
 
 function keys(cursor: Cursor, around: DataPath, properties: Record<string, KeySchema>): Completion[] {

@@ -20,6 +20,9 @@ export function checkMeaning(source: Source): Diagnostic[] {
   }
   const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
   const mistakes = [...checkModel(source, group(file.model)), ...checkShape(source, file)];
+  if (file.seed !== undefined && file.seeds !== undefined) {
+    mistakes.push(source.atKey(['seeds'], 'either `seed` or `seeds`', 'both'));
+  }
   if (isGroup(file.domains) && !names.domains.length) {
     mistakes.push(source.at(['domains'], 'at least one domain'));
   }

@@ -1,5 +1,6 @@
 import { type Document, isMap, isNode, type Node } from 'yaml';
 import type { DataPath } from './source';
+import { sweptPath } from './sweep';
 import { type Entry, entriesOf, isText, keyText, parseTree, type Span, spanOf } from './tree';
 
 export type NameKind = 'stage' | 'domain';
@@ -11,6 +12,8 @@ export interface NamePlace {
   role: 'definition' | 'reference';
   /** With quotes, if it has any. */
   span: Span;
+  /** Only for a name within the path of a swept key, which takes no quotes of its own. */
+  isPart?: true;
 }
 
 /** A key of the file and all that belongs to it. */
@@ -64,7 +67,27 @@ export function outlineOfDocument(document: Document, text: string): Outline {
     else if (section === 'domains') outline.domains.push(item(entry, text));
     else if (section === 'stages') outline.stages.push({ ...item(entry, text), ...stageOf(entry.value) });
   }
+  outline.names.push(...sweptNames(document, text, outline.stages));
+  outline.names.sort((a, b) => a.span.start - b.span.start);
   return outline;
+}
+
+/** The names in `sweep`: stages in the paths of keys, stages and domains in the values. */
+function sweptNames(document: Document, text: string, stages: readonly StageItem[]): NamePlace[] {
+  const known = stages.map(({ name }) => name);
+  return [...entriesOf(document.contents)].flatMap((entry) => {
+    const path = entry.path[0] === 'sweep' ? sweptPath(String(entry.path[1]), known) : undefined;
+    if (!path) return [];
+    // The path of a value in a list leads where the value would stand.
+    if (entry.path.length > 2) return namePlace({ ...entry, path: [...path, ...entry.path.slice(3)] }, text) ?? [];
+    const isKey = entry.role === 'key' && path[0] === 'stages';
+    return isKey ? [partOfKey(entry, text, String(path[1]))] : [];
+  });
+}
+
+function partOfKey({ node }: Entry, text: string, name: string): NamePlace {
+  const start = text.indexOf(`stages.${name}.`, spanOf(text, node).start) + 'stages.'.length;
+  return { kind: 'stage', name, role: 'reference', span: { start, end: start + name.length }, isPart: true };
 }
 
 function item({ path, node, value }: Entry, text: string): Item {

@@ -213,10 +213,24 @@ const engineSchema = z.strictObject({
     ),
 });
 
+/** A value that a sweep puts in the place of another; the schema of that place says what it may be. */
+const sweptValue = z.unknown();
+
 /** The whole experiment file. */
 export const experimentSchema = z.strictObject({
   name: z.string().min(1).describe('What this experiment is called in lists.'),
   seed: z.int().min(0).default(1).describe('Every random choice derives from it.'),
+  seeds: z
+    .array(z.int().min(0))
+    .min(1)
+    .optional()
+    .describe('Several seeds instead of `seed`: every stage runs once a seed.'),
+  sweep: z
+    .record(z.string(), z.array(sweptValue).min(1))
+    .optional()
+    .describe(
+      'Values to try by the path of their key, e.g. { stages.bam.train.loadBalance: [0, 0.01] }. Paths are combined.',
+    ),
   model: modelSchema.describe('The dense model.'),
   domains: z.record(z.string(), domainSchema).describe('Corpora by name.'),
   stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),

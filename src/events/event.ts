@@ -51,7 +51,7 @@ const bodies = [
     experiment: z.string(),
     /** Path of the experiment file when the run began. */
     file: z.string(),
-    /** Absent while the file is not planned. */
+    /** Absent while the file is not planned, and where stages have different ones. */
     seed: count.optional(),
     /** The git commit of the folder the file lies in, `dirty` appended if it had changes; absent outside git. */
     commit: z.string().optional(),

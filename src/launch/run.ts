@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { explainError, RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
+import { readVariantName } from '../base/variant-name';
 import { listCheckpoints } from '../checkpoint/checkpoint';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
@@ -88,12 +89,14 @@ async function execute(
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
-  const known = plan.stages.map(({ name }) => name);
-  const unknown = names?.find((name) => !known.includes(name));
-  if (unknown === undefined) return withAncestors(plan, names ?? known);
-  throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${known.join(', ')}.`, {
+  const own = plan.stages.map(({ name }) => name);
+  const inFile = [...new Set(own.map((name) => readVariantName(name).stage))];
+  const unknown = names?.find((name) => !own.includes(name) && !inFile.includes(name));
+  if (unknown === undefined) return withAncestors(plan, names ?? own);
+  const variant = own.find((name) => !inFile.includes(name));
+  throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${inFile.join(', ')}.`, {
     reason: 'unknown-stage',
-    advice: 'Give names of stages, with commas between them: --stages seed,law',
+    advice: `Give names of stages, with commas between them: --stages ${variant ? `${inFile[0]},${variant}` : 'seed,law'}`,
   });
 }
 
@@ -118,17 +121,29 @@ function writeSnapshot({ workspace, plan, text }: RunOptions, run: string): void
 function firstEvent({ plan, file, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
   const commit = gitCommit(plan.folder);
   const names = stages.map(({ name }) => name);
-  const started = { run, experiment: plan.name, file, seed: plan.seed, version, stages: names };
-  return { type: 'run.started', ...started, ...(commit && { commit }) };
+  const seeds = new Set(stages.map(({ seed }) => seed));
+  const started = { run, experiment: plan.name, file, version, stages: names };
+  const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
+  return { type: 'run.started', ...started, ...seed, ...(commit && { commit }) };
 }
 
 type SequenceOutcome = { state: 'finished' | 'stopped' | 'failed'; message?: string };
 
-/** Runs stages one after the other. */
+/** What went wrong, by stage; one message stands for itself. */
+function describeFailures(failures: ReadonlyMap<string, string>): string {
+  if (failures.size === 1) return [...failures.values()][0]!;
+  const lines = [...failures].map(([stage, message]) => `${stage}: ${message}`);
+  return `${failures.size} stages failed.\n${lines.join('\n')}`;
+}
+
+/** Runs stages one after the other. One that fails takes with it only those that need it. */
 class StageSequence {
   /** The right to use the device, from the first training on. */
   private turn: Lock | undefined;
   private finishedInLog: ReadonlySet<string> | undefined;
+  /** Why stages failed, by name, and stages that need one of those. */
+  private readonly failures = new Map<string, string>();
+  private readonly leftOut = new Set<string>();
 
   constructor(
     private readonly options: RunOptions,
@@ -141,6 +156,7 @@ class StageSequence {
     try {
       for (const stage of stages) {
         if (signal.aborted) return { state: 'stopped' };
+        if (this.isLeftOut(stage)) continue;
         const profiled = await this.profile(stage, signal);
         if (profiled.state !== 'finished') return profiled;
         if (this.takeFromCache(stage)) continue;
@@ -151,12 +167,23 @@ class StageSequence {
           if (this.takeFromCache(stage)) continue;
         }
         const outcome = await this.train(stage, signal);
-        if (outcome.state !== 'finished') return outcome;
+        if (outcome.state === 'stopped') return outcome;
+        if (outcome.state === 'failed') this.failures.set(stage.name, outcome.message ?? 'failed');
       }
-      return { state: 'finished' };
+      return this.failures.size ? { state: 'failed', message: describeFailures(this.failures) } : { state: 'finished' };
     } finally {
       this.turn?.release();
     }
+  }
+
+  /** True if the stage needs one that failed, which is said in the log. */
+  private isLeftOut({ name, parents }: PlannedStage): boolean {
+    const needed = parents.find((parent) => this.failures.has(parent.name) || this.leftOut.has(parent.name));
+    if (!needed) return false;
+    this.leftOut.add(name);
+    const message = `Stage ${name} was left out: it needs stage ${needed.name}, which has no result.`;
+    this.session.append({ type: 'note', level: 'warning', stage: name, message });
+    return true;
   }
 
   private waitForTurn(): Promise<Lock | undefined> {

@@ -1,3 +1,4 @@
+import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
@@ -42,6 +43,12 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
   return facts;
 }
 
+/** The seeds of stages in words: `seed 1`, `seeds 1, 2, 3`. */
+export function describeSeeds(stages: readonly Pick<PlannedStage, 'seed'>[]): string {
+  const seeds = [...new Set(stages.map(({ seed }) => seed))];
+  return `${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}`;
+}
+
 function lastPerplexity({ average, domains }: LastResult): string {
   const each = Object.entries(domains).map(([name, { perplexity }]) => `${name} ${formatMeasure(perplexity)}`);
   return [`${formatMeasure(average)} on average`, ...each].join(', ');
@@ -54,6 +61,9 @@ export function domainFacts({ name, files, bytes, config }: PlannedDomain, plan:
     ['files', String(files)],
     ['bytes', formatCount(bytes)],
     ['held out', `${Number((config.heldOut * 100).toPrecision(3))} % of documents`],
-    ['trained on by', stages.map((stage) => stage.name).join(', ') || 'no stage'],
+    [
+      'trained on by',
+      [...new Set(stages.map(({ name: stage }) => readVariantName(stage).stage))].join(', ') || 'no stage',
+    ],
   ];
 }

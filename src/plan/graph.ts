@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
+import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
 import type { FoundImport } from './imports';
@@ -18,6 +19,8 @@ export interface PlanInputs {
   folder: string;
   tokenizer: Plan['tokenizer'];
   domains: PlannedDomain[];
+  /** For a variant: the experiment without its swept values. */
+  unswept?: Experiment;
 }
 
 /**
@@ -37,11 +40,13 @@ export function planStages(experiment: Experiment, inputs: PlanInputs): PlannedS
   return [...planned.values()];
 }
 
-/** The stages that some stages need, themselves included, in the plan's order. */
+/** The stages that some stages need, themselves included, in the plan's order. A name of the file stands for all variants of that stage. */
 export function withAncestors(plan: Plan, names: readonly string[]): PlannedStage[] {
   const wanted = new Set<string>(names);
   for (const stage of [...plan.stages].reverse()) {
-    if (wanted.has(stage.name)) for (const parent of stage.parents) wanted.add(parent.name);
+    if (wanted.has(stage.name) || wanted.has(readVariantName(stage.name).stage)) {
+      for (const { name } of [stage, ...stage.parents]) wanted.add(name);
+    }
   }
   return plan.stages.filter(({ name }) => wanted.has(name));
 }
@@ -58,7 +63,7 @@ function planStage(
   const parents = parentNames.map(stageNamed);
   const imported = inputs.imports?.get(name);
   const architecture = stageArchitecture(config, imported?.architecture ?? inputs.dense, parents);
-  const settings = trainSettings(config.train ?? {}, experiment);
+  const settings = settingsOf(name, experiment, architecture, inputs);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
   const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
   const stage = {
@@ -69,6 +74,7 @@ function planStage(
   };
   return {
     name,
+    seed: experiment.seed,
     key: stageKey(experiment.seed, { ...stage, upcycle, train }, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
@@ -92,6 +98,19 @@ function stageArchitecture(
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
+
+/** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
+function settingsOf(
+  name: string,
+  experiment: Experiment,
+  { mixture }: Architecture,
+  { unswept }: PlanInputs,
+): Settings {
+  const settings = trainSettings(experiment.stages[name]!.train ?? {}, experiment);
+  if (mixture || !unswept) return settings;
+  const { loadBalance, routerZ } = trainSettings(unswept.stages[name]!.train ?? {}, unswept);
+  return { ...settings, loadBalance, routerZ };
+}
 
 /** The settings as written, completed by those of the stage it is `like`, then by the defaults. Budgets are not among them. */
 function trainSettings(train: TrainConfig, experiment: Experiment): Settings {

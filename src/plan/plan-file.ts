@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Architecture, denseArchitecture } from '../architecture/architecture';
 import { BamError, hasCode } from '../base/errors';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostics';
 import { parseExperiment } from '../config/parse';
@@ -11,9 +10,9 @@ import { findCorpus } from '../data/corpus';
 import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
 import { loadTokenizer } from '../data/tokenizer';
-import { planStages } from './graph';
 import { checkImports, findImport, type FoundImport } from './imports';
 import type { Plan, PlannedDomain } from './plan';
+import { denseOf, planVariants, seedsOf } from './variants';
 
 /** An experiment file with mistakes. `diagnostics` has every one of them; the message lists them all. */
 export class ExperimentError extends BamError {
@@ -67,16 +66,11 @@ export async function planText(
 export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
   const { tokenizer, domains } = data;
   if (!tokenizer || data.problems.length) return undefined;
-  const inputs = { dense: denseOf(experiment, tokenizer), imports: data.imports, folder, tokenizer, domains };
-  const { name, seed } = experiment;
+  const { name } = experiment;
+  const seed = seedsOf(experiment)[0]!;
   const { backend, step } = experiment.engine;
   const plan = { name, seed, backend, step, folder, tokenizer, domains };
-  return { ...plan, stages: planStages(experiment, inputs) };
-}
-
-/** The dense model of an experiment, if it says its shape. */
-function denseOf({ model }: Experiment, { vocabulary }: Plan['tokenizer']): Architecture | undefined {
-  return model.layers === undefined ? undefined : denseArchitecture(model, vocabulary);
+  return { ...plan, stages: planVariants(experiment, { imports: data.imports, folder, tokenizer, domains }) };
 }
 
 function readExperimentFile(file: string): string {

@@ -43,9 +43,23 @@ export interface PlannedImport extends ImportConfig {
   fingerprint: string;
 }
 
+/** What one of several variants of a stage is. */
+export interface StageVariant {
+  /** The stage's name in the experiment file. */
+  stage: string;
+  seed: number;
+  /** By path in the file, the swept values that the stage depends on. */
+  values: Record<string, unknown>;
+}
+
 /** One stage, ready to run. */
 export interface PlannedStage {
+  /** Unique in the plan. A variant's says what it is a variant by: `bam@seed=2,loadBalance=0.01`. */
   name: string;
+  /** Every random choice of the stage derives from it. */
+  seed: number;
+  /** Only for a stage that the experiment has several of: which of the file's stages it is, and what decides about it. */
+  variant?: StageVariant;
   /** Names what the stage computes: stages of any run with the same key have the same result. */
   key: string;
   /** Stages whose checkpoints it starts from, in the order of the experts. */
@@ -72,6 +86,7 @@ export interface PlannedDomain {
 /** An experiment as a graph in the order in which its stages can run. */
 export interface Plan {
   name: string;
+  /** The first one, where the experiment has several. */
   seed: number;
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */

@@ -6,6 +6,7 @@ import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
 import { queryRun, type RunDetails } from '../store/queries';
 import { resultsTable, type ResultsTable } from './table';
+import { type VariantTable, variantTable } from './variant-table';
 
 export interface StageReport {
   name: string;
@@ -22,6 +23,8 @@ export interface ReportData {
   /** `undefined` where the run's plan.json is gone or damaged. */
   plan: Plan | undefined;
   results: ResultsTable;
+  /** Results over seeds; `undefined` for a run without variants. */
+  variants: VariantTable | undefined;
   stages: StageReport[];
 }
 
@@ -36,14 +39,16 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
     const experts = upcycle ? expertNames(upcycle) : [];
     stages.push({ name, curves, routing: await queryRouting(index, id, name), experts });
   }
-  return { run, plan, results: resultsTable(run.stages, plan), stages };
+  return { run, plan, results: resultsTable(run.stages, plan), variants: variantTable(run.stages, plan), stages };
 }
 
 /** The plan of a run; `undefined` where it is gone or damaged, which must not hide what the log knows. */
 export function readPlan(workspace: Workspace, run: string): Plan | undefined {
   try {
     const plan = readJson(workspace.planFile(run)) as Plan | undefined;
-    return Array.isArray(plan?.stages) && Array.isArray(plan.domains) ? plan : undefined;
+    if (!Array.isArray(plan?.stages) || !Array.isArray(plan.domains)) return undefined;
+    // Plans of older versions have one seed for all stages.
+    return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, seed: stage.seed ?? plan.seed })) };
   } catch {
     return undefined;
   }

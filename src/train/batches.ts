@@ -2,23 +2,22 @@ import { deriveSeed } from '../base/random';
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
-import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
+import type { PlannedStage, TrainPlan } from '../plan/plan';
 
 /** What decides the batches of a stage. */
 export interface BatchSource {
-  plan: Plan;
   stage: PlannedStage;
   domains: ReadonlyMap<string, OpenDomain>;
 }
 
 /** The batches that a stage trains on, from its beginning or from where its sampler stood (`draws`). */
 export function startSampler(
-  { plan, stage, domains }: BatchSource,
+  { stage, domains }: BatchSource,
   { mix }: TrainPlan,
   draws?: Record<string, number>,
 ): MixtureSampler {
   const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
-  const seed = deriveSeed(plan.seed, 'batches');
+  const seed = deriveSeed(stage.seed, 'batches');
   return new MixtureSampler(sources, stage.architecture.context, seed, draws && { draws });
 }
 

@@ -37,14 +37,14 @@ export function initialParameters(plan: Plan, stage: PlannedStage, sources: Init
     const { parameters } = loadParent(parents[0], sources.checkpoints);
     return { values: parameters, description: `from stage ${parents[0].name}` };
   }
-  const values = randomValues(architecture, plan.seed);
-  if (config) setAll(values, newRouters(architecture, deriveSeed(plan.seed, 'upcycle'), config.router));
+  const values = randomValues(architecture, stage.seed);
+  if (config) setAll(values, newRouters(architecture, deriveSeed(stage.seed, 'upcycle'), config.router));
   return { values, description: 'random parameters' };
 }
 
 function upcycled(
   plan: Plan,
-  { parents, architecture }: PlannedStage,
+  { parents, architecture, seed: runSeed }: PlannedStage,
   config: UpcycleConfig,
   sources: InitialSources,
 ): InitialParameters {
@@ -52,7 +52,7 @@ function upcycled(
   const byKey = new Map(parents.map((parent) => [parent.key, parent]));
   const loaded = new Map([...byKey].map(([key, parent]) => [key, loadParent(parent, sources.checkpoints)]));
   const experts = parents.flatMap(({ key }) => Array.from({ length: config.copies ?? 1 }, () => loaded.get(key)!));
-  const seed = deriveSeed(plan.seed, 'upcycle');
+  const seed = deriveSeed(runSeed, 'upcycle');
   const values = upcycle(experts, architecture, seed, config);
   if (config.router?.init === 'centroid') {
     const domains = parents.map(({ name }) => domainsOf(plan, name, sources.domains));

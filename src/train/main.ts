@@ -82,7 +82,7 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       stopRequested: () => stopping.signal.aborted,
     };
     if (order.profileFile) {
-      profileStage(context, order.profileFile);
+      await profileStage(context, order.profileFile);
       return TRAINER_EXIT.finished;
     }
     const outcome = await runStage(context);

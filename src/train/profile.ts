@@ -4,9 +4,8 @@ import { writeFileAtomic } from '../base/files';
 import { splitBatch, startSampler } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
-import { initialParameters } from './initial';
 import { learningRate } from './schedule';
-import type { StageContext } from './stage';
+import { firstParameters, type StageContext } from './stage';
 
 /** The step that is written down: in those before it kernels are made, and caches and the routers' first choices settle. */
 const STEP = 5;
@@ -17,14 +16,14 @@ const PARTS = 6;
  * Takes the first steps of a stage and writes down where the time of the last one goes, as a Chrome trace in `file`. Nothing of the stage
  * changes. Throws an `EngineError` (`not-native`) where steps don't run as graphs.
  */
-export function profileStage(context: StageContext, file: string): void {
-  const { plan, stage, emit } = context;
+export async function profileStage(context: StageContext, file: string): Promise<void> {
+  const { stage, emit } = context;
   const train = stage.train!;
   if (context.backend.kind !== 'native') {
     const advice = '`bam runtime install` makes native TensorFlow; without it, leave out --profile.';
     throw new EngineError('Only steps on native TensorFlow can be profiled.', { reason: 'not-native', advice });
   }
-  const { values } = initialParameters(plan, stage, context);
+  const { values } = await firstParameters(context);
   const sequences = train.batch / train.accumulate;
   const { architecture } = stage;
   const options = { architecture, values, settings: train, sequences, passes: 1, form: 'graph', clocks: true } as const;

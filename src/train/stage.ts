@@ -75,7 +75,8 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   }
 }
 
-async function firstParameters(context: StageContext): Promise<InitialParameters> {
+/** A stage's first parameters, imported ones too. Throws as `initialParameters` and `importedParameters` do. */
+export async function firstParameters(context: StageContext): Promise<InitialParameters> {
   const { plan, stage } = context;
   if (stage.import) return importedParameters(stage.import, stage.architecture.context, plan.folder);
   return initialParameters(plan, stage, context);

@@ -24,8 +24,8 @@ const TRAIN_FIRST = ['like', 'match', 'mix'];
 
 describe('completion of keys', () => {
   it('offers the keys of the place that are not there yet, in the order of the documentation', () => {
-    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'engine']);
-    assert.deepEqual(labels('|'), ['name', 'seed', 'model', 'domains', 'stages', 'engine']);
+    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'engine']);
+    assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'import', 'train']);
@@ -217,5 +217,34 @@ describe('completion elsewhere', () => {
       completionsAt(EXPERIMENT.slice(0, end), end);
       completionsAt(EXPERIMENT, end);
     }
+  });
+});
+
+describe('completion in a sweep', () => {
+  const stages = '\nstages:\n  a: { train: { tokens: 1k } }\n  b: { upcycle: { method: bam, experts: [a, a] } }\n';
+
+  it('offers the paths of keys that can be swept and are not yet', () => {
+    const all = labels(`sweep:\n  stages.a.train.batch: [1]\n  |${stages}`);
+    for (const path of ['stages.a.train.loadBalance', 'stages.b.upcycle.method', 'model.width']) {
+      assert.ok(all.includes(path), path);
+    }
+    for (const path of ['stages.a.train.batch', 'stages.b.train.batch', 'model.tokenizer']) {
+      assert.ok(!all.includes(path), path);
+    }
+    assert.equal(
+      taken(`sweep:\n  stages.a.train.cl|${stages}`, 'stages.a.train.clip').split('\n')[1],
+      '  stages.a.train.clip: [$0]',
+    );
+  });
+
+  it('offers the values of the key that is swept', () => {
+    assert.deepEqual(labels(`sweep:\n  stages.b.upcycle.method: [|]${stages}`), [
+      'bam',
+      'btx',
+      'sparse',
+      'drop',
+      'scratch',
+    ]);
+    assert.deepEqual(labels(`sweep:\n  stages.b.upcycle.experts: [[a, |]]${stages}`), ['a']);
   });
 });

@@ -38,6 +38,8 @@ describe('JSON schema of the experiment file', () => {
     assert.deepEqual(
       bare.map(([path]) => path),
       [
+        'seeds',
+        'sweep',
         'model.layers',
         'model.width',
         'model.heads',

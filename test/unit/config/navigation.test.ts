@@ -164,3 +164,35 @@ describe('what there is to say', () => {
       assert.equal(subjectAt(...marked(text)), undefined);
   });
 });
+
+describe('names in a sweep', () => {
+  const FILE = `sweep:
+  "stages.bam.train.batch": [8, 16]
+  stages.bam.upcycle.experts: [[seed, law], [law, seed]]
+  stages.law.train.mix: [equal, { law: 1 }]
+  stages.law.train.like: [seed]
+domains: { law: { files: law/* } }
+stages:
+  seed: { train: { tokens: 1k } }
+  law: { from: seed, train: { tokens: 1k } }
+  bam: { upcycle: { method: bam, experts: [seed, law] }, train: { tokens: 1k } }
+`;
+  const renamed = (at: string, name: string): string[] => {
+    const edits = renameEdits(FILE, FILE.indexOf(at), name).toReversed();
+    const text = edits.reduce((t, edit) => t.slice(0, edit.span.start) + edit.text + t.slice(edit.span.end), FILE);
+    return text.split('\n').slice(1, 6);
+  };
+
+  it('are renamed in paths of keys, without quotes of their own, and in values', () => {
+    assert.equal(renamed('bam: {', '1')[0], '  "stages.1.train.batch": [8, 16]');
+    const law = renamed('law: { from', 'lawyer');
+    assert.deepEqual(law.slice(1), [
+      '  stages.bam.upcycle.experts: [[seed, lawyer], [lawyer, seed]]',
+      '  stages.lawyer.train.mix: [equal, { law: 1 }]',
+      '  stages.lawyer.train.like: [seed]',
+      'domains: { law: { files: law/* } }',
+    ]);
+    assert.equal(renamed('seed: {', 'base')[3], '  stages.law.train.like: [base]');
+    assert.equal(renamed('law: { files', 'legal')[2], '  stages.law.train.mix: [equal, { legal: 1 }]');
+  });
+});

@@ -24,6 +24,10 @@ describe('key of a stage', () => {
     for (const key of keys()) assert.match(key, /^[0-9a-f]{20}$/);
   });
 
+  it('stays from version to version of the program, until a result changes (RESULT_VERSION)', () => {
+    assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);
+  });
+
   it('stays where no number can change', () => {
     assert.deepEqual(changed({ 'name: x': 'name: another' }), []);
     assert.deepEqual(changed({ dense: 'seed-model', 'law: { from': 'lawyer: { from', ', law]': ', lawyer]' }), []);
