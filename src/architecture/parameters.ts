@@ -8,6 +8,8 @@ export interface ParameterSpec {
   /** Matrices are (outputs, inputs), as in a PyTorch Linear. */
   shape: number[];
   role: ParameterRole;
+  /** The block that it belongs to, if any. */
+  layer?: number;
   /** For a tensor that belongs to one FFN or attention expert, which one. */
   expert?: number;
 }
@@ -48,8 +50,9 @@ export function parameterSpecs(architecture: Architecture): ParameterSpec[] {
   const { vocabulary, width } = architecture;
   const specs: ParameterSpec[] = [{ name: EMBEDDING, shape: [vocabulary, width], role: 'embedding' }];
   for (let layer = 0; layer < architecture.layers; layer++) {
-    specs.push({ name: normName(layer), shape: [width], role: 'norm' });
-    specs.push(...attentionSpecs(architecture, layer), ...ffnSpecs(architecture, layer));
+    const norm: ParameterSpec = { name: normName(layer), shape: [width], role: 'norm' };
+    const block = [norm, ...attentionSpecs(architecture, layer), ...ffnSpecs(architecture, layer)];
+    specs.push(...block.map((spec) => ({ ...spec, layer })));
   }
   specs.push({ name: FINAL_NORM, shape: [width], role: 'norm' });
   if (!architecture.tiedEmbeddings) specs.push({ name: OUTPUT_HEAD, shape: [vocabulary, width], role: 'embedding' });

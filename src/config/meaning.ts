@@ -1,4 +1,5 @@
 import { closestName, type Diagnostic } from './diagnostics';
+import { checkRouting } from './routing';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */
@@ -101,14 +102,7 @@ function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Nam
       mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
     }
   });
-  if (isCount(upcycle.ffnTopK) && experts.length && upcycle.ffnTopK > experts.length) {
-    mistakes.push(source.at([...path, 'ffnTopK'], `at most ${experts.length}, the number of experts`));
-  }
-  if (upcycle.gate === 'topk-softmax' && (upcycle.ffnTopK ?? 1) === 1) {
-    const expected =
-      '`softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never learns)';
-    mistakes.push(source.at([...path, 'gate'], expected));
-  }
+  mistakes.push(...checkRouting(source, path, upcycle, experts.length));
   if (upcycle.method === 'btx' && upcycle.attention !== undefined) {
     mistakes.push(source.atKey([...path, 'attention'], 'no `attention` with btx, which averages it'));
   }

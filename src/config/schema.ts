@@ -96,6 +96,17 @@ const trainSchema = z.strictObject({
   keepCheckpoints: count.optional().describe('How many of the latest checkpoints stay, beside the best. Default 2.'),
 });
 
+/** Changes of the FFN routers. */
+const routerSchema = z.strictObject({
+  normalizeLogits: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Bring the logits of every token to mean 0 and this standard deviation, e.g. 1 (Skywork-MoE). Default: off.',
+    ),
+});
+
 /** How parent checkpoints become a mixture of experts. */
 const upcycleSchema = z.strictObject({
   method: z
@@ -106,11 +117,21 @@ const upcycleSchema = z.strictObject({
     default: 'kv-experts',
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
   }),
+  ffnRouting: z
+    .enum(['top-k', 'soft'])
+    .default('top-k')
+    .describe('`top-k` sends a token to its best FFN experts; `soft` to all, weighed by their probability.'),
   ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
+  attentionTopK: count
+    .optional()
+    .describe(
+      'bam only: attention experts whose output a token gets. Default: all, weighed by their probability (soft).',
+    ),
   gate: z
     .enum(['softmax-topk', 'topk-softmax'])
     .default('softmax-topk')
     .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
+  router: routerSchema.optional().describe('Changes of the FFN routers.'),
 });
 
 /** One node of the graph: where its parameters come from, and how it trains them. */

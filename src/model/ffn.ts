@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Architecture, MixtureArchitecture } from '../architecture/architecture';
+import { type Architecture, hasSoftFfn, type MixtureArchitecture } from '../architecture/architecture';
 import { ffnName, routerName } from '../architecture/parameters';
 import { expertFfn, type FfnWeights, swigluFfn } from '../engine/ops/expert-ffn';
 import { topExperts } from '../engine/ops/top-experts';
 import { matrix } from './lookup';
 import type { ModelParameters } from './parameters';
-import { type RouterOutput, routerScores } from './routing';
+import { expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
 
 /** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
 export interface FfnOutput {
@@ -16,7 +16,14 @@ export interface FfnOutput {
 /** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E). */
 export function ffn(architecture: Architecture, parameters: ModelParameters, layer: number, u: tf.Tensor2D): FfnOutput {
   const { mixture } = architecture;
-  return mixture ? mixtureFfn(mixture, parameters, layer, u) : { output: swigluFfn(u, weights(parameters, layer)) };
+  if (!mixture) return { output: swigluFfn(u, weights(parameters, layer)) };
+  const router = matrix(parameters, routerName(layer, 'ffn'));
+  const scores = routerScores(u, router, mixture.router?.normalizeLogits);
+  const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(parameters, layer, expert));
+  const { output, ...assigned } = hasSoftFfn(mixture, layer)
+    ? { output: softFfn(u, scores.probabilities, experts) }
+    : sparseFfn(mixture, u, scores, experts);
+  return { output, router: { layer, router: 'ffn', ...scores, ...assigned } };
 }
 
 function weights(parameters: ModelParameters, layer: number, expert?: number): FfnWeights {
@@ -27,33 +34,37 @@ function weights(parameters: ModelParameters, layer: number, expert?: number): F
   };
 }
 
-/** The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3). */
-function mixtureFfn(
+/** The sum of all experts' outputs, each times its gate. `gates` (tokens, experts). */
+function softFfn(u: tf.Tensor2D, gates: tf.Tensor2D, experts: readonly FfnWeights[]): tf.Tensor2D {
+  const byExpert: tf.Tensor2D[] = tf.split(gates, experts.length, 1); // (T, 1) each
+  return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(swigluFfn(u, expert), byExpert[i]!)));
+}
+
+/**
+ * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and how many tokens each
+ * expert got.
+ */
+function sparseFfn(
   mixture: MixtureArchitecture,
-  parameters: ModelParameters,
-  layer: number,
   u: tf.Tensor2D,
-): FfnOutput {
+  scores: RouterScores,
+  experts: readonly FfnWeights[],
+): { output: tf.Tensor2D; assigned: tf.Tensor1D } {
   const [tokens, width] = u.shape;
-  const { experts, ffnTopK: k } = mixture;
-  const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'ffn')));
-  const chosen = topExperts(probabilities, k); // (T*k)
-  // wasm's own float32 form of this is broken.
-  const mask = tf.cast(tf.oneHot(chosen, experts), 'float32') as tf.Tensor2D; // (T*k, experts)
-  const all = Array.from({ length: experts }, (_, expert) => weights(parameters, layer, expert));
-  const byPair = expertFfn(u, chosen, all); // (T*k, E)
-  const gated = tf.mul(byPair, chosenGates(mixture, mask, logits, probabilities)) as tf.Tensor2D;
-  const output = k === 1 ? gated : (tf.sum(tf.reshape(gated, [tokens, k, width]), 1) as tf.Tensor2D); // (T, E)
-  const assigned = tf.sum(mask, 0) as tf.Tensor1D;
-  return { output, router: { layer, router: 'ffn', logits, probabilities, assigned } };
+  const k = mixture.ffnTopK;
+  const chosen = topExperts(scores.probabilities, k); // (T*k)
+  const mask = expertMask(chosen, experts.length); // (T*k, experts)
+  const byPair = expertFfn(u, chosen, experts); // (T*k, E)
+  const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
+  const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
+  return { output, assigned: tf.sum(mask, 0) };
 }
 
 /** Gates of the chosen experts, (T*k, 1): their probability, or a softmax over the chosen logits alone. */
 function chosenGates(
   { ffnTopK: k, gate }: MixtureArchitecture,
   mask: tf.Tensor2D,
-  logits: tf.Tensor2D,
-  probabilities: tf.Tensor2D,
+  { logits, probabilities }: RouterScores,
 ): tf.Tensor2D {
   const [tokens, experts] = logits.shape;
   const scores = gate === 'softmax-topk' ? probabilities : logits;

@@ -61,7 +61,8 @@ export interface Losses {
 
 /**
  * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
- * (BAM, arXiv 2408.08274, section 3.3). Only FFN routers are balanced: soft attention uses every expert anyway.
+ * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose are balanced: soft ones use every expert anyway. L_z is that
+ * of FFN routers, and of attention routers that choose.
  */
 export function losses(
   output: ForwardOutput,
@@ -69,11 +70,11 @@ export function losses(
   coefficients: { loadBalance: number; routerZ: number },
 ): Losses {
   const languageModel = headLoss(output.last, output.head, targets);
-  const ffnRouters = output.routers.filter(({ router }) => router === 'ffn');
-  if (!ffnRouters.length)
-    return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
-  const loadBalance = tf.addN(ffnRouters.map(loadBalanceLoss));
-  const routerZ = tf.addN(ffnRouters.map(routerZLoss));
+  const routers = output.routers.filter(({ router, assigned }) => router === 'ffn' || assigned);
+  if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
+  const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);
+  const loadBalance: tf.Scalar = balances.length ? tf.addN(balances) : tf.scalar(0);
+  const routerZ = tf.addN(routers.map(routerZLoss));
   const total = tf.addN([
     languageModel,
     tf.mul(loadBalance, coefficients.loadBalance) as tf.Scalar,

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Architecture } from '../architecture/architecture';
+import type { Architecture, MixtureArchitecture } from '../architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
-import { type Experiment, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import {
+  type Experiment,
+  type StageConfig,
+  type TrainConfig,
+  trainDefaults,
+  type UpcycleConfig,
+} from '../config/schema';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
@@ -69,9 +75,23 @@ function planStage(
 
 function stageArchitecture(config: StageConfig, dense: Architecture, parents: readonly PlannedStage[]): Architecture {
   if (!config.upcycle) return parents[0]?.architecture ?? dense;
-  const { method, attention, ffnTopK, gate } = config.upcycle;
+  const { method, attention, gate } = config.upcycle;
   const kind = method === 'btx' ? 'averaged' : (attention ?? 'kv-experts');
-  return { ...dense, mixture: { experts: parents.length, ffnTopK, gate, attention: kind } };
+  const experts = parents.length;
+  return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
+}
+
+/** How the routers of a mixture send tokens. What is as usual is left out, so that it does not show in the stage's key. */
+function plannedRouting(
+  { ffnRouting, ffnTopK, attentionTopK, router }: UpcycleConfig,
+  experts: number,
+): Pick<MixtureArchitecture, 'ffnRouting' | 'ffnTopK' | 'attentionTopK' | 'router'> {
+  return {
+    ffnTopK: ffnRouting === 'soft' ? experts : ffnTopK,
+    ...(ffnRouting !== 'top-k' && { ffnRouting }),
+    ...(attentionTopK && { attentionTopK }),
+    ...(router && Object.keys(router).length && { router }),
+  };
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
@@ -131,7 +151,7 @@ function stageKey(
     version: RESULT_VERSION,
     seed,
     architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined },
+    upcycle: stage.upcycle && { ...stage.upcycle, ...IN_ARCHITECTURE, experts: undefined },
     parents: stage.parents.map(({ key }) => key),
     train,
     evaluationTokens: stage.evaluation.tokens,
@@ -140,6 +160,9 @@ function stageKey(
   };
   return createHash('sha256').update(JSON.stringify(content, sortKeys)).digest('hex').slice(0, 20);
 }
+
+/** Settings of `upcycle` that the architecture holds where they are not as usual. */
+const IN_ARCHITECTURE = { ffnRouting: undefined, attentionTopK: undefined, router: undefined };
 
 /** A replacer for JSON.stringify that writes the keys of objects in order, so that equal content gives equal text. */
 function sortKeys(_key: string, value: unknown): unknown {

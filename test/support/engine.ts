@@ -75,6 +75,8 @@ export const MODELS: Record<string, Architecture> = {
   btx: asMixture(SMALL, { attention: 'averaged', ffnTopK: 2, gate: 'topk-softmax' }),
   'bam with kv-experts': asMixture(SMALL),
   'bam with shared-kv': asMixture(SMALL, { attention: 'shared-kv', ffnTopK: 2 }),
+  'soft FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'soft', ffnTopK: 4 }),
+  'two of four attention experts': asMixture(SMALL, { attentionTopK: 2, router: { normalizeLogits: 1 } }),
 };
 
 /** Parameters far larger than initial ones, so that every part of the model shows in its output. */

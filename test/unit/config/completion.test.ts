@@ -42,11 +42,11 @@ describe('completion of keys', () => {
   });
 
   it('works on a line that is not whole, in flow style', () => {
-    const known = ['attention', 'ffnTopK', 'gate'];
+    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'router'];
     for (const rest of ['', ' }', '\n  next: { from: seed }\n', ', experts: [a, b] }']) {
       const text = `stages:\n  bam:\n    upcycle: { method: bam, |${rest}`;
-      assert.deepEqual(labels(text).slice(-3), known, rest);
-      assert.deepEqual(labels(text.replace('|', 'at|')).slice(-3), known, rest);
+      assert.deepEqual(labels(text).slice(-6), known, rest);
+      assert.deepEqual(labels(text.replace('|', 'at|')).slice(-6), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
     assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'train']);

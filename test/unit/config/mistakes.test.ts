@@ -101,6 +101,39 @@ describe('mistakes in an experiment file', () => {
     ]);
   });
 
+  it('knows which settings of routers fit each other', () => {
+    const upcycle = (settings: string) =>
+      mistakesOf(withStages(`  bam: { upcycle: { experts: [seed, seed], ${settings} } }`)).map((mistake) =>
+        mistake.replace(/^x:6:\d+ stages\.bam\.upcycle\./, ''),
+      );
+    const oneChosen =
+      'gate: expected `softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never ' +
+      'learns), found "topk-softmax"';
+    for (const [settings, ...expected] of [
+      ['method: bam, ffnRouting: soft'],
+      ['method: bam, attentionTopK: 2, ffnTopK: 2, gate: topk-softmax, router: { normalizeLogits: 1 }'],
+      ['method: bam, attentionTopK: 2, ffnRouting: soft, gate: topk-softmax'],
+      ['method: bam, attentionTopK: 3', 'attentionTopK: expected at most 2, the number of experts, found 3'],
+      ['method: bam, attentionTopK: 1, ffnTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 1, ffnRouting: soft, gate: topk-softmax', oneChosen],
+      [
+        'method: btx, attentionTopK: 2',
+        'attentionTopK: expected no `attentionTopK` with btx, which averages attention, found "attentionTopK"',
+      ],
+      [
+        'method: btx, ffnRouting: soft, ffnTopK: 2',
+        'ffnTopK: expected no `ffnTopK` with `ffnRouting: soft`, found "ffnTopK"',
+      ],
+      [
+        'method: btx, ffnRouting: soft, gate: topk-softmax',
+        'gate: expected `softmax-topk` when all experts are used (their probabilities sum to 1 anyway), found "topk-softmax"',
+      ],
+    ] as const) {
+      assert.deepEqual(upcycle(settings), expected, settings);
+    }
+  });
+
   it('says in words what each kind of value should be', () => {
     const train = (settings: string) => mistakesOf(withStages(`  a: { train: { tokens: 1k, ${settings} } }`));
     const at = (place: string, expected: string) => [`x:6:${place}: expected ${expected}`];
