@@ -20,6 +20,8 @@ export interface MixtureArchitecture {
 export interface RouterOptions {
   /** The deviation that the logits of every token are brought to. */
   normalizeLogits?: number;
+  /** By how much a step moves the bias that balances the experts' load. With it every FFN router has such a bias. */
+  balanceBias?: number;
 }
 
 /** Everything that fixes a model's parameters and its forward pass. */

@@ -1,7 +1,7 @@
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
 
-/** The role of a parameter, which decides how it starts, decays and is upcycled. */
-export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router';
+/** The role of a parameter, which decides how it starts, decays and is upcycled. A bias has no gradient: it is moved by the load. */
+export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router' | 'bias';
 
 export interface ParameterSpec {
   name: string;
@@ -34,6 +34,11 @@ export function attentionName(layer: number, projection: AttentionProjection, ex
 /** Name of a router: scores (experts, width) for FFN experts or attention experts. */
 export function routerName(layer: number, router: 'ffn' | 'attention'): string {
   return `layers.${layer}.${router}.router.weight`;
+}
+
+/** Name of what an FFN router adds to probabilities when it chooses, (experts). */
+export function balanceBiasName(layer: number): string {
+  return `layers.${layer}.ffn.router.bias`;
 }
 
 export const EMBEDDING = 'embedding.weight';
@@ -86,6 +91,9 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
+  if (architecture.mixture?.router?.balanceBias) {
+    specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'bias' });
+  }
   for (const projection of FFN_PROJECTIONS) {
     specs.push(...perExpert(experts, (expert) => ffnName(layer, projection, expert), shapes[projection]));
   }

@@ -18,6 +18,10 @@ export function checkRouting(source: Source, path: DataPath, upcycle: Routing, e
     const expected = `no \`ffnTopK\` with \`ffnRouting: ${String(upcycle.ffnRouting)}\``;
     mistakes.push(source.atKey([...path, 'ffnTopK'], expected));
   }
+  if (!choosesTopK(upcycle) && balanceBiasOf(upcycle) !== undefined) {
+    const expected = `no bias that balances choices with \`ffnRouting: ${String(upcycle.ffnRouting)}\``;
+    mistakes.push(source.atKey([...path, 'router', 'balanceBias'], expected));
+  }
   if (upcycle.method === 'btx' && upcycle.attentionTopK !== undefined) {
     mistakes.push(source.atKey([...path, 'attentionTopK'], 'no `attentionTopK` with btx, which averages attention'));
   }
@@ -26,6 +30,10 @@ export function checkRouting(source: Source, path: DataPath, upcycle: Routing, e
 
 function choosesTopK({ ffnRouting }: Routing): boolean {
   return ffnRouting === undefined || ffnRouting === 'top-k';
+}
+
+function balanceBiasOf({ router }: Routing): unknown {
+  return typeof router === 'object' && router !== null && 'balanceBias' in router ? router.balanceBias : undefined;
 }
 
 /** `topk-softmax` needs a router that chooses several experts, and none that chooses one. */

@@ -105,6 +105,13 @@ const routerSchema = z.strictObject({
     .describe(
       'Bring the logits of every token to mean 0 and this standard deviation, e.g. 1 (Skywork-MoE). Default: off.',
     ),
+  balanceBias: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Balance the load without a loss (DeepSeek-V3): experts are chosen by probability plus a bias, which each step moves by this, e.g. 1e-3. Default: off.',
+    ),
 });
 
 /** How parent checkpoints become a mixture of experts. */

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Architecture, hasSoftFfn, type MixtureArchitecture } from '../architecture/architecture';
-import { ffnName, routerName } from '../architecture/parameters';
+import { balanceBiasName, ffnName, routerName } from '../architecture/parameters';
 import { expertFfn, type FfnWeights, swigluFfn } from '../engine/ops/expert-ffn';
 import { topExperts } from '../engine/ops/top-experts';
-import { matrix } from './lookup';
+import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
 
@@ -22,7 +22,7 @@ export function ffn(architecture: Architecture, parameters: ModelParameters, lay
   const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(parameters, layer, expert));
   const { output, ...assigned } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts) }
-    : sparseFfn(mixture, u, scores, experts);
+    : sparseFfn(mixture, u, scores, chosenExperts(mixture, parameters, layer, scores), experts);
   return { output, router: { layer, router: 'ffn', ...scores, ...assigned } };
 }
 
@@ -42,22 +42,33 @@ function softFfn(u: tf.Tensor2D, gates: tf.Tensor2D, experts: readonly FfnWeight
 
 /**
  * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and how many tokens each
- * expert got.
+ * expert got. `chosen` (T*k) int32.
  */
 function sparseFfn(
   mixture: MixtureArchitecture,
   u: tf.Tensor2D,
   scores: RouterScores,
+  chosen: tf.Tensor1D,
   experts: readonly FfnWeights[],
 ): { output: tf.Tensor2D; assigned: tf.Tensor1D } {
   const [tokens, width] = u.shape;
   const k = mixture.ffnTopK;
-  const chosen = topExperts(scores.probabilities, k); // (T*k)
   const mask = expertMask(chosen, experts.length); // (T*k, experts)
   const byPair = expertFfn(u, chosen, experts); // (T*k, E)
   const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
   const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
   return { output, assigned: tf.sum(mask, 0) };
+}
+
+/** The k best experts of every token by probability, to which the balance bias is added if there is one. (T*k) int32. */
+function chosenExperts(
+  { ffnTopK, router }: MixtureArchitecture,
+  parameters: ModelParameters,
+  layer: number,
+  { probabilities }: RouterScores,
+): tf.Tensor1D {
+  if (!router?.balanceBias) return topExperts(probabilities, ffnTopK);
+  return topExperts(tf.add(probabilities, vector(parameters, balanceBiasName(layer))), ffnTopK);
 }
 
 /** Gates of the chosen experts, (T*k, 1): their probability, or a softmax over the chosen logits alone. */

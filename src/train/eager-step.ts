@@ -3,7 +3,9 @@ import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
 import { attentionTables } from '../model/attention';
 import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
+import type { RouterOutput } from '../model/routing';
 import { AdamW, clipFactor, type Moments } from './adamw';
+import { updateBalanceBiases } from './balance-bias';
 import { evaluationPass, type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainSettings } from './step';
@@ -29,21 +31,25 @@ export class EagerStep implements Step {
     const statistics = new RoutingStatistics();
     return tf.tidy(() => {
       const gradients = new Map<string, tf.Tensor>();
-      const sums = tf.addN(passes.map((pass) => this.pass(pass, gradients, wantRouting ? statistics : undefined)));
+      const routers: RouterOutput[] = [];
+      const sums = tf.addN(passes.map((pass) => this.pass(pass, gradients, routers)));
       const { factor, norm } = clipFactor(gradients.values(), this.settings.clip * passes.length);
       const means = tf.div(tf.concat1d([sums, norm.reshape([1])]), passes.length);
       const [loss, languageModel, loadBalance, routerZ, gradientNorm] = [...means.dataSync<'float32'>()] as Scalars;
       if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
         this.optimizer.apply(gradients, tf.div(factor, passes.length), learningRate, step + 1);
+        const rate = this.model.architecture.mixture?.router?.balanceBias;
+        if (rate) updateBalanceBiases(this.parameters, routers, rate);
       }
+      if (wantRouting) statistics.add(routers);
       return { loss, languageModel, loadBalance, routerZ, gradientNorm, routing: statistics.summarize() };
     });
   }
 
-  /** Adds one pass's gradients to `gradients` and returns its losses (4), as `TrainingPass` has them. */
-  private pass(batch: Batch, gradients: Map<string, tf.Tensor>, statistics?: RoutingStatistics): tf.Tensor1D {
+  /** Adds one pass's gradients and decisions to what is given, and returns its losses (4), as `TrainingPass` has them. */
+  private pass(batch: Batch, gradients: Map<string, tf.Tensor>, routers: RouterOutput[]): tf.Tensor1D {
     const pass = trainingPass(this.model, tf.tensor1d(batch.inputs, 'int32'), tf.tensor1d(batch.targets, 'int32'));
-    statistics?.add(pass.routers);
+    routers.push(...pass.routers);
     for (const [name, gradient] of pass.gradients) {
       const before = gradients.get(name);
       gradients.set(name, before ? tf.add(before, gradient) : gradient);

@@ -52,7 +52,9 @@ export class GraphStep implements Step {
     try {
       training = recordTraining(source, sequences);
       const evaluations = recordEvaluations(source, [sequences, 1]);
-      model = buildStepGraph({ binding: backend.binding, parameters, settings, passes, form, training, evaluations });
+      const balanceBias = architecture.mixture?.router?.balanceBias;
+      const { binding } = backend;
+      model = buildStepGraph({ binding, parameters, settings, balanceBias, passes, form, training, evaluations });
     } finally {
       disposeParameters(parameters);
     }

@@ -11,7 +11,9 @@ import {
   type GraphVariable,
 } from '../engine/graph/variables';
 import type { ModelParameters } from '../model/parameters';
+import { balanceBiasName } from '../architecture/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
+import { addBalanceBiases } from './balance-bias';
 import type { RecordedEvaluation, RecordedPass, RecordedTraining } from './record-pass';
 import type { TrainSettings } from './step';
 
@@ -53,6 +55,8 @@ export interface StepGraphSource {
   binding: TFJSBinding;
   parameters: ModelParameters;
   settings: TrainSettings;
+  /** By how much a step moves the balance biases, if there are any. */
+  balanceBias: number | undefined;
   passes: number;
   form: GraphForm;
   training: RecordedTraining;
@@ -131,7 +135,7 @@ class PassBuilder {
 }
 
 function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['training'] {
-  const { training, settings, passes, form } = source;
+  const { training, settings, balanceBias, passes, form } = source;
   const { graph } = builder;
   const names = [...training.gradients.keys()];
   const { pass, results } = builder.add(
@@ -140,29 +144,45 @@ function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['
     [training.losses, ...training.gradients.values()],
     form === 'xla' ? 'step' : undefined,
   );
-  const sums = passes === 1 ? results : addSums(graph, builder, names, results);
-  const [losses, ...gradients] = sums as [string, ...string[]];
+  const biased = balanceBias ? pass.routers.filter(({ router, assigned }) => router === 'ffn' && assigned) : [];
+  const loads = biased.map(({ experts, assigned }): Summand => [[experts], assigned!]);
+  const [losses, ...rest] = addSums(graph, passes, [
+    [[4], results[0]!],
+    ...names.map((name, i): Summand => [builder.parameters.get(name)!.variable.shape, results[i + 1]!]),
+    ...loads,
+  ]) as [string, ...string[]];
+  const gradients = rest.splice(0, names.length);
+  const biases = biased.map(({ layer }, i) => {
+    return { variable: builder.parameters.get(balanceBiasName(layer))!.variable, load: rest[i]! };
+  });
   const norm = addNorm(graph, gradients);
   const axis = graph.constant({ dtype: TYPE.int32, shape: [1], bytes: new Uint8Array(4) });
   const loss = graph.add('Sum', [losses, axis], { T: { type: TYPE.float32 }, Tidx: { type: TYPE.int32 } });
   const trained = names.map((name, i) => ({ ...builder.parameters.get(name)!, gradient: gradients[i]! }));
-  addAdamW(graph, trained, { settings, passes, norm, loss });
+  const addMore = (go: string): string[] => (balanceBias ? addBalanceBiases(graph, biases, balanceBias, go) : []);
+  addAdamW(graph, trained, { settings, passes, norm, loss, addMore });
   return { ...pass, losses, norm };
 }
 
-/** Adds variables for sums over passes, of the losses and of each gradient, and the entry points `first` and `next`. */
-function addSums(graph: Graph, builder: PassBuilder, names: string[], results: string[]): string[] {
-  const shapes = [[4], ...names.map((name) => builder.parameters.get(name)!.variable.shape)];
-  const sums = shapes.map((shape, i) => addVariable(graph, `sum${i}`, shape));
+/** The shape of a result of a pass, and where it is. */
+type Summand = [shape: number[], at: string];
+
+/**
+ * Where the sums over the passes of a step are. For several passes it adds variables that hold them, and the entry points
+ * `first` and `next`.
+ */
+function addSums(graph: Graph, passes: number, summands: readonly Summand[]): string[] {
+  if (passes === 1) return summands.map(([, at]) => at);
+  const sums = summands.map(([shape, at], i) => ({ variable: addVariable(graph, `sum${i}`, shape), at }));
   addDone(
     graph,
     'first',
-    sums.map((sum, i) => addAssign(graph, sum, results[i]!)),
+    sums.map(({ variable, at }) => addAssign(graph, variable, at)),
   );
   addDone(
     graph,
     'next',
-    sums.map((sum, i) => addAssignAdd(graph, sum, results[i]!)),
+    sums.map(({ variable, at }) => addAssignAdd(graph, variable, at)),
   );
-  return sums.map(({ value }) => value);
+  return sums.map(({ variable }) => variable.value);
 }

@@ -123,7 +123,7 @@ for (const form of ['graph', 'xla'] as const) {
 describe('a training step as a graph', () => {
   before(() => startBackend('native'));
 
-  for (const name of ['dense', 'btx', 'bam with kv-experts']) {
+  for (const name of ['dense', 'btx', 'bam with kv-experts', 'a balance bias']) {
     it(`sums up two passes as the eager step does: ${name}`, () => {
       const architecture = MODELS[name]!;
       const start = { values: randomValues(architecture, 1) };
@@ -133,8 +133,11 @@ describe('a training step as a graph', () => {
     });
   }
 
-  it('goes on from parameters and moments exactly as if it had never stopped', () => {
-    const architecture = MODELS['bam with kv-experts']!;
+  for (const name of ['bam with kv-experts', 'a balance bias']) {
+    it(`goes on from parameters and moments exactly as if it had never stopped: ${name}`, () => goesOn(MODELS[name]!));
+  }
+
+  const goesOn = (architecture: Architecture): void => {
     const more = (step: Step): unknown[] => [
       [2, 3].map((i) => step.train(batches(architecture, i), RATE, i, true)),
       step.readParameters(),
@@ -146,7 +149,7 @@ describe('a training step as a graph', () => {
       return { start, expected: more(step) };
     });
     assert.deepEqual(withStep(architecture, 'graph', middle.start, more), middle.expected);
-  });
+  };
 
   it('does not change when it is evaluated or read', () => {
     const architecture = MODELS.btx!;

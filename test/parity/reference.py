@@ -48,6 +48,7 @@ CASES = {
     "bam-shared-kv-top2": architecture(False, "shared-kv", 2),
     "btx-soft": architecture(True, "averaged", 3, ffnRouting="soft"),
     "bam-attention-top2": architecture(True, "kv-experts", 1, attentionTopK=2),
+    "btx-balance-bias": architecture(True, "averaged", 2, router=dict(balanceBias=0.01)),
     "bam-attention-top2-topk-softmax": architecture(
         True, "shared-kv", 2, "topk-softmax", attentionTopK=2, router=dict(normalizeLogits=1.5)
     ),
@@ -88,6 +89,8 @@ def parameter_shapes(a: dict) -> dict[str, list[int]]:
                 shapes[name_of(layer, "attention", projection, copies[projection], expert)] = shape
         if experts > 1:
             shapes[f"layers.{layer}.ffn.router.weight"] = [experts, E]
+        if "balanceBias" in a.get("mixture", {}).get("router", {}):
+            shapes[f"layers.{layer}.ffn.router.bias"] = [experts]
         for projection, shape in ffn.items():
             for expert in range(experts):
                 shapes[name_of(layer, "ffn", projection, experts, expert)] = shape
@@ -114,6 +117,7 @@ class Router:
     """What a router decided. Of a soft router `chosen` is None, and the weights are of all experts in their order."""
 
     logits: Tensor  # (B, T, N)
+    rank: Tensor  # (B, T, N), what the best are chosen by
     chosen: Tensor | None  # (B, T, K)
     weights: Tensor  # (B, T, K)
 
@@ -174,7 +178,7 @@ def attention(
     K = a["mixture"].get("attentionTopK")
     if K is None:
         return sum(logits.softmax(-1)[..., [expert]] * output for expert, output in enumerate(outputs))
-    routers.append(Router(logits, *choose(logits, K, a["mixture"]["gate"])))
+    routers.append(choose(logits, K, a["mixture"]["gate"]))
     return sum(routers[-1].weight_of(expert) * output for expert, output in enumerate(outputs))
 
 
@@ -184,13 +188,14 @@ def ffn_expert(parameters: Parameters, layer: int, u: Tensor, copies: int = 1, e
     return (F.silu(u @ gate.T) * (u @ up.T)) @ down.T
 
 
-def choose(router_logits: Tensor, K: int, gate: str) -> tuple[Tensor, Tensor]:
-    """The chosen experts of every token and their weights, both (B, T, K)."""
-    probabilities = router_logits.softmax(-1)  # (B, T, N)
-    chosen = probabilities.topk(K, dim=-1).indices
+def choose(logits: Tensor, K: int, gate: str, bias: Tensor | float = 0.0) -> Router:
+    """Chooses K experts of every token by probability and bias, and weighs them by probability alone."""
+    probabilities = logits.softmax(-1)  # (B, T, N)
+    rank = probabilities + bias
+    chosen = rank.topk(K, dim=-1).indices
     if gate == "softmax-topk":
-        return chosen, probabilities.gather(-1, chosen)  # not renormalised
-    return chosen, router_logits.gather(-1, chosen).softmax(-1)
+        return Router(logits, rank, chosen, probabilities.gather(-1, chosen))  # not renormalised
+    return Router(logits, rank, chosen, logits.gather(-1, chosen).softmax(-1))
 
 
 def ffn_router(parameters: Parameters, mixture: dict, layer: int, u: Tensor) -> Router:
@@ -200,8 +205,9 @@ def ffn_router(parameters: Parameters, mixture: dict, layer: int, u: Tensor) -> 
         variance = logits.var(-1, correction=0, keepdim=True)
         logits = deviation * (logits - logits.mean(-1, keepdim=True)) / torch.sqrt(variance + LOGIT_EPSILON)
     if mixture.get("ffnRouting") == "soft":
-        return Router(logits, None, logits.softmax(-1))
-    return Router(logits, *choose(logits, mixture["ffnTopK"], mixture["gate"]))
+        return Router(logits, logits.softmax(-1), None, logits.softmax(-1))
+    bias = parameters.get(f"layers.{layer}.ffn.router.bias", 0.0)
+    return choose(logits, mixture["ffnTopK"], mixture["gate"], bias)
 
 
 def ffn_mixture(parameters: Parameters, mixture: dict, layer: int, u: Tensor, router: Router) -> Tensor:
@@ -275,26 +281,28 @@ def check_layers(parameters: Parameters, a: dict, generator: torch.Generator) ->
     N, K, gate = (a["mixture"][key] for key in ("experts", "ffnTopK", "gate"))
     router = ffn_router(parameters, a["mixture"], 0, u)
     tokens = []
+    bias = parameters.get("layers.0.ffn.router.bias", torch.zeros(N)).tolist()
     for token, scores in zip(u.flatten(0, 1), router.logits.flatten(0, 1).tolist()):
-        weights = loop_weights(scores, K, gate)
+        weights = loop_weights(scores, bias, K, gate)
         tokens.append(sum(weight * ffn_expert(parameters, 0, token, N, i) for i, weight in weights.items()))
     y = ffn_mixture(parameters, a["mixture"], 0, u, router)
     torch.testing.assert_close(y, torch.stack(tokens).view_as(u), **close)
 
 
-def loop_weights(scores: list[float], K: int, gate: str) -> dict[int, float]:
+def loop_weights(scores: list[float], bias: list[float], K: int, gate: str) -> dict[int, float]:
     """One token's chosen experts with their weights."""
-    chosen = sorted(range(len(scores)), key=lambda expert: -scores[expert])[:K]
     powers = [math.exp(score) for score in scores]
+    chosen = sorted(range(len(scores)), key=lambda expert: -powers[expert] / sum(powers) - bias[expert])[:K]
     whole = sum(powers if gate == "softmax-topk" else [powers[i] for i in chosen])
     return {i: powers[i] / whole for i in chosen}
 
 
 def check_gradients(parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, gradients: Parameters) -> None:
-    """Every parameter's gradient along a random direction, against central differences of the total loss in float64."""
+    """Every gradient along a random direction, against central differences of the total loss in float64."""
     generator = torch.Generator().manual_seed(0)
     exact = {name: value.detach().double() for name, value in parameters.items()}
-    for name, value in exact.items():
+    for name in gradients:
+        value = exact[name]
         direction = torch.randn(value.shape, generator=generator).double()
         ends = [exact | {name: value + step * direction} for step in (1e-5, -1e-5)]
         plus, minus = (losses(end, a, inputs, targets)[1]["total"] for end in ends)
@@ -307,7 +315,7 @@ def routes_clearly(parameters: Parameters, a: dict, inputs: Tensor) -> bool:
     for router in forward(parameters, a, inputs)[1]:
         if router.chosen is None:
             continue
-        K, ranked = router.chosen.shape[-1], router.logits.softmax(-1).sort(-1, descending=True)
+        K, ranked = router.chosen.shape[-1], router.rank.sort(-1, descending=True)
         margin = (ranked.values[..., K - 1] - ranked.values[..., K]).min()
         if margin <= SMALLEST_MARGIN or ranked.indices[..., :K].unique().numel() < a["mixture"]["experts"]:
             return False
@@ -346,7 +354,8 @@ def store_case(case: str, a: dict) -> None:
         parameter.requires_grad_()
     logits, loss = losses(parameters, a, inputs, targets)
     loss["total"].backward()
-    gradients = {name: parameter.grad for name, parameter in parameters.items()}
+    # A bias only takes part in choices, so it has none.
+    gradients = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
     check_gradients(parameters, a, inputs, targets, gradients)
     tensors = {"inputs": inputs.int(), "targets": targets.int(), "logits": logits}
     groups = {"loss": loss, "parameters": parameters, "gradients": gradients}

@@ -76,6 +76,7 @@ export const MODELS: Record<string, Architecture> = {
   'bam with kv-experts': asMixture(SMALL),
   'bam with shared-kv': asMixture(SMALL, { attention: 'shared-kv', ffnTopK: 2 }),
   'soft FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'soft', ffnTopK: 4 }),
+  'a balance bias': asMixture(SMALL, { attention: 'averaged', ffnTopK: 2, router: { balanceBias: 0.01 } }),
   'two of four attention experts': asMixture(SMALL, { attentionTopK: 2, router: { normalizeLogits: 1 } }),
 };
 

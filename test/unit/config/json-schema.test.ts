@@ -46,6 +46,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.attentionTopK',
         'stages.*.upcycle.router',
         'stages.*.upcycle.router.normalizeLogits',
+        'stages.*.upcycle.router.balanceBias',
         'stages.*.train',
         'stages.*.train.like',
         'stages.*.train.match',

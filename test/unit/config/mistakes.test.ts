@@ -126,6 +126,10 @@ describe('mistakes in an experiment file', () => {
         'ffnTopK: expected no `ffnTopK` with `ffnRouting: soft`, found "ffnTopK"',
       ],
       [
+        'method: btx, ffnRouting: soft, router: { balanceBias: 1e-3 }',
+        'router.balanceBias: expected no bias that balances choices with `ffnRouting: soft`, found "balanceBias"',
+      ],
+      [
         'method: btx, ffnRouting: soft, gate: topk-softmax',
         'gate: expected `softmax-topk` when all experts are used (their probabilities sum to 1 anyway), found "topk-softmax"',
       ],
