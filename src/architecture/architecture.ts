@@ -22,6 +22,8 @@ export interface RouterOptions {
   normalizeLogits?: number;
   /** By how much a step moves the bias that balances the experts' load. With it every FFN router has such a bias. */
   balanceBias?: number;
+  /** In training the router's input is multiplied by uniform numbers that are this far from 1 at most. */
+  noise?: number;
 }
 
 /** Everything that fixes a model's parameters and its forward pass. */
@@ -73,8 +75,13 @@ export function attentionExpertsPerToken(architecture: Architecture): number {
 }
 
 /** Whether every token of a layer goes to all FFN experts. BTX's sampling leaves layer 0 soft (arXiv 2403.07816, section 3). */
-export function hasSoftFfn({ ffnRouting }: MixtureArchitecture, layer: number): boolean {
-  return ffnRouting === 'soft' || (ffnRouting === 'sample-top-1' && layer === 0);
+export function hasSoftFfn(mixture: MixtureArchitecture, layer: number): boolean {
+  return mixture.ffnRouting === 'soft' || (mixture.ffnRouting === 'sample-top-1' && !samplesFfn(mixture, layer));
+}
+
+/** Whether the FFN expert of every token of a layer is drawn in training. */
+export function samplesFfn({ ffnRouting }: MixtureArchitecture, layer: number): boolean {
+  return ffnRouting === 'sample-top-1' && layer > 0;
 }
 
 /** How many FFN experts compute a token in a layer. */

@@ -36,9 +36,15 @@ function balanceBiasOf({ router }: Routing): unknown {
   return typeof router === 'object' && router !== null && 'balanceBias' in router ? router.balanceBias : undefined;
 }
 
+/** How many experts the FFN routers choose; `undefined` for all, or where the setting has the wrong shape. */
+function ffnChosen(upcycle: Routing): unknown {
+  if (choosesTopK(upcycle)) return upcycle.ffnTopK ?? 1;
+  return upcycle.ffnRouting === 'sample-top-1' ? 1 : undefined;
+}
+
 /** `topk-softmax` needs a router that chooses several experts, and none that chooses one. */
 function checkRenormalised(source: Source, path: DataPath, upcycle: Routing): Diagnostic[] {
-  const chosen = [choosesTopK(upcycle) ? (upcycle.ffnTopK ?? 1) : undefined, upcycle.attentionTopK];
+  const chosen = [ffnChosen(upcycle), upcycle.attentionTopK];
   if (chosen.includes(1)) {
     const expected =
       '`softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never learns)';

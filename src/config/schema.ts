@@ -112,6 +112,14 @@ const routerSchema = z.strictObject({
     .describe(
       'Balance the load without a loss (DeepSeek-V3): experts are chosen by probability plus a bias, which each step moves by this, e.g. 1e-3. Default: off.',
     ),
+  noise: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe(
+      "In training, multiply the router's input by uniform numbers this far from 1 at most, e.g. 0.01 (Switch). Default: off.",
+    ),
 });
 
 /** How parent checkpoints become a mixture of experts. */
@@ -125,9 +133,11 @@ const upcycleSchema = z.strictObject({
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
   }),
   ffnRouting: z
-    .enum(['top-k', 'soft'])
+    .enum(['top-k', 'soft', 'sample-top-1'])
     .default('top-k')
-    .describe('`top-k` sends a token to its best FFN experts; `soft` to all, weighed by their probability.'),
+    .describe(
+      '`top-k` sends a token to its best FFN experts; `soft` to all, weighed by their probability; `sample-top-1` to one that is drawn (BTX).',
+    ),
   ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
   attentionTopK: count
     .optional()

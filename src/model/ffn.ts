@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
-import { type Architecture, hasSoftFfn, type MixtureArchitecture } from '../architecture/architecture';
+import { type Architecture, hasSoftFfn, type MixtureArchitecture, samplesFfn } from '../architecture/architecture';
 import { balanceBiasName, ffnName, routerName } from '../architecture/parameters';
 import { expertFfn, type FfnWeights, swigluFfn } from '../engine/ops/expert-ffn';
 import { topExperts } from '../engine/ops/top-experts';
+import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
@@ -13,17 +14,34 @@ export interface FfnOutput {
   router?: RouterOutput;
 }
 
-/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E). */
-export function ffn(architecture: Architecture, parameters: ModelParameters, layer: number, u: tf.Tensor2D): FfnOutput {
+/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone. */
+export function ffn(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  u: tf.Tensor2D,
+  draws?: DrawTensors,
+): FfnOutput {
   const { mixture } = architecture;
   if (!mixture) return { output: swigluFfn(u, weights(parameters, layer)) };
   const router = matrix(parameters, routerName(layer, 'ffn'));
-  const scores = routerScores(u, router, mixture.router?.normalizeLogits);
+  const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
+  const scores = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
   const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(parameters, layer, expert));
+  const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...assigned } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts) }
-    : sparseFfn(mixture, u, scores, chosenExperts(mixture, parameters, layer, scores), experts);
+    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts);
   return { output, router: { layer, router: 'ffn', ...scores, ...assigned } };
+}
+
+/**
+ * The scores as BTX's sampling sees them (arXiv 2403.07816, section 3): logits with Gumbel noise, over the temperature. The largest is
+ * a draw from the softmax of the logits, whatever the temperature (arXiv 1611.01144); its gate is what it has after the softmax.
+ */
+function sampledScores(layer: number, logits: tf.Tensor2D, draws: DrawTensors): RouterScores {
+  const perturbed: tf.Tensor2D = tf.div(tf.add(logits, drawn(draws, gumbelName(layer))), drawn(draws, TEMPERATURE));
+  return { logits: perturbed, probabilities: tf.softmax(perturbed) };
 }
 
 function weights(parameters: ModelParameters, layer: number, expert?: number): FfnWeights {

@@ -6,6 +6,7 @@ import { headLoss } from '../engine/ops/head-loss';
 import { layerNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
 import { attention, type AttentionTables } from './attention';
+import type { DrawTensors } from './draws';
 import { ffn } from './ffn';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
@@ -23,13 +24,15 @@ export interface ForwardOutput {
 
 /**
  * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream.
- * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller).
+ * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller). `draws` are given in training
+ * alone: without them no router draws.
  */
 export function forward(
   architecture: Architecture,
   parameters: ModelParameters,
   ids: tf.Tensor1D,
   tables: AttentionTables,
+  draws?: DrawTensors,
 ): ForwardOutput {
   const { normEpsilon } = architecture;
   const routers: RouterOutput[] = [];
@@ -37,7 +40,7 @@ export function forward(
   for (let layer = 0; layer < architecture.layers; layer++) {
     const u = layerNorm(x, vector(parameters, normName(layer)), normEpsilon);
     const attended = attention(architecture, parameters, layer, u, tables);
-    const transformed = ffn(architecture, parameters, layer, u);
+    const transformed = ffn(architecture, parameters, layer, u, draws);
     x = tf.addN([x, attended.output, transformed.output]);
     for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
   }

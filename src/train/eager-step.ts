@@ -2,13 +2,14 @@ import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
 import { attentionTables } from '../model/attention';
+import { drawTensors, NO_DRAWS } from '../model/draws';
 import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { AdamW, clipFactor, type Moments } from './adamw';
 import { updateBalanceBiases } from './balance-bias';
 import { evaluationPass, type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
-import type { Step, StepResult, TrainSettings } from './step';
+import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
 
 type Scalars = [number, number, number, number, number];
 
@@ -27,7 +28,7 @@ export class EagerStep implements Step {
     this.model = { architecture, parameters, tables: attentionTables(architecture, architecture.context), settings };
   }
 
-  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
+  train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
     const statistics = new RoutingStatistics();
     return tf.tidy(() => {
       const gradients = new Map<string, tf.Tensor>();
@@ -47,8 +48,9 @@ export class EagerStep implements Step {
   }
 
   /** Adds one pass's gradients and decisions to what is given, and returns its losses (4), as `TrainingPass` has them. */
-  private pass(batch: Batch, gradients: Map<string, tf.Tensor>, routers: RouterOutput[]): tf.Tensor1D {
-    const pass = trainingPass(this.model, tf.tensor1d(batch.inputs, 'int32'), tf.tensor1d(batch.targets, 'int32'));
+  private pass(batch: TrainingBatch, gradients: Map<string, tf.Tensor>, routers: RouterOutput[]): tf.Tensor1D {
+    const [inputs, targets] = [batch.inputs, batch.targets].map((ids) => tf.tensor1d(ids, 'int32'));
+    const pass = trainingPass(this.model, inputs!, targets!, drawTensors(batch.draws ?? NO_DRAWS));
     routers.push(...pass.routers);
     for (const [name, gradient] of pass.gradients) {
       const before = gradients.get(name);

@@ -15,6 +15,7 @@ import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
 import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
+import { drawRouting } from '../model/draws';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
@@ -132,8 +133,11 @@ class StageRun {
   private trainStep(train: TrainPlan): void {
     const { step } = this.state;
     const begun = performance.now();
-    const { context } = this.context.stage.architecture;
-    const passes = splitBatch(this.sampler!.next(train.batch), train.accumulate);
+    const { architecture } = this.context.stage;
+    const seed = deriveSeed(this.context.plan.seed, 'routing');
+    const passes = splitBatch(this.sampler!.next(train.batch), train.accumulate).map((batch, pass) => {
+      return { ...batch, draws: drawRouting(architecture, batch.inputs.length, { seed, step, pass }) };
+    });
     const rate = learningRate(step, train);
     const result = this.step.train(passes, rate, step, step % ROUTING_EVERY === 0);
     checkHealth(this.context.stage, step, result);
@@ -146,7 +150,7 @@ class StageRun {
       ...this.progress(),
       ...result,
       learningRate: rate,
-      tokensPerSecond: (train.batch * context) / seconds,
+      tokensPerSecond: (train.batch * architecture.context) / seconds,
       ...processMemory(),
     });
   }

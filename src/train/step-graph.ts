@@ -30,6 +30,8 @@ export interface GraphRouter {
 export interface GraphPass {
   inputs: string;
   targets: string;
+  /** What the routers draw, by name. */
+  draws: Map<string, string>;
   routers: GraphRouter[];
 }
 
@@ -116,6 +118,12 @@ class PassBuilder {
       [recorded.inputs, { at: inputs, dtype: TYPE.int32 }],
       [recorded.targets, { at: targets, dtype: TYPE.int32 }],
     ]);
+    const draws = new Map<string, string>();
+    for (const [name, { id, shape: drawnShape }] of recorded.draws) {
+      const at = graph.placeholder(`${prefix}_draw${draws.size}`, TYPE.float32, drawnShape);
+      draws.set(name, at);
+      given.set(id, { at, dtype: TYPE.float32 });
+    }
     for (const [name, id] of recorded.parameters) {
       given.set(id, { at: this.parameters.get(name)!.variable.value, dtype: TYPE.float32 });
     }
@@ -130,7 +138,7 @@ class PassBuilder {
       probabilities: rest.shift()!,
       ...(assigned !== undefined && { assigned: rest.shift()! }),
     }));
-    return { pass: { inputs, targets, routers }, results };
+    return { pass: { inputs, targets, draws, routers }, results };
   }
 }
 

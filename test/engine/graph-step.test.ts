@@ -181,13 +181,13 @@ describe('a training step as a graph', () => {
 
   for (const stored of parityCases()) {
     it(`gives PyTorch's losses and gradients: ${stored.name}`, () => {
-      const { architecture, tensors, inputs, targets } = stored;
+      const { architecture, tensors, inputs, targets, draws } = stored;
       const sequences = inputs.length / architecture.context;
       // With beta1 at 0 and nothing clipped, the first moment after a step is the gradient.
       const settings = { ...SETTINGS, beta1: 0, clip: 1e9 };
       const values = stored.parameters;
       const step = GraphStep.create({ architecture, values, settings, sequences, passes: 1, form: 'graph' });
-      const found = step.train([{ inputs, targets }], RATE, 0, false);
+      const found = step.train([{ inputs, targets, draws }], RATE, 0, false);
       for (const part of ['languageModel', 'loadBalance', 'routerZ'] as const) {
         assertClose([found[part]], tensors.get(`loss.${part}`)!.values, 1e-4, part);
       }

@@ -49,6 +49,7 @@ CASES = {
     "btx-soft": architecture(True, "averaged", 3, ffnRouting="soft"),
     "bam-attention-top2": architecture(True, "kv-experts", 1, attentionTopK=2),
     "btx-balance-bias": architecture(True, "averaged", 2, router=dict(balanceBias=0.01)),
+    "btx-sample-top1": architecture(True, "averaged", 1, ffnRouting="sample-top-1", router=dict(noise=0.2)),
     "bam-attention-top2-topk-softmax": architecture(
         True, "shared-kv", 2, "topk-softmax", attentionTopK=2, router=dict(normalizeLogits=1.5)
     ),
@@ -109,6 +110,22 @@ def random_parameters(a: dict, generator: torch.Generator) -> Parameters:
     return parameters
 
 
+def random_draws(a: dict, generator: torch.Generator) -> Parameters:
+    """What the routers of a training pass draw, (B*T, ...) each, and the temperature; nothing for most models."""
+    draws, mixture, tokens = {}, a.get("mixture", {}), BATCH * a["context"]
+    noise, samples = mixture.get("router", {}).get("noise"), mixture.get("ffnRouting") == "sample-top-1"
+    for layer in range(a["layers"]):
+        if noise:
+            uniform = torch.rand(tokens, a["width"], generator=generator)
+            draws[f"layers.{layer}.ffn.router.noise"] = 1 + noise * (2 * uniform - 1)
+        if samples and layer > 0:
+            uniform = torch.rand(tokens, mixture["experts"], generator=generator).clamp(min=1e-7)
+            draws[f"layers.{layer}.ffn.router.gumbel"] = -torch.log(-torch.log(uniform))
+    if samples:
+        draws["temperature"] = torch.tensor(0.8)
+    return draws
+
+
 # ---- Forward pass ---------------------------------------------------------------------------------------------------
 
 
@@ -117,6 +134,7 @@ class Router:
     """What a router decided. Of a soft router `chosen` is None, and the weights are of all experts in their order."""
 
     logits: Tensor  # (B, T, N)
+    scored: Tensor  # (B, T, N), the logits that choice and weights are made of: perturbed ones where the choice is a draw
     rank: Tensor  # (B, T, N), what the best are chosen by
     chosen: Tensor | None  # (B, T, K)
     weights: Tensor  # (B, T, K)
@@ -188,24 +206,33 @@ def ffn_expert(parameters: Parameters, layer: int, u: Tensor, copies: int = 1, e
     return (F.silu(u @ gate.T) * (u @ up.T)) @ down.T
 
 
-def choose(logits: Tensor, K: int, gate: str, bias: Tensor | float = 0.0) -> Router:
+def choose(
+    logits: Tensor, K: int, gate: str, bias: Tensor | float = 0.0, scored: Tensor | None = None
+) -> Router:
     """Chooses K experts of every token by probability and bias, and weighs them by probability alone."""
-    probabilities = logits.softmax(-1)  # (B, T, N)
+    scored = logits if scored is None else scored
+    probabilities = scored.softmax(-1)  # (B, T, N)
     rank = probabilities + bias
     chosen = rank.topk(K, dim=-1).indices
     if gate == "softmax-topk":
-        return Router(logits, rank, chosen, probabilities.gather(-1, chosen))  # not renormalised
-    return Router(logits, rank, chosen, logits.gather(-1, chosen).softmax(-1))
+        return Router(logits, scored, rank, chosen, probabilities.gather(-1, chosen))  # not renormalised
+    return Router(logits, scored, rank, chosen, scored.gather(-1, chosen).softmax(-1))
 
 
-def ffn_router(parameters: Parameters, mixture: dict, layer: int, u: Tensor) -> Router:
+def ffn_router(parameters: Parameters, mixture: dict, layer: int, u: Tensor, draws: Parameters) -> Router:
     """What the FFN router of a layer says of normed inputs (B, T, E)."""
+    noise, gumbel = (draws.get(f"layers.{layer}.ffn.router.{name}") for name in ("noise", "gumbel"))
+    if noise is not None:
+        u = u * noise.view_as(u)
     logits = u @ parameters[f"layers.{layer}.ffn.router.weight"].T
     if deviation := mixture.get("router", {}).get("normalizeLogits"):
         variance = logits.var(-1, correction=0, keepdim=True)
         logits = deviation * (logits - logits.mean(-1, keepdim=True)) / torch.sqrt(variance + LOGIT_EPSILON)
-    if mixture.get("ffnRouting") == "soft":
-        return Router(logits, logits.softmax(-1), None, logits.softmax(-1))
+    if gumbel is not None:  # BTX's sampling (arXiv 2403.07816)
+        perturbed = (logits + gumbel.view_as(logits)) / draws["temperature"]
+        return choose(logits, 1, "softmax-topk", scored=perturbed)
+    if "ffnRouting" in mixture:  # soft; sampling leaves layer 0 so
+        return Router(logits, logits, logits.softmax(-1), None, logits.softmax(-1))
     bias = parameters.get(f"layers.{layer}.ffn.router.bias", 0.0)
     return choose(logits, mixture["ffnTopK"], mixture["gate"], bias)
 
@@ -216,14 +243,14 @@ def ffn_mixture(parameters: Parameters, mixture: dict, layer: int, u: Tensor, ro
     return sum(router.weight_of(expert) * ffn_expert(parameters, layer, u, N, expert) for expert in range(N))
 
 
-def forward(parameters: Parameters, a: dict, inputs: Tensor) -> tuple[Tensor, list[Router]]:
+def forward(parameters: Parameters, a: dict, inputs: Tensor, draws: Parameters) -> tuple[Tensor, list[Router]]:
     """Logits (B, T, V) of token ids (B, T), and the routers that losses are made of: of FFNs, and what else chooses."""
     x = parameters["embedding.weight"][inputs]  # (B, T, E)
     routers: list[Router] = []
     for layer in range(a["layers"]):
         u = layer_norm(x, parameters[f"layers.{layer}.norm.weight"], a["normEpsilon"])
         if "mixture" in a:
-            routers.append(ffn_router(parameters, a["mixture"], layer, u))
+            routers.append(ffn_router(parameters, a["mixture"], layer, u, draws))
             y = ffn_mixture(parameters, a["mixture"], layer, u, routers[-1])
         else:
             y = ffn_expert(parameters, layer, u)
@@ -233,9 +260,11 @@ def forward(parameters: Parameters, a: dict, inputs: Tensor) -> tuple[Tensor, li
     return x @ head.T, routers
 
 
-def losses(parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def losses(
+    parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, draws: Parameters
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits, and the losses: cross entropy, N sum_i f_i P_i and squared logsumexp (sums over layers), and total."""
-    logits, routers = forward(parameters, a, inputs)
+    logits, routers = forward(parameters, a, inputs, draws)
     balance, z = torch.zeros((), dtype=logits.dtype), torch.zeros((), dtype=logits.dtype)
     for router in routers:
         N, r = a["mixture"]["experts"], router.logits
@@ -268,7 +297,7 @@ def attention_expert_again(u: Tensor, query: Tensor, key: Tensor, value: Tensor,
     return F.linear(heads.transpose(1, 2).flatten(2), output)
 
 
-def check_layers(parameters: Parameters, a: dict, generator: torch.Generator) -> None:
+def check_layers(parameters: Parameters, a: dict, draws: Parameters, generator: torch.Generator) -> None:
     """Norm and attention against PyTorch's own; the mixtures against loops over tokens and their experts."""
     close = dict(rtol=1e-5, atol=1e-5)
     x, scale = torch.randn(BATCH, a["context"], a["width"], generator=generator), parameters["layers.0.norm.weight"]
@@ -279,13 +308,13 @@ def check_layers(parameters: Parameters, a: dict, generator: torch.Generator) ->
     if "mixture" not in a:
         return
     N, K, gate = (a["mixture"][key] for key in ("experts", "ffnTopK", "gate"))
-    router = ffn_router(parameters, a["mixture"], 0, u)
+    router = ffn_router(parameters, a["mixture"], 1, u, draws)
     tokens = []
-    bias = parameters.get("layers.0.ffn.router.bias", torch.zeros(N)).tolist()
-    for token, scores in zip(u.flatten(0, 1), router.logits.flatten(0, 1).tolist()):
+    bias = parameters.get("layers.1.ffn.router.bias", torch.zeros(N)).tolist()
+    for token, scores in zip(u.flatten(0, 1), router.scored.flatten(0, 1).tolist()):
         weights = loop_weights(scores, bias, K, gate)
-        tokens.append(sum(weight * ffn_expert(parameters, 0, token, N, i) for i, weight in weights.items()))
-    y = ffn_mixture(parameters, a["mixture"], 0, u, router)
+        tokens.append(sum(weight * ffn_expert(parameters, 1, token, N, i) for i, weight in weights.items()))
+    y = ffn_mixture(parameters, a["mixture"], 1, u, router)
     torch.testing.assert_close(y, torch.stack(tokens).view_as(u), **close)
 
 
@@ -297,22 +326,25 @@ def loop_weights(scores: list[float], bias: list[float], K: int, gate: str) -> d
     return {i: powers[i] / whole for i in chosen}
 
 
-def check_gradients(parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, gradients: Parameters) -> None:
+def check_gradients(
+    parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, draws: Parameters, gradients: Parameters
+) -> None:
     """Every gradient along a random direction, against central differences of the total loss in float64."""
     generator = torch.Generator().manual_seed(0)
     exact = {name: value.detach().double() for name, value in parameters.items()}
+    drawn = {name: value.double() for name, value in draws.items()}
     for name in gradients:
         value = exact[name]
         direction = torch.randn(value.shape, generator=generator).double()
         ends = [exact | {name: value + step * direction} for step in (1e-5, -1e-5)]
-        plus, minus = (losses(end, a, inputs, targets)[1]["total"] for end in ends)
+        plus, minus = (losses(end, a, inputs, targets, drawn)[1]["total"] for end in ends)
         analytic = (gradients[name].double() * direction).sum()
         torch.testing.assert_close((plus - minus) / 2e-5, analytic, rtol=1e-4, atol=1e-6, msg=lambda m: f"{name}: {m}")
 
 
-def routes_clearly(parameters: Parameters, a: dict, inputs: Tensor) -> bool:
+def routes_clearly(parameters: Parameters, a: dict, inputs: Tensor, draws: Parameters) -> bool:
     """Whether every expert of every router that chooses gets tokens, and no choice is near a tie. True for a dense model."""
-    for router in forward(parameters, a, inputs)[1]:
+    for router in forward(parameters, a, inputs, draws)[1]:
         if router.chosen is None:
             continue
         K, ranked = router.chosen.shape[-1], router.rank.sort(-1, descending=True)
@@ -347,18 +379,19 @@ def store_case(case: str, a: dict) -> None:
         parameters = random_parameters(a, generator)
         ids = torch.randint(a["vocabulary"], (BATCH, a["context"] + 1), generator=generator)
         inputs, targets = ids[:, :-1], ids[:, 1:]
-        if routes_clearly(parameters, a, inputs):
+        draws = random_draws(a, generator)
+        if routes_clearly(parameters, a, inputs, draws):
             break
-    check_layers(parameters, a, generator)
+    check_layers(parameters, a, draws, generator)
     for parameter in parameters.values():
         parameter.requires_grad_()
-    logits, loss = losses(parameters, a, inputs, targets)
+    logits, loss = losses(parameters, a, inputs, targets, draws)
     loss["total"].backward()
     # A bias only takes part in choices, so it has none.
     gradients = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
-    check_gradients(parameters, a, inputs, targets, gradients)
+    check_gradients(parameters, a, inputs, targets, draws, gradients)
     tensors = {"inputs": inputs.int(), "targets": targets.int(), "logits": logits}
-    groups = {"loss": loss, "parameters": parameters, "gradients": gradients}
+    groups = {"loss": loss, "parameters": parameters, "gradients": gradients, "draws": draws}
     for group, members in groups.items():
         tensors |= {f"{group}.{name}": tensor for name, tensor in members.items()}
     metadata = {"architecture": a, "lossWeights": LOSS_WEIGHTS, "seed": seed}

@@ -47,6 +47,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.router',
         'stages.*.upcycle.router.normalizeLogits',
         'stages.*.upcycle.router.balanceBias',
+        'stages.*.upcycle.router.noise',
         'stages.*.train',
         'stages.*.train.like',
         'stages.*.train.match',

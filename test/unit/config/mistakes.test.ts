@@ -113,6 +113,8 @@ describe('mistakes in an experiment file', () => {
       ['method: bam, ffnRouting: soft'],
       ['method: bam, attentionTopK: 2, ffnTopK: 2, gate: topk-softmax, router: { normalizeLogits: 1 }'],
       ['method: bam, attentionTopK: 2, ffnRouting: soft, gate: topk-softmax'],
+      ['method: btx, ffnRouting: sample-top-1, router: { noise: 0.01 }'],
+      ['method: bam, ffnRouting: sample-top-1, attentionTopK: 2, gate: topk-softmax', oneChosen],
       ['method: bam, attentionTopK: 3', 'attentionTopK: expected at most 2, the number of experts, found 3'],
       ['method: bam, attentionTopK: 1, ffnTopK: 2, gate: topk-softmax', oneChosen],
       ['method: bam, attentionTopK: 2, gate: topk-softmax', oneChosen],
