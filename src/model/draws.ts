@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Architecture, samplesFfn } from '../architecture/architecture';
-import { elementCount } from '../architecture/parameters';
 import { EngineError } from '../base/errors';
 import { deriveSeed, uniformGenerator } from '../base/random';
 
@@ -49,8 +48,10 @@ export function drawRouting(
   if (!mixture) return draws;
   const draw = (name: string, columns: number, make: (uniform: number) => number): void => {
     const uniform = uniformGenerator(deriveSeed(seed, name, step, pass));
-    const shape = [tokens, columns];
-    draws.set(name, { shape, values: Float32Array.from({ length: elementCount(shape) }, () => make(uniform())) });
+    // A loop: `Float32Array.from` takes six times as long.
+    const values = new Float32Array(tokens * columns);
+    for (let i = 0; i < values.length; i++) values[i] = make(uniform());
+    draws.set(name, { shape: [tokens, columns], values });
   };
   const { noise } = mixture.router ?? {};
   for (let layer = 0; layer < layers; layer++) {

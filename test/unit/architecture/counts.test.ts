@@ -150,6 +150,15 @@ describe('parameters of a model', () => {
     assert.deepEqual(btx['layers.0.attention.query.weight'], [8, 8]);
   });
 
+  it('have a bias for each FFN router where it balances the load', () => {
+    const mixture: MixtureArchitecture = { experts: 2, ffnTopK: 1, gate: 'softmax-topk', attention: 'kv-experts' };
+    const biased: Architecture = { ...small, mixture: { ...mixture, router: { balanceBias: 1e-3 } } };
+    assert.deepEqual(namesAndShapes(biased)['layers.0.ffn.router.bias'], [2]);
+    const [without, withBias] = [countParameters({ ...small, mixture }), countParameters(biased)];
+    assert.deepEqual(withBias, { total: without.total + 2, active: without.active + 2 });
+    assert.deepEqual(forwardFlops(biased), forwardFlops({ ...small, mixture }));
+  });
+
   it('have unique names, and as many numbers as are counted', () => {
     for (const attention of ['averaged', 'kv-experts', 'shared-kv'] as const) {
       const specs = parameterSpecs(mixed(attention));

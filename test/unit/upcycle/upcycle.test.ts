@@ -110,6 +110,12 @@ describe('upcycling', () => {
     sameBits(found.get('embedding.weight'), parents[1]!.parameters.get('embedding.weight')!, 'embedding.weight');
   });
 
+  it('starts the bias that balances an FFN router at zero', () => {
+    const plain = mixed('averaged');
+    const biased = { ...plain, mixture: { ...plain.mixture!, router: { balanceBias: 1e-3 } } };
+    sameBits(upcycle(parents, biased, 5).get('layers.1.ffn.router.bias'), [0, 0, 0], 'bias');
+  });
+
   it('draws routers from the seed alone, small, and each its own', () => {
     const routers = (seed: number, of = parents, attention: MixtureArchitecture['attention'] = 'kv-experts') => {
       const found = upcycle(of, mixed(attention), seed);
