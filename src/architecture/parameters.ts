@@ -1,7 +1,7 @@
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
 
-/** The role of a parameter, which decides how it starts, decays and is upcycled. A bias has no gradient: it is moved by the load. */
-export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router' | 'bias';
+/** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
+export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router' | 'balance';
 
 export interface ParameterSpec {
   name: string;
@@ -92,7 +92,7 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const specs: ParameterSpec[] = [];
   if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
   if (architecture.mixture?.router?.balanceBias) {
-    specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'bias' });
+    specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'balance' });
   }
   for (const projection of FFN_PROJECTIONS) {
     specs.push(...perExpert(experts, (expert) => ffnName(layer, projection, expert), shapes[projection]));

@@ -22,8 +22,10 @@ export function checkRouting(source: Source, path: DataPath, upcycle: Routing, e
     const expected = `no bias that balances choices with \`ffnRouting: ${String(upcycle.ffnRouting)}\``;
     mistakes.push(source.atKey([...path, 'router', 'balanceBias'], expected));
   }
-  if (upcycle.method === 'btx' && upcycle.attentionTopK !== undefined) {
-    mistakes.push(source.atKey([...path, 'attentionTopK'], 'no `attentionTopK` with btx, which averages attention'));
+  const { method } = upcycle;
+  if (typeof method === 'string' && method !== 'bam' && upcycle.attentionTopK !== undefined) {
+    const expected = `no \`attentionTopK\` with ${method}, which has one attention for all experts`;
+    mistakes.push(source.atKey([...path, 'attentionTopK'], expected));
   }
   return mistakes;
 }

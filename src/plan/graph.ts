@@ -86,11 +86,17 @@ function plannedRouting(
   { ffnRouting, ffnTopK, attentionTopK, router }: UpcycleConfig,
   experts: number,
 ): Pick<MixtureArchitecture, 'ffnRouting' | 'ffnTopK' | 'attentionTopK' | 'router'> {
+  const { normalizeLogits, balanceBias, noise } = router ?? {};
+  const changes = {
+    ...(normalizeLogits && { normalizeLogits }),
+    ...(balanceBias && { balanceBias }),
+    ...(noise && { noise }),
+  };
   return {
     ffnTopK: ffnRouting === 'soft' ? experts : ffnTopK,
     ...(ffnRouting !== 'top-k' && { ffnRouting }),
     ...(attentionTopK && { attentionTopK }),
-    ...(router && Object.keys(router).length && { router }),
+    ...(Object.keys(changes).length && { router: changes }),
   };
 }
 
@@ -139,7 +145,8 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 
 /**
  * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep.
+ * changes no number: names, how often to evaluate, how many checkpoints to keep. FFN routing stands in the architecture where it is
+ * not as usual.
  */
 function stageKey(
   seed: number,
@@ -151,7 +158,7 @@ function stageKey(
     version: RESULT_VERSION,
     seed,
     architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, ...IN_ARCHITECTURE, experts: undefined },
+    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ffnRouting: undefined },
     parents: stage.parents.map(({ key }) => key),
     train,
     evaluationTokens: stage.evaluation.tokens,
@@ -160,9 +167,6 @@ function stageKey(
   };
   return createHash('sha256').update(JSON.stringify(content, sortKeys)).digest('hex').slice(0, 20);
 }
-
-/** Settings of `upcycle` that the architecture holds where they are not as usual. */
-const IN_ARCHITECTURE = { ffnRouting: undefined, attentionTopK: undefined, router: undefined };
 
 /** A replacer for JSON.stringify that writes the keys of objects in order, so that equal content gives equal text. */
 function sortKeys(_key: string, value: unknown): unknown {

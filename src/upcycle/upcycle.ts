@@ -28,7 +28,7 @@ export function upcycle(parents: readonly Parent[], mixture: Architecture, seed:
 }
 
 function upcycledValues(spec: ParameterSpec, parents: readonly Parent[], seed: number): Float32Array {
-  if (spec.role === 'bias') return new Float32Array(spec.shape[0]!);
+  if (spec.role === 'balance') return new Float32Array(spec.shape[0]!);
   if (spec.role === 'router') {
     return normalValues(deriveSeed(seed, 'parameter', spec.name), spec.shape[0]! * spec.shape[1]!, ROUTER_DEVIATION);
   }

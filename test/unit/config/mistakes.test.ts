@@ -121,7 +121,7 @@ describe('mistakes in an experiment file', () => {
       ['method: bam, attentionTopK: 1, ffnRouting: soft, gate: topk-softmax', oneChosen],
       [
         'method: btx, attentionTopK: 2',
-        'attentionTopK: expected no `attentionTopK` with btx, which averages attention, found "attentionTopK"',
+        'attentionTopK: expected no `attentionTopK` with btx, which has one attention for all experts, found "attentionTopK"',
       ],
       [
         'method: btx, ffnRouting: soft, ffnTopK: 2',
