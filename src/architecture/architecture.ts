@@ -13,11 +13,11 @@ export interface MixtureArchitecture {
   /** Attention experts whose output a token gets. Absent: all of them. */
   attentionTopK?: number;
   /** What is changed in the FFN routers. */
-  router?: RouterOptions;
+  router?: RouterChanges;
 }
 
 /** Changes of the FFN routers, each absent where it is not made. */
-export interface RouterOptions {
+export interface RouterChanges {
   /** The deviation that the logits of every token are brought to. */
   normalizeLogits?: number;
   /** By how much a step moves the bias that balances the experts' load. With it every FFN router has such a bias. */

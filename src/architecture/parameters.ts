@@ -3,6 +3,9 @@ import { type Architecture, attentionExperts, headSize, keyValueExperts } from '
 /** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
 export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router' | 'balance';
 
+/** A part of a model that can be left as it is while the others train. */
+export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
+
 export interface ParameterSpec {
   name: string;
   /** Matrices are (outputs, inputs), as in a PyTorch Linear. */
@@ -14,8 +17,19 @@ export interface ParameterSpec {
   expert?: number;
 }
 
+/**
+ * The part of a model that a parameter belongs to, as `train.freeze` names it: FFN experts, attention of all kinds, embeddings with the
+ * output head, norms, routers. `undefined` for the FFN of a dense model, which cannot be frozen.
+ */
+export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
+  if (role !== 'matrix')
+    return ({ embedding: 'embeddings', norm: 'norms', router: 'routers', balance: 'routers' } as const)[role];
+  if (name.includes('.attention.')) return 'attention';
+  return expert === undefined ? undefined : 'experts';
+}
+
 /** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */
-const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
+export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
 /** The projections of an attention. */
 const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
 export type FfnProjection = (typeof FFN_PROJECTIONS)[number];

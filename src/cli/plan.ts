@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
+import { parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
 import { textTable } from '../base/text-table';
@@ -27,9 +28,9 @@ function planAsJson({ stages, ...plan }: Plan): object {
 
 function describePlan(plan: Plan): string {
   const domains = plan.domains.map(({ name, files, bytes }) => [name, String(files), formatCount(bytes)]);
-  const stages = plan.stages.map(({ name, parents, parameters, flopsPerToken, train }) => [
-    name,
-    parents.map((parent) => parent.name).join(' + ') || '-',
+  const stages = plan.stages.map(({ parameters, flopsPerToken, train, ...stage }) => [
+    stage.name,
+    parentsText(stage) || '-',
     formatCount(parameters.total),
     formatCount(parameters.active),
     formatCount(flopsPerToken),

@@ -1,5 +1,6 @@
 import { type Cursor, cursorAt } from './cursor';
 import { defaultText, describeKey, isGroup, type KeySchema, schemaOf, wordsOf } from './key-info';
+import { foreignKeys } from './method';
 import { nameText } from './names';
 import { nameKindAt, originOf, type Outline, outlineOfDocument, type StageItem } from './outline';
 import type { DataPath } from './source';
@@ -46,6 +47,8 @@ function keys(cursor: Cursor, around: DataPath, properties: Record<string, KeySc
   for (const alternatives of ALTERNATIVES) {
     if (alternatives.some((key) => taken.has(key))) for (const key of alternatives) taken.add(key);
   }
+  const isUpcycling = around.length === 3 && around[2] === 'upcycle';
+  if (isUpcycling) for (const key of foreignKeys(cursor.document.getIn([...around, 'method']))) taken.add(key);
   const free = Object.entries(properties).filter(([key]) => !taken.has(key));
   return free.map(([key, schema]) => ({
     label: key,

@@ -1,11 +1,13 @@
 import { closestName, type Diagnostic } from './diagnostics';
+import { group, type Group, isCount, isGroup } from './groups';
+import { checkMethod } from './method';
+import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
+import { FREEZABLE } from './schema';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */
 export const MAXIMUM_STAGES = 1000;
-
-type Group = Record<string, unknown>;
 
 /**
  * Checks what the shape of the file cannot say: names that must exist, numbers that must fit each other, cycles.
@@ -32,17 +34,10 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkRouterInit(source, name, file));
+    mistakes.push(...checkFreeze(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
-}
-
-/** The value if it is a group of keys, else an empty one. */
-function group(value: unknown): Group {
-  return isGroup(value) ? value : {};
-}
-
-function isGroup(value: unknown): value is Group {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkModel(source: Source, model: Group): Diagnostic[] {
@@ -58,10 +53,6 @@ function checkModel(source: Source, model: Group): Diagnostic[] {
     mistakes.push(source.at(['model', 'kvHeads'], `a divisor of the ${heads} heads`));
   }
   return mistakes;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) > 0;
 }
 
 /** Names become folder names and file names, so they are kept to letters, digits, dot, dash and underscore. */
@@ -95,17 +86,14 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
 }
 
 function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Names): Diagnostic[] {
-  const mistakes: Diagnostic[] = [];
+  const mistakes = checkMethod(source, path, upcycle);
   const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
   experts.forEach((expert, i) => {
     if (typeof expert === 'string') {
       mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
     }
   });
-  mistakes.push(...checkRouting(source, path, upcycle, experts.length));
-  if (upcycle.method === 'btx' && upcycle.attention !== undefined) {
-    mistakes.push(source.atKey([...path, 'attention'], 'no `attention` with btx, which averages it'));
-  }
+  mistakes.push(...checkRouting(source, path, upcycle));
   return mistakes;
 }
 
@@ -157,6 +145,18 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
     }
   }
   return mistakes;
+}
+
+/** Parts that a dense model has not, and a mixture of which nothing is left to train. */
+function checkFreeze(source: Source, name: string, stages: Group): Diagnostic[] {
+  const { freeze } = group(group(stages[name]).train);
+  if (!Array.isArray(freeze)) return [];
+  const place = ['stages', name, 'train', 'freeze'];
+  if (FREEZABLE.every((part) => freeze.includes(part))) return [source.at(place, 'a part that is left to train')];
+  if (isMixture(stages, name)) return [];
+  return (freeze as unknown[]).flatMap((part, i) =>
+    part === 'experts' || part === 'routers' ? [source.at([...place, i], 'a part of a dense model')] : [],
+  );
 }
 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {

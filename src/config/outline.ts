@@ -148,9 +148,9 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
   return { name, key, whole, kind, detail, children: [] };
 }
 
-/** Where a stage comes from, in words: `bam of seed, law`, `from seed`; empty for one that starts from nothing. */
+/** Where a stage comes from, in words: `bam of seed, law`, `scratch`, `from seed`; empty for one that starts from nothing. */
 export function originOf({ from, method, experts, upcycles }: StageItem): string {
-  if (upcycles) return `${method ?? 'upcycle'} of ${experts.join(', ')}`;
+  if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
   return from === undefined ? '' : `from ${from}`;
 }
 

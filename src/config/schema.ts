@@ -63,6 +63,9 @@ const mixSchema = z.union(
   '`equal`, or a weight for each domain such as { law: 0.9, general: 0.1 }',
 );
 
+/** Parts of a model that a stage may leave as they are. */
+export const FREEZABLE = ['experts', 'attention', 'embeddings', 'norms', 'routers'] as const;
+
 /** Training settings as written; every key may be left out, since `like` can bring it. */
 const trainSchema = z.strictObject({
   like: z.string().min(1).optional().describe('Take every setting that is not written here from this stage.'),
@@ -88,6 +91,12 @@ const trainSchema = z.strictObject({
   clip: z.number().positive().optional().describe('Largest global norm of the gradient. Default 1.'),
   loadBalance: z.number().min(0).optional().describe('Coefficient of the load balancing loss. Default 0.01.'),
   routerZ: z.number().min(0).optional().describe('Coefficient of the router z-loss. Default 0.001.'),
+  freeze: z
+    .array(z.enum(FREEZABLE))
+    .optional()
+    .describe(
+      'Parts that stay as they are: `experts` (FFN experts of a mixture), `attention` (all of its projections), `embeddings` (and the output head), `norms`, `routers`. Default: none.',
+    ),
   evaluateEvery: count.optional().describe('Steps between evaluations. Default 100.'),
   evaluationTokens: quantity
     .optional()
@@ -96,21 +105,45 @@ const trainSchema = z.strictObject({
   keepCheckpoints: count.optional().describe('How many of the latest checkpoints stay, beside the best. Default 2.'),
 });
 
-/** Changes of the FFN routers. */
+/** What Drop-Upcycling draws anew. */
+const dropSchema = z.strictObject({
+  ratio: share.default(0.5).describe("Share of an FFN's hidden units that is drawn anew in each expert."),
+  indices: z
+    .enum(['per-matrix', 'shared'])
+    .default('per-matrix')
+    .describe(
+      "Whether gate, up and down each have their own units drawn anew (as the paper's code does) or the same (as its text says).",
+    ),
+});
+
+/** How new routers start, and what is changed in those of FFNs. */
 const routerSchema = z.strictObject({
+  init: z
+    .enum(['normal', 'zero', 'centroid'])
+    .default('normal')
+    .describe(
+      '`normal` for random rows; `zero` for gates that are equal at first; `centroid` (bam, btx) for rows that point at the mean input of the domain on which each expert trained most.',
+    ),
+  deviation: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe(
+      'Standard deviation of random rows; rows of `centroid` have the norm that random ones are expected to have.',
+    ),
   normalizeLogits: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Bring the logits of every token to mean 0 and this standard deviation, e.g. 1 (Skywork-MoE). Default: off.',
+      'Bring the logits of every token in FFN routers to mean 0 and this standard deviation, e.g. 1 (Skywork-MoE). Default: off.',
     ),
   balanceBias: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Balance the load without a loss (DeepSeek-V3): experts are chosen by probability plus a bias, which each step moves by this, e.g. 1e-3. Default: off.',
+      'Balance the load without a loss (DeepSeek-V3): FFN experts are chosen by probability plus a bias, which each step moves by this, e.g. 1e-3. Default: off.',
     ),
   noise: z
     .number()
@@ -118,26 +151,35 @@ const routerSchema = z.strictObject({
     .lt(1)
     .optional()
     .describe(
-      "In training, multiply the router's input by uniform numbers this far from 1 at most, e.g. 0.01 (Switch). Default: off.",
+      'In training, multiply the input of FFN routers by uniform numbers this far from 1 at most, e.g. 0.01 (Switch). Default: off.',
     ),
 });
 
 /** How parent checkpoints become a mixture of experts. */
 const upcycleSchema = z.strictObject({
   method: z
-    .enum(['bam', 'btx'])
-    .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
-  experts: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints become experts, in order.'),
+    .enum(['bam', 'btx', 'sparse', 'drop', 'scratch'])
+    .describe(
+      '`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention; `sparse` copies the FFN of one parent; `drop` copies it and draws a part of each copy anew; `scratch` has random experts and no parent.',
+    ),
+  experts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'The stages whose checkpoints become experts, in order; one listed twice becomes two equal experts. sparse, drop: the one that is copied.',
+    ),
+  copies: z.int().min(2).optional().describe('sparse, drop and scratch only: the number of experts.'),
+  drop: dropSchema.optional().describe('drop only: what of each copy is drawn anew.'),
   attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
     default: 'kv-experts',
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
   }),
-  ffnRouting: z
-    .enum(['top-k', 'soft', 'sample-top-1'])
-    .default('top-k')
-    .describe(
-      '`top-k` sends a token to its best FFN experts; `soft` to all, weighed by their probability; `sample-top-1` to one that is drawn (BTX).',
-    ),
+  ffnRouting: z.enum(['top-k', 'soft', 'sample-top-1']).optional().meta({
+    default: 'top-k',
+    description:
+      '`top-k` (default) sends a token to its best FFN experts; `soft` to all, weighed by their probability; `sample-top-1` to one that is drawn (BTX).',
+  }),
   ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
   attentionTopK: count
     .optional()
@@ -148,7 +190,14 @@ const upcycleSchema = z.strictObject({
     .enum(['softmax-topk', 'topk-softmax'])
     .default('softmax-topk')
     .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
-  router: routerSchema.optional().describe('Changes of the FFN routers.'),
+  weightScaling: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
+  }),
+  router: routerSchema
+    .optional()
+    .describe('How new routers start, and what is changed in those of FFNs. Default: random.'),
 });
 
 /** One node of the graph: where its parameters come from, and how it trains them. */
@@ -189,6 +238,7 @@ export const experimentSchema = z.strictObject({
 export type ModelConfig = z.output<typeof modelSchema>;
 export type DomainConfig = z.output<typeof domainSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
+export type FreezablePart = (typeof FREEZABLE)[number];
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
 export type StepChoice = z.output<typeof engineSchema>['step'];
@@ -208,6 +258,7 @@ export const trainDefaults = {
   clip: 1,
   loadBalance: 0.01,
   routerZ: 0.001,
+  freeze: [] as FreezablePart[],
   evaluateEvery: 100,
   evaluationTokens: 16_384,
   checkpointEvery: 100,

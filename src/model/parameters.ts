@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Architecture } from '../architecture/architecture';
-import { elementCount, type ParameterSpec, parameterSpecs } from '../architecture/parameters';
+import { elementCount, type ModelPart, type ParameterSpec, parameterSpecs, partOf } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { deriveSeed, normalValues } from '../base/random';
 
@@ -54,6 +54,18 @@ export function createParameters(architecture: Architecture, values: ParameterVa
     initial.dispose();
   }
   return parameters;
+}
+
+/** Those of a model's parameters that gradients change: all but the parts in `freeze`, and what balances routers. */
+export function trainedParameters(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  freeze: readonly ModelPart[] = [],
+): ModelParameters {
+  const trained = parameterSpecs(architecture).filter(
+    (spec) => spec.role !== 'balance' && !freeze.some((part) => part === partOf(spec)),
+  );
+  return new Map(trained.map(({ name }) => [name, parameters.get(name)!]));
 }
 
 /** Reads all parameters back to the host. */

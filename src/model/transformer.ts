@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { linear } from '../engine/ops/linear';
 import type { Architecture } from '../architecture/architecture';
 import { EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
+import { inSection } from '../engine/graph/tape';
 import { headLoss } from '../engine/ops/head-loss';
 import { layerNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
@@ -20,6 +21,8 @@ export interface ForwardOutput {
   head: tf.Tensor2D;
   /** Attention and FFN routers, layer by layer; empty in a dense model. */
   routers: RouterOutput[];
+  /** What attention, FFN and routers of each layer read, (B*T, E). */
+  inputs: tf.Tensor2D[];
 }
 
 /**
@@ -36,17 +39,20 @@ export function forward(
 ): ForwardOutput {
   const { normEpsilon } = architecture;
   const routers: RouterOutput[] = [];
-  let x = embed(matrix(parameters, EMBEDDING), ids); // (B*T, E)
+  const inputs: tf.Tensor2D[] = [];
+  let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const u = layerNorm(x, vector(parameters, normName(layer)), normEpsilon);
-    const attended = attention(architecture, parameters, layer, u, tables);
-    const transformed = ffn(architecture, parameters, layer, u, draws);
-    x = tf.addN([x, attended.output, transformed.output]);
+    const stream = x;
+    const u = inSection(`norm${layer}`, () => layerNorm(stream, vector(parameters, normName(layer)), normEpsilon));
+    inputs.push(u);
+    const attended = inSection(`attention${layer}`, () => attention(architecture, parameters, layer, u, tables));
+    const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, u, draws));
+    x = inSection(`sum${layer}`, () => tf.addN([stream, attended.output, transformed.output]));
     for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
-  const last = layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon);
-  return { last, head, routers };
+  const last = inSection('final_norm', () => layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon));
+  return { last, head, routers, inputs };
 }
 
 /** The scores of every position's next token, (B*T, V). Training never needs them as such: see `headLoss`. */
@@ -72,7 +78,7 @@ export function losses(
   targets: tf.Tensor1D,
   coefficients: { loadBalance: number; routerZ: number },
 ): Losses {
-  const languageModel = headLoss(output.last, output.head, targets);
+  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets));
   const routers = output.routers.filter(({ router, assigned }) => router === 'ffn' || assigned);
   if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
   const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);

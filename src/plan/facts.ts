@@ -1,5 +1,6 @@
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
+import { parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
 export interface LastResult {
@@ -20,9 +21,9 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parents, parameters, flopsPerToken, train, upcycle } = stage;
+  const { parameters, flopsPerToken, train, upcycle } = stage;
   const facts: Fact[] = [
-    ['starts from', parents.map(({ name }) => name).join(' + ') || 'random parameters'],
+    ['starts from', parentsText(stage) || 'random parameters'],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
@@ -32,6 +33,7 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
+    if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }
   if (last) facts.push(['last perplexity', lastPerplexity(last)]);

@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Architecture, MixtureArchitecture } from '../architecture/architecture';
+import type { Architecture } from '../architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
-import {
-  type Experiment,
-  type StageConfig,
-  type TrainConfig,
-  trainDefaults,
-  type UpcycleConfig,
-} from '../config/schema';
+import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { completeUpcycling, plannedRouting } from './upcycling';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
 const RESULT_VERSION = 1;
@@ -55,6 +50,7 @@ function planStage(
   stageNamed: (name: string) => PlannedStage,
 ): PlannedStage {
   const config = experiment.stages[name]!;
+  const upcycle = config.upcycle && completeUpcycling(config.upcycle);
   const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
   const architecture = stageArchitecture(config, inputs.dense, parents);
@@ -64,9 +60,9 @@ function planStage(
   const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
   return {
     name,
-    key: stageKey(experiment.seed, { ...stage, upcycle: config.upcycle, train }, inputs),
+    key: stageKey(experiment.seed, { ...stage, upcycle, train }, inputs),
     ...stage,
-    ...(config.upcycle && { upcycle: config.upcycle }),
+    ...(upcycle && { upcycle }),
     ...(train && { train }),
     parameters: countParameters(architecture),
     flopsPerToken: forwardFlops(architecture).total,
@@ -75,29 +71,10 @@ function planStage(
 
 function stageArchitecture(config: StageConfig, dense: Architecture, parents: readonly PlannedStage[]): Architecture {
   if (!config.upcycle) return parents[0]?.architecture ?? dense;
-  const { method, attention, gate } = config.upcycle;
-  const kind = method === 'btx' ? 'averaged' : (attention ?? 'kv-experts');
-  const experts = parents.length;
+  const { method, copies, attention, gate } = config.upcycle;
+  const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
+  const experts = copies ?? parents.length;
   return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
-}
-
-/** How the routers of a mixture send tokens. What is as usual is left out, so that it does not show in the stage's key. */
-function plannedRouting(
-  { ffnRouting, ffnTopK, attentionTopK, router }: UpcycleConfig,
-  experts: number,
-): Pick<MixtureArchitecture, 'ffnRouting' | 'ffnTopK' | 'attentionTopK' | 'router'> {
-  const { normalizeLogits, balanceBias, noise } = router ?? {};
-  const changes = {
-    ...(normalizeLogits && { normalizeLogits }),
-    ...(balanceBias && { balanceBias }),
-    ...(noise && { noise }),
-  };
-  return {
-    ffnTopK: ffnRouting === 'soft' ? experts : ffnTopK,
-    ...(ffnRouting !== 'top-k' && { ffnRouting }),
-    ...(attentionTopK && { attentionTopK }),
-    ...(Object.keys(changes).length && { router: changes }),
-  };
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
@@ -116,11 +93,13 @@ function planTraining(
   inputs: PlanInputs,
   stageNamed: (name: string) => PlannedStage,
 ): TrainPlan {
-  const { evaluateEvery, evaluationTokens, mix, ...rest } = settings;
+  const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(budgetInTokens(config, architecture, stageNamed) / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  return { ...rest, mix: shares(mix, inputs), steps, tokens, flops: tokens * trainingFlops(architecture) };
+  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture) };
+  return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
 }
 
 /** The tokens of a budget: given as such, as FLOPs, or as those of another stage (`like`, whether or not `match` says so). */
@@ -145,8 +124,8 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 
 /**
  * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep. FFN routing stands in the architecture where it is
- * not as usual.
+ * changes no number: names, how often to evaluate, how many checkpoints to keep. An expert that is listed twice counts once in
+ * the means of shared parameters, which it did not always: keys of such mixtures say so.
  */
 function stageKey(
   seed: number,
@@ -154,12 +133,14 @@ function stageKey(
   inputs: PlanInputs,
 ): string {
   const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
+  const parents = stage.parents.map(({ key }) => key);
+  const repeats = new Set(parents).size < parents.length;
   const content = {
     version: RESULT_VERSION,
     seed,
     architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ffnRouting: undefined },
-    parents: stage.parents.map(({ key }) => key),
+    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
+    parents,
     train,
     evaluationTokens: stage.evaluation.tokens,
     tokenizer: inputs.tokenizer.fingerprint,

@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, StepChoice, UpcycleConfig } from '../config/schema';
+import type { DomainConfig, FreezablePart, StepChoice, UpcycleConfig } from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -22,6 +22,8 @@ export interface TrainPlan {
   clip: number;
   loadBalance: number;
   routerZ: number;
+  /** Parts that are not trained; absent where all are. */
+  freeze?: FreezablePart[];
   checkpointEvery: number;
   keepCheckpoints: number;
 }

@@ -1,5 +1,6 @@
 import { readJson } from '../base/files';
 import type { Plan } from '../plan/plan';
+import { expertNames } from '../plan/upcycling';
 import { queryCurves, queryRouting, type RoutingPoint, type StageCurves } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
@@ -31,7 +32,8 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
   const stages: StageReport[] = [];
   for (const { name } of run.stages) {
     const curves = await queryCurves(index, id, name);
-    const experts = plan?.stages.find((stage) => stage.name === name)?.upcycle?.experts ?? [];
+    const upcycle = plan?.stages.find((stage) => stage.name === name)?.upcycle;
+    const experts = upcycle ? expertNames(upcycle) : [];
     stages.push({ name, curves, routing: await queryRouting(index, id, name), experts });
   }
   return { run, plan, results: resultsTable(run.stages, plan), stages };

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Graph, TYPE } from '../engine/graph/graph';
 import { addAssignAdd, type GraphVariable } from '../engine/graph/variables';
-import type { ModelParameters } from '../model/parameters';
+import type { Architecture } from '../architecture/architecture';
 import { balanceBiasName } from '../architecture/parameters';
+import type { ModelParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
+import type { TrainSettings } from './step';
 
 /**
  * Balances the FFN routers without a loss (DeepSeek-V3, arXiv 2412.19437, section 2.1.2): the bias of an expert with less than
@@ -22,6 +24,11 @@ export function updateBalanceBiases(parameters: ModelParameters, routers: readon
     const bias = parameters.get(name)!;
     bias.assign(tf.add(bias, tf.mul(tf.sign(missing), rate)));
   }
+}
+
+/** By how much a step moves the biases; `undefined` where there are none, or where routers stay as they are. */
+export function balanceRate({ mixture }: Architecture, { freeze }: Pick<TrainSettings, 'freeze'>): number | undefined {
+  return freeze?.includes('routers') ? undefined : mixture?.router?.balanceBias;
 }
 
 /** A router's bias in a graph, and where the graph has its load, summed over the passes of a step. */

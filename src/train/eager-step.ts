@@ -3,10 +3,10 @@ import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
 import { attentionTables } from '../model/attention';
 import { drawTensors, NO_DRAWS } from '../model/draws';
-import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
+import { disposeParameters, type ModelParameters, readParameters, trainedParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { AdamW, clipFactor, type Moments } from './adamw';
-import { updateBalanceBiases } from './balance-bias';
+import { balanceRate, updateBalanceBiases } from './balance-bias';
 import { evaluationPass, type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
@@ -24,7 +24,8 @@ export class EagerStep implements Step {
     private readonly settings: TrainSettings,
     moments?: Moments,
   ) {
-    this.optimizer = new AdamW(parameters, settings, moments);
+    const trained = trainedParameters(architecture, parameters, settings.freeze);
+    this.optimizer = new AdamW(trained, settings, moments);
     this.model = { architecture, parameters, tables: attentionTables(architecture, architecture.context), settings };
   }
 
@@ -39,7 +40,7 @@ export class EagerStep implements Step {
       const [loss, languageModel, loadBalance, routerZ, gradientNorm] = [...means.dataSync<'float32'>()] as Scalars;
       if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
         this.optimizer.apply(gradients, tf.div(factor, passes.length), learningRate, step + 1);
-        const rate = this.model.architecture.mixture?.router?.balanceBias;
+        const rate = balanceRate(this.model.architecture, this.settings);
         if (rate) updateBalanceBiases(this.parameters, routers, rate);
       }
       if (wantRouting) statistics.add(routers);

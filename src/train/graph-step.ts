@@ -1,6 +1,7 @@
 import type { Architecture } from '../architecture/architecture';
 import { EngineError } from '../base/errors';
 import type { Batch } from '../data/sequences';
+import type { TimedNode } from '../engine/graph/clock';
 import { type Feed, Session } from '../engine/graph/session';
 import { type GraphVariable, startName } from '../engine/graph/variables';
 import { nativeBackend } from '../engine/ops/native';
@@ -24,6 +25,8 @@ export interface GraphStepOptions {
   /** Passes of an optimizer step. */
   passes: number;
   form: GraphForm;
+  /** Puts clocks into the step, for `profile`. */
+  clocks?: boolean;
 }
 
 /** By how much a graph may differ from eager execution in a loss, and in the norm of the gradient as a share of it. */
@@ -45,7 +48,7 @@ export class GraphStep implements Step {
   static create({ values, moments, ...options }: GraphStepOptions): GraphStep {
     const backend = nativeBackend();
     if (!backend) throw new EngineError('Only native TensorFlow runs a step as a graph.', { reason: 'not-native' });
-    const { architecture, settings, sequences, passes, form } = options;
+    const { architecture, settings, sequences } = options;
     const parameters = createParameters(architecture, values);
     const source = { backend, architecture, parameters, settings };
     let training: RecordedTraining;
@@ -53,9 +56,7 @@ export class GraphStep implements Step {
     try {
       training = recordTraining(source, sequences);
       const evaluations = recordEvaluations(source, [sequences, 1]);
-      const balanceBias = architecture.mixture?.router?.balanceBias;
-      const { binding } = backend;
-      model = buildStepGraph({ binding, parameters, settings, balanceBias, passes, form, training, evaluations });
+      model = buildStepGraph({ ...options, binding: backend.binding, parameters, training, evaluations });
     } finally {
       disposeParameters(parameters);
     }
@@ -75,10 +76,10 @@ export class GraphStep implements Step {
     const feed = (variable: GraphVariable, from: ReadonlyMap<string, Float32Array>, name: string): void => {
       feeds[startName(variable)] = { shape: variable.shape, values: from.get(name)! };
     };
-    for (const [name, { variable, first, second }] of this.model.parameters) {
-      feed(variable, values, name);
-      if (moments) feed(first, moments.first, name);
-      if (moments) feed(second, moments.second, name);
+    for (const [name, variable] of this.model.parameters) feed(variable, values, name);
+    for (const [name, { first, second }] of moments ? this.model.moments : []) {
+      feed(first, moments!.first, name);
+      feed(second, moments!.second, name);
     }
     const entries = Object.entries(feeds);
     const isParameter = ([key]: [string, Feed]): boolean => /^p\d+_start$/.test(key);
@@ -114,6 +115,15 @@ export class GraphStep implements Step {
     const mean = (sum: number): number => Math.fround(sum / passes.length);
     const [loss, languageModel, loadBalance, routerZ] = [...losses].map(mean) as [number, number, number, number];
     return { loss, languageModel, loadBalance, routerZ, gradientNorm: mean(norm), routing: statistics.summarize() };
+  }
+
+  /** A training step whose operations run one after the other, and when each did. For a step that was made with `clocks`. */
+  profile(batch: TrainingBatch, learningRate: number, step: number): TimedNode[] {
+    const { training } = this.model;
+    const { nodes, times } = training.clocks!;
+    const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
+    const [found] = this.pass(training, batch, [times, 'updated'], undefined, feeds);
+    return nodes.map((node, i) => ({ node, start: found![i]!, end: found![i + 1]! }));
   }
 
   /** Sums over the passes. */
@@ -188,20 +198,21 @@ export class GraphStep implements Step {
   }
 
   readParameters(): Map<string, Float32Array> {
-    return this.read('variable');
+    return this.read(this.model.parameters);
   }
 
   readMoments(): Moments {
-    return { first: this.read('first'), second: this.read('second') };
+    const of = (part: 'first' | 'second'): Map<string, Float32Array> =>
+      this.read(new Map([...this.model.moments].map(([name, moments]) => [name, moments[part]])));
+    return { first: of('first'), second: of('second') };
   }
 
-  private read(part: 'variable' | 'first' | 'second'): Map<string, Float32Array> {
-    const { parameters } = this.model;
+  private read(variables: ReadonlyMap<string, GraphVariable>): Map<string, Float32Array> {
     const found = this.session.run(
       {},
-      [...parameters.values()].map((parameter) => parameter[part].value),
+      [...variables.values()].map(({ value }) => value),
     );
-    return new Map([...parameters.keys()].map((name, i) => [name, found[i]!]));
+    return new Map([...variables.keys()].map((name, i) => [name, found[i]!]));
   }
 
   dispose(): void {

@@ -1,4 +1,7 @@
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding';
+import { addClocks, type Clocks } from '../engine/graph/clock';
+import type { Architecture } from '../architecture/architecture';
+import { balanceBiasName } from '../architecture/parameters';
 import { addTape, type Place } from '../engine/graph/from-tape';
 import { Graph, TYPE } from '../engine/graph/graph';
 import {
@@ -11,9 +14,8 @@ import {
   type GraphVariable,
 } from '../engine/graph/variables';
 import type { ModelParameters } from '../model/parameters';
-import { balanceBiasName } from '../architecture/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
-import { addBalanceBiases } from './balance-bias';
+import { addBalanceBiases, balanceRate } from './balance-bias';
 import type { RecordedEvaluation, RecordedPass, RecordedTraining } from './record-pass';
 import type { TrainSettings } from './step';
 
@@ -43,8 +45,10 @@ export interface GraphPass {
 export interface StepGraph {
   graph: Graph;
   /** By name, in the order of the forward pass. */
-  parameters: Map<string, Omit<GraphParameter, 'gradient'>>;
-  training: GraphPass & { losses: string; norm: string };
+  parameters: Map<string, GraphVariable>;
+  /** Of the parameters that are trained. */
+  moments: Map<string, Pick<GraphParameter, 'first' | 'second'>>;
+  training: GraphPass & { losses: string; norm: string; clocks?: Clocks };
   /** By the number of sequences of a batch. */
   evaluations: Map<number, GraphPass & { loss: string }>;
 }
@@ -55,38 +59,36 @@ export type GraphForm = 'graph' | 'xla';
 /** What a graph is made of. `passes` is how many passes an optimizer step sums up. */
 export interface StepGraphSource {
   binding: TFJSBinding;
+  architecture: Architecture;
   parameters: ModelParameters;
   settings: TrainSettings;
-  /** By how much a step moves the balance biases, if there are any. */
-  balanceBias: number | undefined;
   passes: number;
   form: GraphForm;
   training: RecordedTraining;
   evaluations: Map<number, RecordedEvaluation>;
+  /** Puts clocks into a step, which has one pass then. */
+  clocks?: boolean | undefined;
 }
 
 export function buildStepGraph(source: StepGraphSource): StepGraph {
   const graph = new Graph();
-  const parameters = new Map(
-    [...source.parameters].map(([name, { shape }], i) => {
-      const add = (suffix: string): GraphVariable => addVariable(graph, `p${i}${suffix}`, shape);
-      return [name, { variable: add(''), first: add('_first'), second: add('_second') }];
-    }),
-  );
-  const all = [...parameters.values()];
-  const moments = all.flatMap(({ first, second }) => [first, second]);
-  addStart(
-    graph,
-    all.map(({ variable }) => variable),
-    'started',
-  );
-  addStart(graph, moments, 'moments_started');
-  addZeros(graph, moments, 'moments_zeroed');
+  const parameters: StepGraph['parameters'] = new Map();
+  const moments: StepGraph['moments'] = new Map();
+  for (const [i, [name, { shape }]] of [...source.parameters].entries()) {
+    const add = (suffix: string): GraphVariable => addVariable(graph, `p${i}${suffix}`, shape);
+    parameters.set(name, add(''));
+    if (source.training.gradients.has(name)) moments.set(name, { first: add('_first'), second: add('_second') });
+  }
+  const momentVariables = [...moments.values()].flatMap(({ first, second }) => [first, second]);
+  addStart(graph, [...parameters.values()], 'started');
+  addStart(graph, momentVariables, 'moments_started');
+  addZeros(graph, momentVariables, 'moments_zeroed');
   const builder = new PassBuilder(graph, source.binding, parameters);
   return {
     graph,
     parameters,
-    training: addTraining(builder, source),
+    moments,
+    training: addTraining(builder, moments, source),
     evaluations: new Map(
       [...source.evaluations].map(([sequences, recorded]) => {
         const { pass, results } = builder.add(recorded, `evaluate${sequences}`, [recorded.languageModel]);
@@ -125,7 +127,7 @@ class PassBuilder {
       given.set(id, { at, dtype: TYPE.float32 });
     }
     for (const [name, id] of recorded.parameters) {
-      given.set(id, { at: this.parameters.get(name)!.variable.value, dtype: TYPE.float32 });
+      given.set(id, { at: this.parameters.get(name)!.value, dtype: TYPE.float32 });
     }
     const decisions = recorded.routers.flatMap(({ probabilities, assigned }) => [probabilities, assigned ?? []].flat());
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
@@ -142,9 +144,14 @@ class PassBuilder {
   }
 }
 
-function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['training'] {
-  const { training, settings, balanceBias, passes, form } = source;
+function addTraining(
+  builder: PassBuilder,
+  moments: StepGraph['moments'],
+  source: StepGraphSource,
+): StepGraph['training'] {
+  const { architecture, training, settings, passes, form } = source;
   const { graph } = builder;
+  const first = graph.nodes.length;
   const names = [...training.gradients.keys()];
   const { pass, results } = builder.add(
     training,
@@ -152,24 +159,27 @@ function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['
     [training.losses, ...training.gradients.values()],
     form === 'xla' ? 'step' : undefined,
   );
+  const balanceBias = balanceRate(architecture, settings);
   const biased = balanceBias ? pass.routers.filter(({ router, assigned }) => router === 'ffn' && assigned) : [];
   const loads = biased.map(({ experts, assigned }): Summand => [[experts], assigned!]);
   const [losses, ...rest] = addSums(graph, passes, [
     [[4], results[0]!],
-    ...names.map((name, i): Summand => [builder.parameters.get(name)!.variable.shape, results[i + 1]!]),
+    ...names.map((name, i): Summand => [builder.parameters.get(name)!.shape, results[i + 1]!]),
     ...loads,
   ]) as [string, ...string[]];
   const gradients = rest.splice(0, names.length);
   const biases = biased.map(({ layer }, i) => {
-    return { variable: builder.parameters.get(balanceBiasName(layer))!.variable, load: rest[i]! };
+    return { variable: builder.parameters.get(balanceBiasName(layer))!, load: rest[i]! };
   });
   const norm = addNorm(graph, gradients);
   const axis = graph.constant({ dtype: TYPE.int32, shape: [1], bytes: new Uint8Array(4) });
   const loss = graph.add('Sum', [losses, axis], { T: { type: TYPE.float32 }, Tidx: { type: TYPE.int32 } });
-  const trained = names.map((name, i) => ({ ...builder.parameters.get(name)!, gradient: gradients[i]! }));
+  const trained = names.map((name, i) => {
+    return { variable: builder.parameters.get(name)!, ...moments.get(name)!, gradient: gradients[i]! };
+  });
   const addMore = (go: string): string[] => (balanceBias ? addBalanceBiases(graph, biases, balanceBias, go) : []);
   addAdamW(graph, trained, { settings, passes, norm, loss, addMore });
-  return { ...pass, losses, norm };
+  return { ...pass, losses, norm, ...(source.clocks && { clocks: addClocks(graph, first) }) };
 }
 
 /** The shape of a result of a pass, and where it is. */

@@ -18,7 +18,10 @@ export interface StepResult {
 }
 
 /** The settings that a step is computed with. */
-export type TrainSettings = Pick<TrainPlan, 'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ'>;
+export type TrainSettings = Pick<
+  TrainPlan,
+  'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ' | 'freeze'
+>;
 
 /** What a training pass reads. */
 export interface TrainingBatch extends Batch {

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../../src/architecture/architecture';
 import { ffnName, routerName } from '../../src/architecture/parameters';
+import { startBackend } from '../../src/engine/backend';
 import { ffn } from '../../src/model/ffn';
+import { pairsByExpert, restorePairs } from '../../src/engine/ops/expert-rows';
+import { nativeBackend } from '../../src/engine/ops/native';
 import { createParameters, disposeParameters, type ModelParameters } from '../../src/model/parameters';
 import { asMixture, assertClose, largeValues, normal, onEveryBackend, SMALL, withoutLeak } from '../support/engine';
 
@@ -72,6 +75,45 @@ onEveryBackend('the sparse FFN against all experts and a mask', () => {
       });
       disposeParameters(parameters);
     });
+  });
+});
+
+describe("the rows of native TensorFlow's experts", () => {
+  before(() => startBackend('native'));
+
+  const rowsOf = (chosen: number[]): number[][] =>
+    tf.tidy(() => {
+      const backend = nativeBackend()!;
+      const pairs = pairsByExpert(backend, tf.tensor1d(chosen, 'int32'), 3);
+      const numbers = tf.tensor2d(
+        chosen.map((_, place) => place),
+        [chosen.length, 1],
+      );
+      const padded = tf.concat([numbers, tf.zeros<tf.Rank.R2>([1, 1])]);
+      const rows = pairs.map((places) => tf.gather(padded, places));
+      const restored = restorePairs(
+        backend,
+        pairs.map((places, expert) => ({ pairs: places, rows: rows[expert]! })),
+        chosen.length,
+      );
+      assert.deepEqual([...restored.dataSync()], [...chosen.keys()]);
+      return pairs.map((places) => [...places.dataSync()]);
+    });
+  const repeat = (expert: number, times: number): number[] => new Array<number>(times).fill(expert);
+
+  it('come in blocks of 32, fillers last; an expert without tokens has none', () => {
+    const [first, second, third] = rowsOf([...repeat(0, 33), ...repeat(2, 1)]);
+    assert.deepEqual(first, [...Array(33).keys(), ...repeat(34, 31)]);
+    assert.deepEqual(second, []);
+    assert.deepEqual(third, [33, ...repeat(34, 31)]);
+  });
+
+  it('need no fillers where they fill their blocks', () => {
+    const found = rowsOf([...repeat(1, 32), ...repeat(0, 64)]);
+    assert.deepEqual(
+      found.map(({ length }) => length),
+      [64, 32, 0],
+    );
   });
 });
 

@@ -101,7 +101,7 @@ function stageFacts(stage: Stage): string {
   const perplexities = Object.entries(stage.perplexity).map(([domain, value]) => `${domain} ${formatMeasure(value)}`);
   const facts = [
     `${name}: ${stateWord(state)}`,
-    experts.length ? `${method} of ${experts.join(', ')}` : undefined,
+    method === 'train' ? undefined : [method, experts.join(', ')].filter(Boolean).join(' of '),
     step === null ? undefined : `step ${step}${steps === null ? '' : ` of ${steps}`}`,
     secondsLeft === null ? undefined : `${formatDuration(secondsLeft)} left`,
     total === null

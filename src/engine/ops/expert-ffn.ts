@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import { dispatchByExpert } from './dispatch';
+import { pairsByExpert, realPairs, restorePairs } from './expert-rows';
 import { linear } from './linear';
-import { intAttribute, nativeBackend, typeAttribute } from './native';
+import { nativeBackend } from './native';
 import { ownGradient } from './own-gradient';
 import { permuteRows, takeRows } from './rows';
 import { swiglu } from './swiglu';
@@ -60,22 +61,23 @@ function nativeExperts(
   return ownGradient(
     [u, ...experts.flatMap(({ gate, up, down }) => [gate, up, down])],
     () => {
+      const rows = tf.concat([u, tf.zeros<tf.Rank.R2>([1, width])]); // (T+1, E): fillers take the last
       const passes = pairsByExpert(backend, chosen, experts.length).map((pairs, expert) =>
-        forward(u, pairs, k, experts[expert]!),
+        forward(rows, pairs, k, experts[expert]!),
       );
-      const value = stitch(
+      const value = restorePairs(
         backend,
-        passes.map(({ pairs }) => pairs),
-        passes.map(({ output }) => output),
-      ) as tf.Tensor2D;
+        passes.map(({ pairs, output }) => ({ pairs, rows: output })),
+        tokens * k,
+      );
       return { value, saved: passes.flatMap(({ saved }) => saved) };
     },
     (dy, saved) => {
       const passes = experts.map((_, expert) => backward(dy as tf.Tensor2D, saved.slice(expert * SAVED)));
-      const dPairs = stitch(
+      const dPairs = restorePairs(
         backend,
-        passes.map(({ pairs }) => pairs),
-        passes.map(({ dx }) => dx),
+        passes.map(({ pairs, dx }) => ({ pairs, rows: dx })),
+        tokens * k,
       ); // (T*k, E)
       const du = k === 1 ? dPairs : tf.sum(tf.reshape(dPairs, [tokens, k, width]), 1); // (T, E)
       return [du, ...passes.flatMap(({ dWeights }) => dWeights)];
@@ -86,7 +88,7 @@ function nativeExperts(
 /** How many tensors `forward` saves. */
 const SAVED = 9;
 
-/** One expert on its own rows. `pairs` (R) int32 says which of the (T*k) pairs they are. */
+/** One expert on its own rows. `u` (T+1, E), the last row zero; `pairs` (R) int32 says which of the (T*k) pairs they are. */
 function forward(u: tf.Tensor2D, pairs: tf.Tensor1D, k: number, { gate, up, down }: FfnWeights) {
   const x = takeRows(u, k === 1 ? pairs : (tf.floorDiv(pairs, tf.scalar(k, 'int32')) as tf.Tensor1D)); // (R, E)
   const gated = linear(x, gate); // (R, F)
@@ -100,28 +102,16 @@ function forward(u: tf.Tensor2D, pairs: tf.Tensor1D, k: number, { gate, up, down
 /** The gradients of `forward` by its rows and its weights. `dy` (T*k, E) is the gradient of all pairs. */
 function backward(dy: tf.Tensor2D, saved: tf.Tensor[]) {
   const [pairs, x, sigmoid, silu, raised, hidden, gate, up, down] = saved as tf.Tensor2D[];
-  const dOutput = takeRows(dy, pairs as tf.Tensor as tf.Tensor1D); // (R, E)
+  // A filler may take any row, since what it is multiplied with is zero.
+  const dOutput = takeRows(dy, realPairs(pairs as tf.Tensor as tf.Tensor1D, dy.shape[0])); // (R, E)
   const dHidden = tf.matMul(dOutput, down!); // (R, F)
   // d silu / d gate = sigmoid + silu * (1 - sigmoid)
   const slope = tf.add(sigmoid!, tf.sub(silu!, tf.mul(silu!, sigmoid!)));
   const dGated = tf.mul(tf.mul(dHidden, raised!), slope) as tf.Tensor2D;
   const dRaised = tf.mul(dHidden, silu!) as tf.Tensor2D;
   return {
-    pairs: pairs as tf.Tensor,
-    dx: tf.add(tf.matMul(dGated, gate!), tf.matMul(dRaised, up!)),
+    pairs: pairs as tf.Tensor as tf.Tensor1D,
+    dx: tf.add(tf.matMul(dGated, gate!), tf.matMul(dRaised, up!)) as tf.Tensor2D,
     dWeights: [tf.matMul(dGated, x!, true), tf.matMul(dRaised, x!, true), tf.matMul(dOutput, hidden!, true)],
   };
-}
-
-/** For each expert the places of `chosen` that name it, in their order. */
-function pairsByExpert(backend: NodeJSKernelBackend, chosen: tf.Tensor1D, experts: number): tf.Tensor1D[] {
-  const places = tf.range(0, chosen.shape[0], 1, 'int32');
-  const attributes = [intAttribute(backend, 'num_partitions', experts), typeAttribute(backend, 'T', 'int32')];
-  return backend.executeMultipleOutputs('DynamicPartition', attributes, [places, chosen], experts) as tf.Tensor1D[];
-}
-
-/** Puts rows back where they came from: row i of `rows[e]` becomes row `places[e][i]`. Every place is named once. */
-function stitch(backend: NodeJSKernelBackend, places: tf.Tensor[], rows: tf.Tensor[]): tf.Tensor {
-  const attributes = [intAttribute(backend, 'N', rows.length), typeAttribute(backend, 'T', 'float32')];
-  return backend.executeSingleOutput('ParallelDynamicStitch', attributes, [...places, ...rows]);
 }

@@ -42,11 +42,11 @@ describe('completion of keys', () => {
   });
 
   it('works on a line that is not whole, in flow style', () => {
-    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'router'];
+    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'weightScaling', 'router'];
     for (const rest of ['', ' }', '\n  next: { from: seed }\n', ', experts: [a, b] }']) {
       const text = `stages:\n  bam:\n    upcycle: { method: bam, |${rest}`;
-      assert.deepEqual(labels(text).slice(-6), known, rest);
-      assert.deepEqual(labels(text.replace('|', 'at|')).slice(-6), known, rest);
+      assert.deepEqual(labels(text).slice(-known.length), known, rest);
+      assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
     assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'train']);
@@ -79,6 +79,22 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['train']);
     const train = labels('stages: { a: { train: { flops: 1e9, | } } }');
     assert.ok(!train.includes('tokens') && !train.includes('match') && train.includes('like'));
+  });
+});
+
+describe('completion in an upcycling', () => {
+  const keys = (upcycle: string): string[] => labels(`stages: { a: { upcycle: { ${upcycle}, | } } }`);
+
+  it('offers what the method knows, and all while there is none', () => {
+    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', 'router']);
+    assert.deepEqual(keys('method: btx'), ['experts', 'ffnRouting', 'ffnTopK', 'gate', 'weightScaling', 'router']);
+    assert.ok(!keys('method: bam').includes('copies'));
+    assert.ok(['experts', 'copies', 'attention', 'drop'].every((key) => keys('gate: softmax-topk').includes(key)));
+  });
+
+  it('offers the parts that can be frozen', () => {
+    const parts = ['experts', 'attention', 'embeddings', 'norms', 'routers'];
+    assert.deepEqual(labels('stages: { a: { train: { freeze: [|] } } }'), parts);
   });
 });
 
@@ -147,8 +163,8 @@ describe('completion of values', () => {
   const stage = (text: string) => labels(`stages:\n  a:\n    ${text}`);
 
   it('offers the words of an enumeration', () => {
-    assert.deepEqual(stage('upcycle: { method: |'), ['bam', 'btx']);
-    assert.deepEqual(stage('upcycle: { method: b| }'), ['bam', 'btx']);
+    assert.deepEqual(stage('upcycle: { method: |'), ['bam', 'btx', 'sparse', 'drop', 'scratch']);
+    assert.deepEqual(stage('upcycle: { method: b| }'), ['bam', 'btx', 'sparse', 'drop', 'scratch']);
     assert.deepEqual(stage('upcycle:\n      attention: kv|'), ['kv-experts', 'shared-kv']);
     assert.deepEqual(stage('upcycle:\n      gate: |'), ['softmax-topk', 'topk-softmax']);
     assert.deepEqual(stage('train: { match: | }'), ['data', 'compute']);

@@ -87,6 +87,13 @@ describe('renaming', () => {
     assert.equal(changed.match(/\bstart\b/g)!.length, 5);
   });
 
+  it('changes a stage that is listed twice in both places', () => {
+    const [text, offset] = marked(
+      'stages:\n  o|ne: { train: { tokens: 1k } }\n  two: { upcycle: { experts: [one, one] } }',
+    );
+    assert.equal(renameEdits(text, offset, 'first').length, 3);
+  });
+
   it('leaves a domain alone that has the name of the stage', () => {
     const changed = renamed('        - la|w', 'statutes');
     assert.deepEqual(parseExperiment(changed).mistakes, []);
@@ -140,7 +147,7 @@ describe('what there is to say', () => {
   });
 
   it('about a value, by the key that it belongs to', () => {
-    assert.match(markdown('method: b|am'), /^\*\*method\*\*: bam \\\| btx; required/);
+    assert.match(markdown('method: b|am'), /^\*\*method\*\*: bam \\\| btx \\\| .*; required/);
     assert.match(markdown('- math/|*.txt'), /^\*\*files\*\*/);
   });
 
