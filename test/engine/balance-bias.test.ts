@@ -7,7 +7,7 @@ import { createParameters, randomValues } from '../../src/model/parameters';
 import { EagerStep } from '../../src/train/eager-step';
 import { GraphStep } from '../../src/train/graph-step';
 import { RoutingStatistics } from '../../src/train/routing-statistics';
-import type { Step } from '../../src/train/step';
+import type { Step, TrainSettings } from '../../src/train/step';
 import { asMixture, assertClose, largeValues, onEveryBackend, randomBatch, SMALL } from '../support/engine';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clip: 1, loadBalance: 0, routerZ: 0 };
@@ -26,11 +26,12 @@ function withStep<T>(
   values: Map<string, Float32Array>,
   use: (step: Step) => T,
   passes = 1,
+  settings: TrainSettings = SETTINGS,
 ): T {
   const step =
     form === 'eager'
-      ? new EagerStep(architecture, createParameters(architecture, values), SETTINGS)
-      : GraphStep.create({ architecture, values, settings: SETTINGS, sequences: SEQUENCES, passes, form });
+      ? new EagerStep(architecture, createParameters(architecture, values), settings)
+      : GraphStep.create({ architecture, values, settings, sequences: SEQUENCES, passes, form });
   try {
     return use(step);
   } finally {
@@ -100,6 +101,15 @@ function staysWhereNotFinite(form: 'eager' | 'graph'): void {
   });
 }
 
+function staysWhereFrozen(form: 'eager' | 'graph'): void {
+  const settings: TrainSettings = { ...SETTINGS, freeze: ['routers'] };
+  const use = (step: Step): void => {
+    step.train([randomBatch(BIASED, SEQUENCES, 1)], 1e-3, 0, false);
+    assert.deepEqual(step.readParameters().get(BIAS), new Float32Array(4));
+  };
+  withStep(form, BIASED, skewed(), use, 1, settings);
+}
+
 for (const form of ['eager', 'graph'] as const) {
   describe(`the bias that balances load (${form})`, () => {
     before(() => startBackend('native'));
@@ -109,6 +119,7 @@ for (const form of ['eager', 'graph'] as const) {
     });
     it('brings a skewed load into balance', () => balances(form));
     it('stays where the step is not taken', () => staysWhereNotFinite(form));
+    it('stays where routers are frozen', () => staysWhereFrozen(form));
   });
 }
 
