@@ -1,7 +1,7 @@
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
 
-/** The role of a parameter, which decides how it starts, decays and is upcycled. */
-export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router';
+/** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
+export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance';
 
 /** A part of a model that can be left as it is while the others train. */
 export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
@@ -11,6 +11,8 @@ export interface ParameterSpec {
   /** Matrices are (outputs, inputs), as in a PyTorch Linear. */
   shape: number[];
   role: ParameterRole;
+  /** The block that it belongs to, if any. */
+  layer?: number;
   /** For a tensor that belongs to one FFN or attention expert, which one. */
   expert?: number;
 }
@@ -22,7 +24,7 @@ export interface ParameterSpec {
 export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
   if (role === 'bias' && /(^|\.)norm\.bias$/.test(name)) return 'norms';
   if (role !== 'matrix' && role !== 'bias')
-    return ({ embedding: 'embeddings', norm: 'norms', router: 'routers' } as const)[role];
+    return ({ embedding: 'embeddings', norm: 'norms', router: 'routers', balance: 'routers' } as const)[role];
   if (name.includes('.attention.')) return 'attention';
   return expert === undefined ? undefined : 'experts';
 }
@@ -54,6 +56,11 @@ export function routerName(layer: number, router: 'ffn' | 'attention'): string {
   return `layers.${layer}.${router}.router.weight`;
 }
 
+/** Name of what an FFN router adds to probabilities when it chooses, (experts). */
+export function balanceBiasName(layer: number): string {
+  return `layers.${layer}.ffn.router.bias`;
+}
+
 export const EMBEDDING = 'embedding.weight';
 export const FINAL_NORM = 'norm.weight';
 export const OUTPUT_HEAD = 'head.weight';
@@ -74,8 +81,12 @@ export function parameterSpecs(architecture: Architecture): ParameterSpec[] {
   const specs: ParameterSpec[] = [{ name: EMBEDDING, shape: [vocabulary, width], role: 'embedding' }];
   for (let layer = 0; layer < architecture.layers; layer++) {
     const norms = architecture.block ? [normName(layer, 'attention'), normName(layer, 'ffn')] : [normName(layer)];
-    specs.push(...norms.flatMap((name) => normSpecs(architecture, name)));
-    specs.push(...attentionSpecs(architecture, layer), ...ffnSpecs(architecture, layer));
+    const block = [
+      ...norms.flatMap((name) => normSpecs(architecture, name)),
+      ...attentionSpecs(architecture, layer),
+      ...ffnSpecs(architecture, layer),
+    ];
+    specs.push(...block.map((spec) => ({ ...spec, layer })));
   }
   specs.push(...normSpecs(architecture, FINAL_NORM));
   if (!architecture.tiedEmbeddings) specs.push({ name: OUTPUT_HEAD, shape: [vocabulary, width], role: 'embedding' });
@@ -115,6 +126,9 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
+  if (architecture.mixture?.router?.balanceBias) {
+    specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'balance' });
+  }
   for (const projection of ffnProjections(architecture)) {
     const name = (expert?: number): string => ffnName(layer, projection, expert);
     specs.push(...perExpert(architecture, experts, name, shapes[projection]));

@@ -1,7 +1,8 @@
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
-import { checkMethod, expertCount } from './method';
+import { checkMethod } from './method';
 import { checkRouterInit } from './router-init';
+import { checkRouting } from './routing';
 import { FREEZABLE } from './schema';
 import type { DataPath, Source } from './source';
 
@@ -109,15 +110,7 @@ function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Nam
       mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
     }
   });
-  const count = expertCount(upcycle);
-  if (isCount(upcycle.ffnTopK) && count !== undefined && upcycle.ffnTopK > count) {
-    mistakes.push(source.at([...path, 'ffnTopK'], `at most ${count}, the number of experts`));
-  }
-  if (upcycle.gate === 'topk-softmax' && (upcycle.ffnTopK ?? 1) === 1) {
-    const expected =
-      '`softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never learns)';
-    mistakes.push(source.at([...path, 'gate'], expected));
-  }
+  mistakes.push(...checkRouting(source, path, upcycle));
   return mistakes;
 }
 

@@ -7,6 +7,7 @@ const KEYS: Record<string, { of: readonly string[]; why: string }> = {
   experts: { of: ['bam', 'btx', 'sparse', 'drop'], why: 'its experts are random' },
   copies: { of: ['sparse', 'drop', 'scratch'], why: 'every expert is listed in `experts`' },
   attention: { of: ['bam'], why: 'only bam has attention experts' },
+  attentionTopK: { of: ['bam'], why: 'only bam has attention experts' },
   weightScaling: { of: ['bam', 'btx', 'sparse', 'drop'], why: 'random experts have no size to keep' },
   drop: { of: ['drop'], why: 'only drop draws units anew' },
 };

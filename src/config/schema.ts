@@ -121,7 +121,7 @@ const dropSchema = z.strictObject({
     ),
 });
 
-/** How new routers start. */
+/** How new routers start, and what is changed in those of FFNs. */
 const routerSchema = z.strictObject({
   init: z
     .enum(['normal', 'zero', 'centroid'])
@@ -135,6 +135,28 @@ const routerSchema = z.strictObject({
     .default(0.02)
     .describe(
       'Standard deviation of random rows; rows of `centroid` have the norm that random ones are expected to have.',
+    ),
+  normalizeLogits: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Bring the logits of every token in FFN routers to mean 0 and this standard deviation, e.g. 1 (Skywork-MoE). Default: off.',
+    ),
+  balanceBias: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Balance the load without a loss (DeepSeek-V3): FFN experts are chosen by probability plus a bias, which each step moves by this, e.g. 1e-3. Default: off.',
+    ),
+  noise: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe(
+      'In training, multiply the input of FFN routers by uniform numbers this far from 1 at most, e.g. 0.01 (Switch). Default: off.',
     ),
 });
 
@@ -158,7 +180,17 @@ const upcycleSchema = z.strictObject({
     default: 'kv-experts',
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
   }),
+  ffnRouting: z.enum(['top-k', 'soft', 'sample-top-1']).optional().meta({
+    default: 'top-k',
+    description:
+      '`top-k` (default) sends a token to its best FFN experts; `soft` to all, weighed by their probability; `sample-top-1` to one that is drawn (BTX).',
+  }),
   ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
+  attentionTopK: count
+    .optional()
+    .describe(
+      'bam only: attention experts whose output a token gets. Default: all, weighed by their probability (soft).',
+    ),
   gate: z
     .enum(['softmax-topk', 'topk-softmax'])
     .default('softmax-topk')
@@ -168,7 +200,9 @@ const upcycleSchema = z.strictObject({
     description:
       'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
   }),
-  router: routerSchema.optional().describe('How new routers start. Default: random.'),
+  router: routerSchema
+    .optional()
+    .describe('How new routers start, and what is changed in those of FFNs. Default: random.'),
 });
 
 /** A checkpoint of another program to start from. */

@@ -17,7 +17,7 @@ const domainResultSchema = z.object({
 const routingSchema = z.object({
   layer: count,
   router: z.enum(['ffn', 'attention']),
-  /** Share of tokens sent to each expert (for soft attention: share of tokens whose largest gate is this expert's). Sums to 1. */
+  /** Share of tokens sent to each expert (with soft routing: share of tokens whose largest gate is this expert's). Sums to 1. */
   load: z.array(finite),
   /** Mean router probability of each expert. Sums to 1. */
   meanGate: z.array(finite),

@@ -6,7 +6,7 @@ import { causalAttention, causalMask } from '../engine/ops/causal-attention';
 import { rotate, type RotaryTable, rotaryTable } from '../engine/ops/rotary';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { type RouterOutput, routerScores } from './routing';
+import { keepTop, type RouterOutput, routerScores } from './routing';
 
 /** Tensors that every attention call reads and that depend on the context only. */
 export interface AttentionTables {
@@ -23,7 +23,7 @@ export function attentionTables(architecture: Architecture, context: number): At
   };
 }
 
-/** What a block's attention gives: its output (tokens, E), and the soft router's gates where there are attention experts. */
+/** What a block's attention gives: its output (tokens, E), and its router's decision where there are attention experts. */
 export interface AttentionOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
@@ -34,7 +34,8 @@ export interface AttentionOutput {
  *
  * Attention experts (BAM, arXiv 2408.08274, section 3.2) run as one call: the heads of all N experts stand side by side, each
  * expert's part of the result is multiplied by its gate, and one product with all output projections sums them. That equals
- * sum_j g_j MHA_j(u), because the gate of a token is a scalar that passes through the output projection.
+ * sum_j g_j MHA_j(u), because the gate of a token is a scalar that passes through the output projection. With `attentionTopK`
+ * the gates of the other experts are 0: their outputs are computed all the same, since later tokens need all keys and values.
  */
 export function attention(
   architecture: Architecture,
@@ -54,12 +55,14 @@ export function attention(
   }
 
   const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'attention')));
+  const { attentionTopK, gate } = architecture.mixture!;
+  const { gates, ...chosen } = attentionTopK ? keepTop(probabilities, attentionTopK, gate) : { gates: probabilities };
   const tokens = u.shape[0];
   const perExpert = tf.reshape(heads, [tokens, experts, architecture.width]);
-  const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(probabilities, 2)), heads.shape);
-  const router: RouterOutput = { layer, router: 'attention', logits, probabilities };
+  const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(gates, 2)), heads.shape);
+  const router: RouterOutput = { layer, router: 'attention', logits, probabilities, ...chosen };
   const sum = linear(gated, output);
-  return { output: biases ? tf.add(sum, tf.matMul(probabilities, tf.stack(biases) as tf.Tensor2D)) : sum, router };
+  return { output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum, router };
 }
 
 /** One projection of all experts: rows side by side for query, key and value; columns side by side for output. */

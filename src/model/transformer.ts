@@ -7,6 +7,7 @@ import { headLoss } from '../engine/ops/head-loss';
 import { layerNorm, rmsNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
 import { attention, type AttentionOutput, type AttentionTables } from './attention';
+import type { DrawTensors } from './draws';
 import { ffn, type FfnOutput } from './ffn';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
@@ -27,19 +28,21 @@ export interface ForwardOutput {
 /**
  * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream, unless
  * the architecture's `block` says otherwise.
- * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller).
+ * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller). `draws` are given in training
+ * alone: without them no router draws.
  */
 export function forward(
   architecture: Architecture,
   parameters: ModelParameters,
   ids: tf.Tensor1D,
   tables: AttentionTables,
+  draws?: DrawTensors,
 ): ForwardOutput {
   const routers: RouterOutput[] = [];
   const inputs: BlockInputs[] = [];
   let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, tables);
+    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, tables, draws);
     x = sum;
     inputs.push(read);
     for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
@@ -66,6 +69,7 @@ function block(
   layer: number,
   x: tf.Tensor2D,
   tables: AttentionTables,
+  draws: DrawTensors | undefined,
 ): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput; read: BlockInputs } {
   const form = architecture.block;
   const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
@@ -75,7 +79,7 @@ function block(
   const isSequential = form === 'sequential';
   const between = isSequential ? inSection(`sum${layer}`, () => tf.add<tf.Tensor2D>(x, attended.output)) : x;
   const v = form ? norm(between, 'ffn') : u;
-  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v));
+  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, draws));
   const terms = isSequential ? [between, transformed.output] : [x, attended.output, transformed.output];
   const sum = inSection(`sum${layer}`, () => tf.addN(terms));
   return { sum, attended, transformed, read: { attention: u, ffn: v } };
@@ -106,7 +110,8 @@ export interface Losses {
 
 /**
  * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
- * (BAM, arXiv 2408.08274, section 3.3). Only FFN routers are balanced: soft attention uses every expert anyway.
+ * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose are balanced: soft ones use every expert anyway. L_z is that
+ * of FFN routers, and of attention routers that choose.
  */
 export function losses(
   output: ForwardOutput,
@@ -114,11 +119,11 @@ export function losses(
   coefficients: { loadBalance: number; routerZ: number },
 ): Losses {
   const languageModel = inSection('head', () => headLoss(output.last, output.head, targets));
-  const ffnRouters = output.routers.filter(({ router }) => router === 'ffn');
-  if (!ffnRouters.length)
-    return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
-  const loadBalance = tf.addN(ffnRouters.map(loadBalanceLoss));
-  const routerZ = tf.addN(ffnRouters.map(routerZLoss));
+  const routers = output.routers.filter(({ router, assigned }) => router === 'ffn' || assigned);
+  if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
+  const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);
+  const loadBalance: tf.Scalar = balances.length ? tf.addN(balances) : tf.scalar(0);
+  const routerZ = tf.addN(routers.map(routerZLoss));
   const total = tf.addN([
     languageModel,
     tf.mul(loadBalance, coefficients.loadBalance) as tf.Scalar,

@@ -5,7 +5,7 @@ import { countParameters, forwardFlops, trainingFlops } from '../architecture/co
 import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
 import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
-import { completeUpcycling } from './upcycling';
+import { completeUpcycling, plannedRouting } from './upcycling';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
 const RESULT_VERSION = 1;
@@ -92,9 +92,10 @@ function stageArchitecture(
 ): Architecture {
   const dense = (parents[0]?.architecture ?? own)!;
   if (!config.upcycle) return dense;
-  const { method, copies, attention, ffnTopK, gate } = config.upcycle;
+  const { method, copies, attention, gate } = config.upcycle;
   const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
-  return { ...dense, mixture: { experts: copies ?? parents.length, ffnTopK, gate, attention: kind } };
+  const experts = copies ?? parents.length;
+  return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;

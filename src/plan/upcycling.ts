@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { MixtureArchitecture } from '../architecture/architecture';
 import type { UpcycleConfig } from '../config/schema';
 import type { PlannedStage } from './plan';
 
@@ -12,13 +14,32 @@ const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
  * and files from before an option have the key that they had.
  */
 export function completeUpcycling(config: UpcycleConfig): UpcycleConfig {
-  const { drop, router, weightScaling, ...upcycle } = config;
-  const isDefault = router?.init === ROUTER_DEFAULTS.init && router.deviation === ROUTER_DEFAULTS.deviation;
+  const { drop, router, weightScaling, ffnRouting, ...upcycle } = config;
   return {
     ...upcycle,
     ...(upcycle.method === 'drop' && { drop: drop ?? DROP_DEFAULTS }),
     ...(weightScaling && { weightScaling }),
-    ...(router && !isDefault && { router }),
+    ...(router && !isDeepStrictEqual(router, ROUTER_DEFAULTS) && { router }),
+    ...(ffnRouting && ffnRouting !== 'top-k' && { ffnRouting }),
+  };
+}
+
+/** How the routers of a mixture of so many experts send tokens. What is as usual is left out, so that it does not show in the stage's key. */
+export function plannedRouting(
+  { ffnRouting, ffnTopK, attentionTopK, router }: UpcycleConfig,
+  experts: number,
+): Pick<MixtureArchitecture, 'ffnRouting' | 'ffnTopK' | 'attentionTopK' | 'router'> {
+  const { normalizeLogits, balanceBias, noise } = router ?? {};
+  const changes = {
+    ...(normalizeLogits && { normalizeLogits }),
+    ...(balanceBias && { balanceBias }),
+    ...(noise && { noise }),
+  };
+  return {
+    ffnTopK: ffnRouting === 'soft' ? experts : ffnTopK,
+    ...(ffnRouting && ffnRouting !== 'top-k' && { ffnRouting }),
+    ...(attentionTopK && { attentionTopK }),
+    ...(Object.keys(changes).length && { router: changes }),
   };
 }
 

@@ -2,7 +2,9 @@ import { deriveSeed } from '../base/random';
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
+import { drawRouting } from '../model/draws';
 import type { PlannedStage, TrainPlan } from '../plan/plan';
+import type { TrainingBatch } from './step';
 
 /** What decides the batches of a stage. */
 export interface BatchSource {
@@ -21,11 +23,17 @@ export function startSampler(
   return new MixtureSampler(sources, stage.architecture.context, seed, draws && { draws });
 }
 
-/** Divides a batch into passes of equal size. */
-export function splitBatch({ inputs, targets }: Batch, passes: number): Batch[] {
-  const size = inputs.length / passes;
-  return Array.from({ length: passes }, (_, i) => ({
-    inputs: inputs.subarray(i * size, (i + 1) * size),
-    targets: targets.subarray(i * size, (i + 1) * size),
+/** The passes that step `step` of a stage divides its batch into, of equal size, with what their routers draw. */
+export function trainingPasses(
+  { architecture, seed }: PlannedStage,
+  train: TrainPlan,
+  batch: Batch,
+  step: number,
+): TrainingBatch[] {
+  const size = batch.inputs.length / train.accumulate;
+  return Array.from({ length: train.accumulate }, (_, pass) => ({
+    inputs: batch.inputs.subarray(pass * size, (pass + 1) * size),
+    targets: batch.targets.subarray(pass * size, (pass + 1) * size),
+    draws: drawRouting(architecture, size, { seed: deriveSeed(seed, 'routing'), step, pass }),
   }));
 }

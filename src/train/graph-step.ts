@@ -5,12 +5,13 @@ import type { TimedNode } from '../engine/graph/clock';
 import { type Feed, Session } from '../engine/graph/session';
 import { type GraphVariable, startName } from '../engine/graph/variables';
 import { nativeBackend } from '../engine/ops/native';
+import { drawn, NO_DRAWS } from '../model/draws';
 import { createParameters, disposeParameters, type ParameterValues } from '../model/parameters';
 import type { Moments } from './adamw';
 import { optimizerFeeds } from './adamw-graph';
 import { type Check, recordEvaluations, recordTraining, type RecordedTraining } from './record-pass';
 import { RoutingStatistics } from './routing-statistics';
-import type { Step, StepResult, TrainSettings } from './step';
+import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
 import { buildStepGraph, type GraphForm, type GraphPass, type StepGraph } from './step-graph';
 
 /** What a step is made for: every batch of training has this shape. */
@@ -107,7 +108,7 @@ export class GraphStep implements Step {
     });
   }
 
-  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
+  train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
     const statistics = new RoutingStatistics();
     const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
     const { losses, norm } = this.step(passes, feeds, wantRouting ? statistics : undefined);
@@ -117,7 +118,7 @@ export class GraphStep implements Step {
   }
 
   /** A training step whose operations run one after the other, and when each did. For a step that was made with `clocks`. */
-  profile(batch: Batch, learningRate: number, step: number): TimedNode[] {
+  profile(batch: TrainingBatch, learningRate: number, step: number): TimedNode[] {
     const { training } = this.model;
     const { nodes, times } = training.clocks!;
     const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
@@ -127,7 +128,7 @@ export class GraphStep implements Step {
 
   /** Sums over the passes. */
   private step(
-    batches: readonly Batch[],
+    batches: readonly TrainingBatch[],
     feeds: Record<string, Feed>,
     statistics?: RoutingStatistics,
   ): { losses: Float32Array; norm: number } {
@@ -144,8 +145,8 @@ export class GraphStep implements Step {
 
   /** Feeds a batch and asks for some results, and for what the routers did if anybody wants to know. */
   private pass(
-    { inputs, targets, routers }: GraphPass,
-    batch: Batch,
+    { inputs, targets, draws, routers }: GraphPass,
+    batch: TrainingBatch,
     results: string[],
     statistics?: RoutingStatistics,
     feeds: Record<string, Feed> = {},
@@ -154,10 +155,12 @@ export class GraphStep implements Step {
     const wanted = statistics ? routers : [];
     const decisions = wanted.flatMap(({ probabilities, assigned }) => [probabilities, assigned ?? []].flat());
     const shape = [batch.inputs.length];
-    const found = this.session.run(
-      { ...feeds, [inputs]: { shape, values: batch.inputs }, [targets]: { shape, values: batch.targets } },
-      [...results, ...decisions],
-    );
+    const given: Record<string, Feed> = {
+      [inputs]: { shape, values: batch.inputs },
+      [targets]: { shape, values: batch.targets },
+    };
+    for (const [name, placeholder] of draws) given[placeholder] = drawn(batch.draws ?? NO_DRAWS, name);
+    const found = this.session.run({ ...feeds, ...given }, [...results, ...decisions]);
     const rest = found.splice(results.length);
     for (const { layer, router, experts, assigned } of wanted) {
       const probabilities = rest.shift()!;

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import { type AttentionTables } from '../model/attention';
+import type { DrawTensors } from '../model/draws';
 import { type ModelParameters, trainedParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { forward, losses } from '../model/transformer';
@@ -24,12 +25,17 @@ export interface TrainingPass {
 }
 
 /** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32. Call it inside a `tf.tidy`. */
-export function trainingPass(model: PassModel, inputs: tf.Tensor1D, targets: tf.Tensor1D): TrainingPass {
+export function trainingPass(
+  model: PassModel,
+  inputs: tf.Tensor1D,
+  targets: tf.Tensor1D,
+  draws: DrawTensors,
+): TrainingPass {
   // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
   const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
   const trained = trainedParameters(model.architecture, model.parameters, model.settings.freeze);
   const { grads } = tf.variableGrads(() => {
-    const output = forward(model.architecture, model.parameters, inputs, model.tables);
+    const output = forward(model.architecture, model.parameters, inputs, model.tables, draws);
     const found = losses(output, targets, model.settings);
     kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
     kept.routers = output.routers.map((router) => mapDecision(router, (tensor) => tf.keep(tf.clone(tensor))));

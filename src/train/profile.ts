@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { EngineError } from '../base/errors';
 import { writeFileAtomic } from '../base/files';
-import { splitBatch, startSampler } from './batches';
+import { startSampler, trainingPasses } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
@@ -30,9 +30,9 @@ export async function profileStage(context: StageContext, file: string): Promise
   const step = GraphStep.create(options);
   try {
     const sampler = startSampler(context, train);
-    const next = () => splitBatch(sampler.next(train.batch), train.accumulate)[0]!;
-    for (let i = 0; i < STEP; i++) step.train([next()], learningRate(i, train), i, false);
-    const nodes = step.profile(next(), learningRate(STEP, train), STEP);
+    const pass = (i: number) => trainingPasses(stage, train, sampler.next(train.batch), i)[0]!;
+    for (let i = 0; i < STEP; i++) step.train([pass(i)], learningRate(i, train), i, false);
+    const nodes = step.profile(pass(STEP), learningRate(STEP, train), STEP);
     writeFileAtomic(file, JSON.stringify(chromeTrace(nodes)));
     const milliseconds = (nodes.at(-1)!.end * 1000).toFixed(0);
     const parts = partShares(nodes).slice(0, PARTS);

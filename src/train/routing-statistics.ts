@@ -6,7 +6,7 @@ interface RouterSums {
   layer: number;
   router: 'ffn' | 'attention';
   tokens: number;
-  /** Assignments to each expert: dispatched pairs (FFN), or tokens whose largest gate it was (attention). */
+  /** Assignments to each expert: tokens sent to it, or with soft routing tokens whose largest gate it was. */
   assigned: number[];
   gates: number[];
   entropy: number;
@@ -19,7 +19,7 @@ export interface RouterNumbers {
   experts: number;
   /** (tokens x experts) */
   probabilities: Float32Array;
-  /** FFN routers only: how many tokens each expert got. */
+  /** Of a router that chooses: how many tokens each expert got. */
   assigned?: Float32Array;
 }
 
@@ -46,8 +46,8 @@ export class RoutingStatistics {
     const empty = (): number[] => new Array<number>(experts).fill(0);
     const sums = this.sums.get(id) ?? { layer, router, tokens: 0, assigned: empty(), gates: empty(), entropy: 0 };
     this.sums.set(id, sums);
-    addTokens(sums, probabilities);
-    assigned?.forEach((count, expert) => (sums.assigned[expert]! += count));
+    const largest = addTokens(sums, probabilities);
+    (assigned ?? largest).forEach((count, expert) => (sums.assigned[expert]! += count));
   }
 
   /** The statistics of everything added, router by router in the order of the forward pass. */
@@ -68,8 +68,10 @@ export class RoutingStatistics {
   }
 }
 
-function addTokens(sums: RouterSums, probabilities: Float32Array): void {
+/** Adds all but the assignments. Returns for each expert the number of tokens whose largest gate it is. */
+function addTokens(sums: RouterSums, probabilities: Float32Array): number[] {
   const experts = sums.gates.length;
+  const largest = new Array<number>(experts).fill(0);
   for (let at = 0; at < probabilities.length; at += experts) {
     let best = 0;
     for (let expert = 0; expert < experts; expert++) {
@@ -78,7 +80,8 @@ function addTokens(sums: RouterSums, probabilities: Float32Array): void {
       if (gate > 0) sums.entropy -= gate * Math.log(gate);
       if (gate > probabilities[at + best]!) best = expert;
     }
-    if (sums.router === 'attention') sums.assigned[best]!++;
+    largest[best]!++;
     sums.tokens++;
   }
+  return largest;
 }

@@ -14,7 +14,7 @@ import type { OpenDomain } from '../data/prepare';
 import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
-import { splitBatch, startSampler } from './batches';
+import { startSampler, trainingPasses } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
 import { importedParameters } from './imported';
@@ -137,21 +137,21 @@ class StageRun {
   private trainStep(train: TrainPlan): void {
     const { step } = this.state;
     const begun = performance.now();
-    const { context } = this.context.stage.architecture;
-    const passes = splitBatch(this.sampler!.next(train.batch), train.accumulate);
+    const { stage } = this.context;
+    const passes = trainingPasses(stage, train, this.sampler!.next(train.batch), step);
     const rate = learningRate(step, train);
     const result = this.step.train(passes, rate, step, step % ROUTING_EVERY === 0);
-    checkHealth(this.context.stage, step, result);
+    checkHealth(stage, step, result);
     const seconds = (performance.now() - begun) / 1000;
     this.state.step++;
     this.state.draws = this.sampler!.position().draws;
     this.context.emit({
       type: 'step',
-      stage: this.context.stage.name,
+      stage: stage.name,
       ...this.progress(),
       ...result,
       learningRate: rate,
-      tokensPerSecond: (train.batch * context) / seconds,
+      tokensPerSecond: (train.batch * stage.architecture.context) / seconds,
       ...processMemory(),
     });
   }

@@ -44,6 +44,7 @@ export function upcycle(
 }
 
 function inheritedValues(spec: ParameterSpec, parents: readonly Parent[]): Float32Array {
+  if (spec.role === 'balance') return new Float32Array(spec.shape[0]!);
   if (spec.expert !== undefined) {
     const inParent = spec.name.replace(`.experts.${spec.expert}.`, '.');
     return parents[spec.expert]!.parameters.get(inParent)!.slice();

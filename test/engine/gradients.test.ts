@@ -9,6 +9,7 @@ import { linear } from '../../src/engine/ops/linear';
 import { rotaryTable, rotate } from '../../src/engine/ops/rotary';
 import { embed, permuteRows } from '../../src/engine/ops/rows';
 import { swiglu } from '../../src/engine/ops/swiglu';
+import { keepTop, routerScores } from '../../src/model/routing';
 import { assertClose, normal, onEveryBackend, withoutLeak } from '../support/engine';
 
 /** An operation of ours, and the same written without any operation of ours. */
@@ -138,6 +139,30 @@ const cases: Case[] = [
     plain: ([table]) => tf.matMul(oneHot(IDS, 6), table as tf.Tensor2D),
   },
   {
+    name: 'normalised logits of a router',
+    inputs: [
+      [[6, 5], 1],
+      [[4, 5], 1],
+    ],
+    own: ([u, weight]) => routerScores(u as tf.Tensor2D, weight as tf.Tensor2D, 1.5).logits,
+    plain: ([u, weight]) => {
+      const { mean, variance } = tf.moments(tf.matMul(u!, weight!, false, true), 1, true);
+      const centred = tf.sub(tf.matMul(u!, weight!, false, true), mean);
+      return tf.mul(tf.div(centred, tf.sqrt(tf.add(variance, 1e-6))), 1.5);
+    },
+  },
+  ...(['softmax-topk', 'topk-softmax'] as const).map((gate): Case => ({
+    name: `keepTop, ${gate}`,
+    inputs: [[[6, 5], 2]],
+    own: ([logits]) => keepTop(tf.softmax(logits as tf.Tensor2D), 2, gate).gates,
+    plain: ([logits]) => {
+      const kept = tf.tensor2d((logits!.arraySync() as number[][]).map(twoLargest));
+      const powers = tf.exp(logits!);
+      const whole = gate === 'softmax-topk' ? powers : tf.mul(powers, kept);
+      return tf.div(tf.mul(powers, kept), tf.sum(whole, 1, true));
+    },
+  })),
+  {
     name: 'permuteRows',
     inputs: [[[6, 5], 1]],
     own: ([rows]) => {
@@ -174,6 +199,12 @@ function attentionCase(name: string, shape: [number, number, number, number, num
 
 function row(length: number, value: (i: number) => number): number[] {
   return Array.from({ length }, (_, i) => value(i));
+}
+
+/** 1 for the two largest numbers, 0 for the others. */
+function twoLargest(numbers: number[]): number[] {
+  const second = [...numbers].sort((a, b) => b - a)[1]!;
+  return numbers.map((number) => Number(number >= second));
 }
 
 function oneHot(ids: number[], count: number): tf.Tensor2D {

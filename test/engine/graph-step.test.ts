@@ -131,7 +131,7 @@ for (const form of ['graph', 'xla'] as const) {
 describe('a training step as a graph', () => {
   before(() => startBackend('native'));
 
-  for (const name of ['dense', 'btx', 'bam with kv-experts']) {
+  for (const name of ['dense', 'btx', 'bam with kv-experts', 'a balance bias']) {
     it(`sums up two passes as the eager step does: ${name}`, () => {
       const architecture = MODELS[name]!;
       const start = { values: randomValues(architecture, 1) };
@@ -141,8 +141,11 @@ describe('a training step as a graph', () => {
     });
   }
 
-  it('goes on from parameters and moments exactly as if it had never stopped', () => {
-    const architecture = MODELS['bam with kv-experts']!;
+  for (const name of ['bam with kv-experts', 'a balance bias']) {
+    it(`goes on from parameters and moments exactly as if it had never stopped: ${name}`, () => goesOn(MODELS[name]!));
+  }
+
+  const goesOn = (architecture: Architecture): void => {
     const more = (step: Step): unknown[] => [
       [2, 3].map((i) => step.train(batches(architecture, i), RATE, i, true)),
       step.readParameters(),
@@ -154,7 +157,7 @@ describe('a training step as a graph', () => {
       return { start, expected: more(step) };
     });
     assert.deepEqual(withStep(architecture, 'graph', middle.start, more), middle.expected);
-  });
+  };
 
   it('does not change when it is evaluated or read', () => {
     const architecture = MODELS.btx!;
@@ -186,13 +189,13 @@ describe('a training step as a graph', () => {
 
   for (const stored of parityCases()) {
     it(`gives PyTorch's losses and gradients: ${stored.name}`, () => {
-      const { architecture, tensors, inputs, targets } = stored;
+      const { architecture, tensors, inputs, targets, draws } = stored;
       const sequences = inputs.length / architecture.context;
       // With beta1 at 0 and nothing clipped, the first moment after a step is the gradient.
       const settings = { ...SETTINGS, beta1: 0, clip: 1e9 };
       const values = stored.parameters;
       const step = GraphStep.create({ architecture, values, settings, sequences, passes: 1, form: 'graph' });
-      const found = step.train([{ inputs, targets }], RATE, 0, false);
+      const found = step.train([{ inputs, targets, draws }], RATE, 0, false);
       for (const part of ['languageModel', 'loadBalance', 'routerZ'] as const) {
         assertClose([found[part]], tensors.get(`loss.${part}`)!.values, 1e-4, part);
       }

@@ -100,6 +100,43 @@ describe('FLOPs of a token', () => {
   });
 });
 
+describe('counts of other routing', () => {
+  const change = (architecture: Architecture, changes: Partial<MixtureArchitecture>): Architecture => ({
+    ...architecture,
+    mixture: { ...architecture.mixture!, ...changes },
+  });
+  const ffnParameters = 3 * 1024 * 2048;
+
+  it('have soft FFNs compute every expert', () => {
+    const soft = change(mixed('averaged'), { ffnRouting: 'soft', ffnTopK: 4 });
+    const { total, active } = countParameters(soft);
+    assert.equal(active, total);
+    assert.equal(forwardFlops(soft).ffn, 4 * 12_582_912);
+    assert.equal(forwardFlops(soft).total - forwardFlops(mixed('averaged')).total, 6 * 3 * 12_582_912);
+  });
+
+  it('have sampled FFNs compute every expert in layer 0 alone', () => {
+    const sampled = change(mixed('averaged'), { ffnRouting: 'sample-top-1' });
+    const top1 = mixed('averaged');
+    assert.equal(countParameters(sampled).active - countParameters(top1).active, 3 * ffnParameters);
+    assert.equal(forwardFlops(sampled).ffn, 12_582_912);
+    assert.equal(forwardFlops(sampled).total - forwardFlops(top1).total, 3 * 12_582_912);
+  });
+
+  it('leave out queries and outputs of attention experts that are not chosen, but no keys and values', () => {
+    const square = 1024 * 1024;
+    for (const kind of ['kv-experts', 'shared-kv'] as const) {
+      const soft = mixed(kind);
+      const two = change(soft, { attentionTopK: 2 });
+      assert.equal(countParameters(two).total, countParameters(soft).total);
+      assert.equal(countParameters(soft).active - countParameters(two).active, 6 * 2 * (2 * square));
+      const saved = 2 * (2 * 2 * square + 2 * 256 * 1024);
+      assert.equal(forwardFlops(soft).attention - forwardFlops(two).attention, saved, kind);
+      assert.equal(forwardFlops(soft).total - forwardFlops(two).total, 6 * saved);
+    }
+  });
+});
+
 describe('parameters of a model', () => {
   const small = denseArchitecture(
     modelSchema.parse({ layers: 1, width: 8, heads: 4, kvHeads: 2, ffnHidden: 6, context: 4 }),
@@ -155,6 +192,15 @@ describe('parameters of a model', () => {
     }
     const dense = parameterSpecs({ ...neox, mixture: undefined } as Architecture);
     assert.equal(partOf(dense.find(({ name }) => name === 'layers.0.ffn.up.bias')!), undefined);
+  });
+
+  it('have a bias for each FFN router where it balances the load', () => {
+    const mixture: MixtureArchitecture = { experts: 2, ffnTopK: 1, gate: 'softmax-topk', attention: 'kv-experts' };
+    const biased: Architecture = { ...small, mixture: { ...mixture, router: { balanceBias: 1e-3 } } };
+    assert.deepEqual(namesAndShapes(biased)['layers.0.ffn.router.bias'], [2]);
+    const [without, withBias] = [countParameters({ ...small, mixture }), countParameters(biased)];
+    assert.deepEqual(withBias, { total: without.total + 2, active: without.active + 2 });
+    assert.deepEqual(forwardFlops(biased), forwardFlops({ ...small, mixture }));
   });
 
   it('have unique names, and as many numbers as are counted', () => {

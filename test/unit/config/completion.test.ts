@@ -42,7 +42,7 @@ describe('completion of keys', () => {
   });
 
   it('works on a line that is not whole, in flow style', () => {
-    const known = ['attention', 'ffnTopK', 'gate', 'weightScaling', 'router'];
+    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'weightScaling', 'router'];
     for (const rest of ['', ' }', '\n  next: { from: seed }\n', ', experts: [a, b] }']) {
       const text = `stages:\n  bam:\n    upcycle: { method: bam, |${rest}`;
       assert.deepEqual(labels(text).slice(-known.length), known, rest);
@@ -90,8 +90,8 @@ describe('completion in an upcycling', () => {
   const keys = (upcycle: string): string[] => labels(`stages: { a: { upcycle: { ${upcycle}, | } } }`);
 
   it('offers what the method knows, and all while there is none', () => {
-    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnTopK', 'gate', 'router']);
-    assert.deepEqual(keys('method: btx'), ['experts', 'ffnTopK', 'gate', 'weightScaling', 'router']);
+    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', 'router']);
+    assert.deepEqual(keys('method: btx'), ['experts', 'ffnRouting', 'ffnTopK', 'gate', 'weightScaling', 'router']);
     assert.ok(!keys('method: bam').includes('copies'));
     assert.ok(['experts', 'copies', 'attention', 'drop'].every((key) => keys('gate: softmax-topk').includes(key)));
   });

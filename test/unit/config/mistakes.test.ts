@@ -123,6 +123,49 @@ stages:
     ]);
   });
 
+  it('knows which settings of routers fit each other', () => {
+    const upcycle = (settings: string) =>
+      mistakesOf(withStages(`  bam: { upcycle: { experts: [seed, seed], ${settings} } }`)).map((mistake) =>
+        mistake.replace(/^x:6:\d+ stages\.bam\.upcycle\./, ''),
+      );
+    const oneChosen =
+      'gate: expected `softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never ' +
+      'learns), found "topk-softmax"';
+    for (const [settings, ...expected] of [
+      ['method: bam, ffnRouting: soft'],
+      ['method: bam, attentionTopK: 2, ffnTopK: 2, gate: topk-softmax, router: { normalizeLogits: 1 }'],
+      ['method: bam, attentionTopK: 2, ffnRouting: soft, gate: topk-softmax'],
+      ['method: btx, ffnRouting: sample-top-1, router: { noise: 0.01 }'],
+      ['method: bam, ffnRouting: sample-top-1, attentionTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 3', 'attentionTopK: expected at most 2, the number of experts, found 3'],
+      ['method: bam, attentionTopK: 1, ffnTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 1, ffnRouting: soft, gate: topk-softmax', oneChosen],
+      [
+        'method: btx, attentionTopK: 2',
+        'attentionTopK: expected no `attentionTopK` with btx: only bam has attention experts, found "attentionTopK"',
+      ],
+      [
+        'method: btx, ffnRouting: soft, ffnTopK: 2',
+        'ffnTopK: expected no `ffnTopK` with `ffnRouting: soft`, found "ffnTopK"',
+      ],
+      [
+        'method: btx, ffnRouting: soft, router: { balanceBias: 1e-3 }',
+        'router.balanceBias: expected no bias that balances choices with `ffnRouting: soft`, found "balanceBias"',
+      ],
+      [
+        'method: btx, ffnRouting: sample-top-1, weightScaling: true',
+        'weightScaling: expected `ffnRouting: top-k` beside it (only there the gates add up to about ffnTopK / experts at first), found true',
+      ],
+      [
+        'method: btx, ffnRouting: soft, gate: topk-softmax',
+        'gate: expected `softmax-topk` when all experts are used (their probabilities sum to 1 anyway), found "topk-softmax"',
+      ],
+    ] as const) {
+      assert.deepEqual(upcycle(settings), expected, settings);
+    }
+  });
+
   it('finds what a method lacks, and what it does not know', () => {
     const stages = `  a: { upcycle: { method: bam, copies: 3, drop: { ratio: 0.1 } } }
   b: { upcycle: { method: sparse, experts: [seed, seed] } }

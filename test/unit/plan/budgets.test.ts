@@ -117,6 +117,20 @@ describe('graph of stages', () => {
       gate: 'softmax-topk',
       attention: 'kv-experts',
     });
+    const routed = experimentWith(
+      stages.replace(
+        '[dense, law]',
+        '[dense, law], ffnRouting: soft, attentionTopK: 1, router: { normalizeLogits: 2 }',
+      ),
+    );
+    const { mixture } = planStages(routed, inputsFor(routed))[2]!.architecture;
+    assert.deepEqual(mixture, {
+      ...bam!.architecture.mixture,
+      ffnRouting: 'soft',
+      ffnTopK: 2,
+      attentionTopK: 1,
+      router: { normalizeLogits: 2 },
+    });
     assert.equal(dense!.architecture.mixture, undefined);
     assert.ok(bam!.parameters.total > dense!.parameters.total);
   });

@@ -40,6 +40,7 @@ describe('key of a stage', () => {
       [],
       'a default that is written out',
     );
+    assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnRouting: top-k' }), []);
     assert.deepEqual(changed({ 'stages:': 'engine: { backend: wasm }\nstages:' }), []);
   });
 
@@ -64,6 +65,9 @@ describe('key of a stage', () => {
     assert.deepEqual(changed({ '[dense, law]': '[dense, law, law]' }), ['bam']);
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], attention: shared-kv' }), ['bam']);
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnTopK: 2' }), ['bam']);
+    for (const routing of ['ffnRouting: soft', 'attentionTopK: 2', 'router: { normalizeLogits: 1 }']) {
+      assert.deepEqual(changed({ '[dense, law]': `[dense, law], ${routing}` }), ['bam'], routing);
+    }
     assert.deepEqual(changed({ 'method: bam': 'method: btx' }), ['bam']);
   });
 

@@ -74,6 +74,12 @@ describe('upcycling', () => {
     sameBits(found.get('embedding.weight'), parents[1]!.parameters.get('embedding.weight')!, 'embedding.weight');
   });
 
+  it('starts the bias that balances an FFN router at zero', () => {
+    const plain = mixed('averaged');
+    const biased = { ...plain, mixture: { ...plain.mixture!, router: { balanceBias: 1e-3 } } };
+    sameBits(upcycle(parents, biased, 5).get('layers.1.ffn.router.bias'), [0, 0, 0], 'bias');
+  });
+
   it('of a parent that is listed twice copies it twice, and counts it once in the means', () => {
     const [seed, law, code] = parents as [Parent, Parent, Parent];
     for (const attention of ['averaged', 'shared-kv', 'kv-experts'] as const) {
