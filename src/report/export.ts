@@ -21,12 +21,26 @@ export async function exportRun(workspace: Workspace, index: Database, id: strin
   const table = resultsTable(run.stages, readPlan(workspace, id));
   if (kind === 'markdown') return `${tableAsMarkdown(table)}\n`;
   if (kind === 'results') {
-    const header = ['stage', 'state', 'step', 'parameters', 'active', 'tokens', 'flops', ...table.domains, 'average'];
-    const rows = table.rows.map(({ stage, state, step, parameters, tokens, flops, perplexity, average }) => [
-      ...[stage, state, step, parameters?.total ?? null, parameters?.active ?? null, tokens, flops],
-      ...table.domains.map((domain) => perplexity[domain] ?? null),
-      average,
-    ]);
+    const header = [
+      'stage',
+      'state',
+      'step',
+      'parameters',
+      'active',
+      'tokens',
+      'flops',
+      ...table.domains,
+      'pooledLoss',
+      'average',
+    ];
+    const rows = table.rows.map(
+      ({ stage, state, step, parameters, tokens, flops, perplexity, pooledLoss, average }) => [
+        ...[stage, state, step, parameters?.total ?? null, parameters?.active ?? null, tokens, flops],
+        ...table.domains.map((domain) => perplexity[domain] ?? null),
+        pooledLoss,
+        average,
+      ],
+    );
     return csvText(header, rows);
   }
   const curves = await Promise.all(run.stages.map(({ name }) => queryCurves(index, id, name)));

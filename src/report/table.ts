@@ -1,6 +1,7 @@
 import { formatCount, formatMeasure } from '../base/format';
 import { markdownCell } from '../base/markdown';
 import { textTable } from '../base/text-table';
+import type { DomainResult } from '../events/event';
 import type { Plan } from '../plan/plan';
 import type { StageState, StageSummary } from '../store/queries';
 
@@ -16,6 +17,9 @@ export interface ResultRow {
   flops: number | null;
   /** Held-out perplexity of every domain of the table. */
   perplexity: Record<string, number | null>;
+  /** Mean loss over the held-out tokens of all domains together, in nats. */
+  pooledLoss: number | null;
+  /** Mean of the domains' perplexities, each counted once. */
   average: number | null;
   /** The lowest average of at least two. */
   isBest: boolean;
@@ -25,6 +29,13 @@ export interface ResultsTable {
   /** The domains that the average is over, in the order of the experiment file. */
   domains: string[];
   rows: ResultRow[];
+}
+
+/** Mean loss over the tokens of all domains, in nats: a domain counts by its tokens, in the average of perplexities each counts alike. */
+export function pooledLoss(domains: Readonly<Record<string, DomainResult>>): number {
+  const all = Object.values(domains);
+  const tokens = all.reduce((sum, domain) => sum + domain.tokens, 0);
+  return all.reduce((sum, { loss, tokens: own }) => sum + loss * own, 0) / tokens;
 }
 
 /** The results of a run's stages. `plan` gives the parameter counts; without it they are not known. */
@@ -40,6 +51,7 @@ export function resultsTable(stages: readonly StageSummary[], plan: Plan | undef
     tokens: result?.tokens ?? null,
     flops: result?.flops ?? null,
     perplexity: Object.fromEntries(domains.map((domain) => [domain, result?.domains[domain]?.perplexity ?? null])),
+    pooledLoss: result && pooledLoss(result.domains),
     average: result?.average ?? null,
     isBest: result !== null && result.average === best,
   }));
@@ -51,7 +63,7 @@ export function tableCells({ domains, rows }: ResultsTable): { header: string[];
   const show = (value: number | null | undefined, format: (value: number) => string): string =>
     value === null || value === undefined ? '-' : format(value);
   return {
-    header: ['stage', 'parameters', 'active', 'tokens', 'FLOPs', ...domains, 'average'],
+    header: ['stage', 'parameters', 'active', 'tokens', 'FLOPs', ...domains, 'pooled loss', 'average'],
     rows: rows.map((row) => [
       stageLabel(row),
       show(row.parameters?.total, formatCount),
@@ -59,6 +71,7 @@ export function tableCells({ domains, rows }: ResultsTable): { header: string[];
       show(row.tokens, formatCount),
       show(row.flops, formatCount),
       ...domains.map((domain) => show(row.perplexity[domain], formatMeasure)),
+      show(row.pooledLoss, formatMeasure),
       show(row.average, formatMeasure),
     ]),
   };
@@ -67,7 +80,8 @@ export function tableCells({ domains, rows }: ResultsTable): { header: string[];
 /** What the numbers of the table are. */
 export function tableCaption({ domains }: ResultsTable): string {
   if (!domains.length) return 'No stage has been evaluated yet.';
-  return `Held-out perplexity, lower is better; the average is over ${domains.join(', ')}.`;
+  const pooled = 'pooled loss is the mean loss of all their tokens, in nats';
+  return `Held-out perplexity, lower is better; the average is over ${domains.join(', ')}; ${pooled}.`;
 }
 
 /** A stage that is not done says how far its numbers go. */

@@ -86,8 +86,8 @@ describe('report.html', () => {
       .replace(/<script[\s\S]*?<\/script>/g, '')
       .replace(/<[^>]*>/g, ' ')
       .replace(/\s+/g, ' ');
-    assert.match(text, /seed - - 4\.1M 2T 12\.50 16\.00 14\.25/);
-    assert.match(text, /bam \(failed, at step 3\) - - 6\.14k 3G 8\.000 9\.000 8\.500/);
+    assert.match(text, /seed - - 4\.1M 2T 12\.50 16\.00 2\.649 14\.25/);
+    assert.match(text, /bam \(failed, at step 3\) - - 6\.14k 3G 8\.000 9\.000 2\.138 8\.500/);
     assert.match(page, /<td class="best">\s*8\.500/);
     for (const fact of [
       'Seed 7',
