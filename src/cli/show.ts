@@ -2,6 +2,8 @@ import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
 import { readPlan } from '../report/collect';
 import { resultsTable, tableAsText } from '../report/table';
+import { queryLastRouting, type RoutingPoint } from '../store/curves';
+import type { Database } from '../store/database';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/queries';
@@ -10,20 +12,32 @@ import { type Output, printJson } from './output';
 /** `bam show RUN`: one run, by its id, the beginning of it, or `last`. */
 export async function showCommand(name: string, { json }: { json?: boolean }, output: Output): Promise<void> {
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
-  const { value: run, problems } = await withIndex(workspace, async (index) =>
-    queryRun(workspace, index, await findRun(index, name)),
-  );
+  const { value, problems } = await withIndex(workspace, async (index) => {
+    const found = await queryRun(workspace, index, await findRun(index, name));
+    return { run: found, routing: await lastRouting(index, found) };
+  });
+  const { run, routing } = value;
   // What cannot be read of this run's own log stands among its notes.
   for (const problem of problems) if (!run.problems.includes(problem)) output.note(`note: ${problem}`);
   const results = resultsTable(run.stages, readPlan(workspace, run.id));
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, folder });
+  if (json) printJson(output, { ...run, results, routing, folder });
   else
     output.print(
       [describeRun(run), describeStages(run.stages), tableAsText(results), describeNotes(run), `Folder: ${folder}`]
         .filter(Boolean)
         .join('\n\n'),
     );
+}
+
+/** What the routers of every mixture did in its last evaluation, by stage and domain. */
+async function lastRouting(index: Database, { id, stages }: RunDetails): Promise<Record<string, RoutingPoint[]>> {
+  const routing: Record<string, RoutingPoint[]> = {};
+  for (const { name } of stages) {
+    const points = await queryLastRouting(index, id, name);
+    if (points.length) routing[name] = points;
+  }
+  return routing;
 }
 
 function describeRun(run: RunDetails): string {

@@ -27,6 +27,16 @@ const routingSchema = z.object({
   maxViolation: finite,
   /** Experts that no token was sent to. */
   deadExperts: count,
+  /**
+   * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (for soft
+   * attention: the mean product of their gates). Absent where a token goes to one expert only.
+   */
+  coActivation: z.array(finite).optional(),
+  /**
+   * In evaluations: share of the choices of experts that were the same in the stage's evaluation before (OLMoE, arXiv 2409.02060,
+   * section 5.1, has it against the last checkpoint). Absent in the first, and in the first after a stage was resumed.
+   */
+  saturation: finite.optional(),
 });
 
 /** A held-out evaluation of a stage at one step. */

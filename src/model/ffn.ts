@@ -45,7 +45,8 @@ function mixtureFfn(
   const gated = tf.mul(byPair, chosenGates(mixture, mask, logits, probabilities)) as tf.Tensor2D;
   const output = k === 1 ? gated : (tf.sum(tf.reshape(gated, [tokens, k, width]), 1) as tf.Tensor2D); // (T, E)
   const assigned = tf.sum(mask, 0) as tf.Tensor1D;
-  return { output, router: { layer, router: 'ffn', logits, probabilities, assigned } };
+  const byToken = k === 1 ? mask : (tf.sum(tf.reshape(mask, [tokens, k, experts]), 1) as tf.Tensor2D);
+  return { output, router: { layer, router: 'ffn', logits, probabilities, assigned, chosen: byToken } };
 }
 
 /** Gates of the chosen experts, (T*k, 1): their probability, or a softmax over the chosen logits alone. */

@@ -11,6 +11,8 @@ export interface RouterOutput {
   probabilities: tf.Tensor2D;
   /** FFN routers only: how many tokens each expert got, (experts) float32. Without gradient. */
   assigned?: tf.Tensor1D;
+  /** FFN routers only: 1 where the token was sent to the expert, (tokens, experts) float32. Without gradient. */
+  chosen?: tf.Tensor2D;
 }
 
 /** Scores every token against every expert, in float32. `u` (tokens, E), `weight` (experts, E) -> both (tokens, experts). */

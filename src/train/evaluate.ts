@@ -3,7 +3,7 @@ import { bitsPerByte, heldOutBatches } from '../data/held-out';
 import type { OpenDomain } from '../data/prepare';
 import type { DomainResult, Evaluation } from '../events/event';
 import type { EvaluationPlan } from '../plan/plan';
-import { RoutingStatistics } from './routing-statistics';
+import { type RouterChoices, RoutingStatistics } from './routing-statistics';
 import type { Step } from './step';
 
 function notFinite(domain: string, step: number, loss: number): TrainingError {
@@ -25,6 +25,8 @@ export interface EvaluateOptions {
   context: number;
   /** Sequences at a time. */
   batch: number;
+  /** What routers chose in the evaluation before, by domain; replaced by what they choose in this one. */
+  choices?: Map<string, RouterChoices>;
 }
 
 /**
@@ -40,10 +42,10 @@ export async function evaluate(
   const results: Record<string, DomainResult> = {};
   const routing: Evaluation['routing'] = {};
   for (const [name, domain] of domains) {
-    const routers = new RoutingStatistics();
+    const routers = new RoutingStatistics(true);
     let sum = 0;
     let tokens = 0;
-    const { plan, context, batch } = options;
+    const { plan, context, batch, choices } = options;
     for (const sequences of heldOutBatches(domain, { context, maximumTokens: plan.tokens, batch })) {
       sum += step.evaluate(sequences, routers);
       tokens += sequences.targets.length;
@@ -57,7 +59,8 @@ export async function evaluate(
       bitsPerByte: bitsPerByte(loss, domain.tokensPerByte),
       tokens,
     };
-    const summary = routers.summarize();
+    const summary = routers.summarize(choices?.get(name));
+    choices?.set(name, routers.choices());
     if (summary.length) routing[name] = summary;
   }
   const perplexities = Object.values(results).map(({ perplexity }) => perplexity);

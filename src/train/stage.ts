@@ -20,6 +20,7 @@ import { type ChosenStep, createStep } from './choose-step';
 import { evaluate } from './evaluate';
 import { initialParameters } from './initial';
 import { processMemory } from './memory';
+import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
 import type { Step, StepResult } from './step';
 
@@ -87,6 +88,8 @@ class StageRun {
   /** Time of this process; `state.seconds` counts all. */
   private since = performance.now();
   private lastEvaluation: Evaluation | undefined;
+  /** What routers chose in it, by domain. */
+  private readonly choices = new Map<string, RouterChoices>();
 
   constructor(
     private readonly context: StageContext,
@@ -160,7 +163,8 @@ class StageRun {
   private async evaluate(): Promise<Evaluation> {
     const { stage, domains, emit } = this.context;
     const passSize = this.train ? this.train.batch / this.train.accumulate : EVALUATION_BATCH;
-    const options = { plan: stage.evaluation, context: stage.architecture.context, batch: passSize };
+    const { choices } = this;
+    const options = { plan: stage.evaluation, context: stage.architecture.context, batch: passSize, choices };
     const evaluation = await evaluate(this.step, domains, this.progress(), options);
     emit({ type: 'evaluation', stage: stage.name, ...evaluation });
     this.lastEvaluation = evaluation;
