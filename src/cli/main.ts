@@ -6,6 +6,7 @@ import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
 import { indexCommand } from './index-command';
 import { markCommand } from './mark';
+import { evaluateCommand } from './evaluate';
 import { exportCommand } from './export';
 import { newCommand } from './new';
 import { guarded, processOutput } from './output';
@@ -99,6 +100,14 @@ program
   .description('show a run: its stages, results and notes; `last` is the newest')
   .option(...JSON_OPTION)
   .action((run, options) => action(showCommand)(run, options));
+
+program
+  .command('evaluate <run|file>')
+  .description('evaluate finished stages once more, without training; `bam show` shows it beside the results')
+  .option('--stages <names>', 'only these stages, with commas between')
+  .option('--tokens <count>', 'held-out tokens of each domain at most, e.g. 64k')
+  .option(...JSON_OPTION)
+  .action((name, options) => action(evaluateCommand)(name, options));
 
 program
   .command('compare <runs...>')

@@ -1,6 +1,7 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
 import { readPlan } from '../report/collect';
+import { laterEvaluations, laterTable } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
@@ -20,11 +21,15 @@ export async function showCommand(name: string, { json }: { json?: boolean }, ou
   // What cannot be read of this run's own log stands among its notes.
   for (const problem of problems) if (!run.problems.includes(problem)) output.note(`note: ${problem}`);
   const results = resultsTable(run.stages, readPlan(workspace, run.id));
+  const evaluations = laterEvaluations(workspace, run.stages);
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, routing, folder });
+  if (json) printJson(output, { ...run, results, routing, evaluations, folder });
   else
     output.print(
-      [describeRun(run), describeStages(run.stages), tableAsText(results), describeNotes(run), `Folder: ${folder}`]
+      [
+        ...[describeRun(run), describeStages(run.stages), tableAsText(results)],
+        ...[evaluations.length ? laterTable(evaluations) : '', describeNotes(run), `Folder: ${folder}`],
+      ]
         .filter(Boolean)
         .join('\n\n'),
     );

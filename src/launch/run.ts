@@ -2,23 +2,22 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { explainError, RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
-import { listCheckpoints } from '../checkpoint/checkpoint';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
 import { withAncestors } from '../plan/graph';
 import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
-import { checkpointsFolder, readResult } from '../plan/result';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { acquireLock, type Lock } from '../base/lock';
 import { adoptStage } from './adopt';
+import { finishedResult } from './finished';
 import { gitCommit } from './git-commit';
 import { waitForTurn } from './queue';
 import { RunSession } from './session';
 import { lastLines, runTrainer } from './trainer';
 
 /** What runs wait for: this machine's processor. */
-const DEVICE = 'cpu';
+export const DEVICE = 'cpu';
 
 export interface RunOptions {
   workspace: Workspace;
@@ -86,9 +85,15 @@ async function execute(
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
+  if (names) requireStages(plan, names);
+  return names ? withAncestors(plan, names) : plan.stages;
+}
+
+/** Throws a `RunError` (`unknown-stage`) for a name that no stage of the plan has. */
+export function requireStages(plan: Plan, names: readonly string[]): void {
   const known = plan.stages.map(({ name }) => name);
-  const unknown = names?.find((name) => !known.includes(name));
-  if (unknown === undefined) return withAncestors(plan, names ?? known);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
   throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${known.join(', ')}.`, {
     reason: 'unknown-stage',
     advice: 'Give names of stages, with commas between them: --stages seed,law',
@@ -165,9 +170,8 @@ class StageSequence {
 
   /** True if the stage is done already, by this run or another. */
   private takeFromCache({ name, key }: PlannedStage): boolean {
-    const { stagesFolder } = this.options.workspace;
-    const result = readResult(stagesFolder, key);
-    if (!result || !listCheckpoints(checkpointsFolder(stagesFolder, key)).includes(result.step)) return false;
+    const result = finishedResult(this.options.workspace, { key });
+    if (!result) return false;
     // A stage of this run is in the log already, unless its trainer died between writing the result and saying so.
     if (result.run !== this.run || !this.isFinishedInLog(name)) {
       const { run: fromRun, evaluation } = result;

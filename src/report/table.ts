@@ -39,7 +39,10 @@ export function pooledLoss(domains: Readonly<Record<string, DomainResult>>): num
 }
 
 /** The results of a run's stages. `plan` gives the parameter counts; without it they are not known. */
-export function resultsTable(stages: readonly StageSummary[], plan: Plan | undefined): ResultsTable {
+export function resultsTable(
+  stages: readonly Pick<StageSummary, 'name' | 'state' | 'result'>[],
+  plan: Plan | undefined,
+): ResultsTable {
   const domains = [...new Set(stages.flatMap(({ result }) => Object.keys(result?.domains ?? {})))];
   const averages = stages.flatMap(({ result }) => (result ? [result.average] : []));
   const best = averages.length > 1 ? Math.min(...averages) : undefined;

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
-import { attentionTables } from '../model/attention';
-import { disposeParameters, type ModelParameters, readParameters } from '../model/parameters';
+import { type ModelParameters, readParameters } from '../model/parameters';
 import { AdamW, clipFactor, type Moments } from './adamw';
-import { evaluationPass, type PassModel, trainingPass } from './pass';
+import { EagerModel } from './evaluated-model';
+import { type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainSettings } from './step';
 
@@ -13,6 +13,7 @@ type Scalars = [number, number, number, number, number];
 /** Runs every operation as it comes ("eager"): works on every backend, and is the reference for faster forms. */
 export class EagerStep implements Step {
   private readonly optimizer: AdamW;
+  private readonly evaluated: EagerModel;
   private readonly model: PassModel;
 
   constructor(
@@ -22,7 +23,8 @@ export class EagerStep implements Step {
     moments?: Moments,
   ) {
     this.optimizer = new AdamW(parameters, settings, moments);
-    this.model = { architecture, parameters, tables: attentionTables(architecture, architecture.context), settings };
+    this.evaluated = new EagerModel(architecture, parameters);
+    this.model = { architecture, parameters, tables: this.evaluated.tables, settings };
   }
 
   train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
@@ -53,12 +55,7 @@ export class EagerStep implements Step {
   }
 
   evaluate(batch: Batch, routers: RoutingStatistics): number {
-    return tf.tidy(() => {
-      const { inputs, targets } = batch;
-      const pass = evaluationPass(this.model, tf.tensor1d(inputs, 'int32'), tf.tensor1d(targets, 'int32'));
-      routers.add(pass.routers);
-      return pass.languageModel.dataSync<'float32'>()[0]! * targets.length;
-    });
+    return this.evaluated.evaluate(batch, routers);
   }
 
   readParameters(): Map<string, Float32Array> {
@@ -71,8 +68,6 @@ export class EagerStep implements Step {
 
   dispose(): void {
     this.optimizer.dispose();
-    disposeParameters(this.parameters);
-    const { mask, rotary } = this.model.tables;
-    tf.dispose([mask, rotary.cosine, rotary.sine]);
+    this.evaluated.dispose();
   }
 }

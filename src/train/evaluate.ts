@@ -4,7 +4,10 @@ import type { OpenDomain } from '../data/prepare';
 import type { DomainResult, Evaluation } from '../events/event';
 import type { EvaluationPlan } from '../plan/plan';
 import { type RouterChoices, RoutingStatistics } from './routing-statistics';
-import type { Step } from './step';
+import type { EvaluatedModel } from './evaluated-model';
+
+/** Sequences of an evaluation batch where no training has a batch of its own. */
+export const EVALUATION_BATCH = 16;
 
 function notFinite(domain: string, step: number, loss: number): TrainingError {
   return new TrainingError(`The evaluation at step ${step} gave a loss of ${loss} on domain ${domain}.`, {
@@ -27,6 +30,8 @@ export interface EvaluateOptions {
   batch: number;
   /** What routers chose in the evaluation before, by domain; replaced by what they choose in this one. */
   choices?: Map<string, RouterChoices>;
+  /** Told of every batch, with the tokens of the domain so far. May throw, which ends the evaluation: so a user cancels it. */
+  onProgress?: (domain: string, tokens: number) => void;
 }
 
 /**
@@ -34,7 +39,7 @@ export interface EvaluateOptions {
  * The average is the mean of the domains' perplexities, as in BAM's Table 1. Gives the event loop a turn between batches.
  */
 export async function evaluate(
-  step: Step,
+  model: Pick<EvaluatedModel, 'evaluate'>,
   domains: ReadonlyMap<string, OpenDomain>,
   progress: Progress,
   options: EvaluateOptions,
@@ -47,8 +52,9 @@ export async function evaluate(
     let tokens = 0;
     const { plan, context, batch, choices } = options;
     for (const sequences of heldOutBatches(domain, { context, maximumTokens: plan.tokens, batch })) {
-      sum += step.evaluate(sequences, routers);
+      sum += model.evaluate(sequences, routers);
       tokens += sequences.targets.length;
+      options.onProgress?.(name, tokens);
       await new Promise(setImmediate);
     }
     const loss = sum / tokens;

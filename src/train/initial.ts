@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
-import { checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
+import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
 import { randomValues } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { describeMixture, type Parent, upcycle } from '../upcycle/upcycle';
@@ -34,8 +34,8 @@ export function initialParameters(
   return { values: randomValues(architecture, plan.seed), description: 'random parameters' };
 }
 
-/** The last checkpoint of a finished stage. */
-function loadFinal(name: string, folder: string) {
+/** The last checkpoint of a finished stage. Throws a `CheckpointError` that names the stage where it has none. */
+export function loadFinal(name: string, folder: string): Checkpoint {
   const step = listCheckpoints(folder).at(-1);
   if (step === undefined) {
     throw new CheckpointError(`Stage ${name} should have a checkpoint in ${folder}, found none.`, {

@@ -17,7 +17,7 @@ import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
 import { type ChosenStep, createStep } from './choose-step';
-import { evaluate } from './evaluate';
+import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { initialParameters } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
@@ -26,8 +26,6 @@ import type { Step, StepResult } from './step';
 
 /** Steps between routing statistics of the training batch. */
 const ROUTING_EVERY = 10;
-/** Sequences of an evaluation batch in a stage that does not train. */
-const EVALUATION_BATCH = 16;
 
 /** What a stage reads and where it writes. */
 export interface StageContext {

@@ -1,0 +1,60 @@
+import type { OpenDomain } from '../data/prepare';
+import { createParameters } from '../model/parameters';
+import type { EvaluationMessage, EvaluationOrder } from '../plan/order';
+import type { PlannedStage } from '../plan/plan';
+import { checkpointsFolder, readResult, writeLaterEvaluation } from '../plan/result';
+import { evaluate, EVALUATION_BATCH } from './evaluate';
+import { EagerModel, type EvaluatedModel } from './evaluated-model';
+import { loadFinal } from './initial';
+
+export interface EvaluateStages {
+  order: EvaluationOrder;
+  domains: ReadonlyMap<string, OpenDomain>;
+  /** The engine, in words. */
+  engine: string;
+  emit: (message: EvaluationMessage) => void;
+  signal: AbortSignal;
+}
+
+/** Evaluates finished stages one after the other and writes what comes beside their results. Throws the signal's reason. */
+export async function evaluateStages(context: EvaluateStages): Promise<void> {
+  const { plan, evaluate: names } = context.order;
+  for (const name of names)
+    await evaluateStage(
+      plan.stages.find((stage) => stage.name === name)!,
+      context,
+    );
+}
+
+async function evaluateStage(stage: PlannedStage, context: EvaluateStages): Promise<void> {
+  const { order, domains, engine, emit, signal } = context;
+  const { key, architecture } = stage;
+  const before = readResult(order.stagesFolder, key)!.evaluation;
+  const model = loadModel(stage, (parent) => checkpointsFolder(order.stagesFolder, parent));
+  try {
+    const { step, tokens, flops } = before;
+    const evaluation = await evaluate(
+      model,
+      domains,
+      { step, tokens, flops },
+      {
+        plan: { ...stage.evaluation, tokens: order.tokens ?? stage.evaluation.tokens },
+        context: architecture.context,
+        batch: EVALUATION_BATCH,
+        onProgress: (domain, done) => {
+          signal.throwIfAborted();
+          emit({ type: 'progress', stage: stage.name, what: `tokens of ${domain}`, done });
+        },
+      },
+    );
+    writeLaterEvaluation(order.stagesFolder, { key, time: Date.now(), engine, evaluation });
+  } finally {
+    model.dispose();
+  }
+}
+
+/** The model of a finished stage. `checkpoints` gives the folder of a stage's checkpoints by key. Throws a `CheckpointError`. */
+export function loadModel({ name, key }: PlannedStage, checkpoints: (key: string) => string): EvaluatedModel {
+  const { architecture, parameters } = loadFinal(name, checkpoints(key));
+  return new EagerModel(architecture, createParameters(architecture, parameters));
+}
