@@ -1,10 +1,11 @@
 // Writes examples/data/math.jsonl: arithmetic problems with worked answers, made from a seed, in the spirit of MathGLM's
-// step-by-step arithmetic. The same seed gives the same file.
+// step-by-step arithmetic; and arithmetic.jsonl, a task with operations that are not among them. The same seed gives the same files.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 
 const PROBLEMS = 12_000;
+const EXAMPLES = 200;
 const SEED = 1;
 
 /** Uniform whole numbers from `low` to `high`, from a linear congruential generator (Numerical Recipes' constants). */
@@ -50,9 +51,28 @@ function workedProblem() {
   return text;
 }
 
-const target = join(dirname(fileURLToPath(import.meta.url)), 'data', 'math.jsonl');
-if (!existsSync(target)) {
-  mkdirSync(dirname(target), { recursive: true });
-  const sheets = Array.from({ length: PROBLEMS / 20 }, () => Array.from({ length: 20 }, workedProblem).join('\n'));
-  writeFileSync(target, sheets.map((text) => `${JSON.stringify({ text: `${text}\n` })}\n`).join(''));
+/** Single operations that no worked problem contains, with their answers. */
+function examples(problems) {
+  const known = new Set(problems.flatMap((problem) => problem.match(/\d+[-+*]\d+/g) ?? []));
+  const found = new Map();
+  while (found.size < EXAMPLES) {
+    const node = { operator: '+-*'[pick(0, 2)], left: pick(0, 99), right: pick(0, 99) };
+    if (!known.has(show(node))) found.set(show(node), reduceOnce(node));
+  }
+  return [...found].map(([question, answer]) => ({ prompt: `${question}=`, answer: String(answer) }));
 }
+
+function write(name, objects) {
+  const target = join(dirname(fileURLToPath(import.meta.url)), 'data', name);
+  if (existsSync(target)) return;
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, objects.map((object) => `${JSON.stringify(object)}\n`).join(''));
+}
+
+const problems = Array.from({ length: PROBLEMS }, workedProblem);
+const sheets = Array.from({ length: PROBLEMS / 20 }, (_, i) => problems.slice(20 * i, 20 * (i + 1)).join('\n'));
+write(
+  'math.jsonl',
+  sheets.map((text) => ({ text: `${text}\n` })),
+);
+write('arithmetic.jsonl', examples(problems));

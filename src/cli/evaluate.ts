@@ -16,13 +16,14 @@ import { LiveLine } from './live-line';
 export interface EvaluateCommandOptions {
   stages?: string;
   tokens?: string;
+  tasks?: boolean;
   json?: boolean;
 }
 
 /** `bam evaluate RUN|FILE`: evaluates finished stages once more, without training. Returns the exit code. */
 export async function evaluateCommand(
   name: string,
-  { stages, tokens, json }: EvaluateCommandOptions,
+  { stages, tokens, tasks = false, json }: EvaluateCommandOptions,
   output: Output,
 ): Promise<number> {
   const maximum = tokens === undefined ? undefined : count(tokens);
@@ -31,11 +32,12 @@ export async function evaluateCommand(
   await prepareRuntime(plan, output, signal);
   const line = new LiveLine(output);
   const outcome = await evaluateFinished({
-    ...{ workspace, plan, tokens: maximum, signal },
+    ...{ workspace, plan, tokens: maximum, tasks, signal },
     stages: stages?.split(',').map((stage) => stage.trim()),
     trainerScript: builtScript('trainer.js'),
     onAhead: (ahead) => line.print(ahead ? `waiting for ${ahead} runs on this machine` : 'its turn has come'),
-    onProgress: ({ stage, what, done }) => line.live(`${stage}: ${done} ${what}`),
+    onProgress: ({ stage, what, done, total }) =>
+      line.live(`${stage}: ${done}${total === undefined ? '' : ` of ${total}`} ${what}`),
   });
   line.clear();
   show(workspace, plan, outcome, { json }, output);

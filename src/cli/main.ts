@@ -106,6 +106,7 @@ program
   .description('evaluate finished stages once more, without training; `bam show` shows it beside the results')
   .option('--stages <names>', 'only these stages, with commas between')
   .option('--tokens <count>', 'held-out tokens of each domain at most, e.g. 64k')
+  .option('--tasks', 'put the tasks of the experiment file to the models too')
   .option(...JSON_OPTION)
   .action((name, options) => action(evaluateCommand)(name, options));
 

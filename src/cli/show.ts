@@ -3,6 +3,7 @@ import { printable, textTable } from '../base/text-table';
 import { readPlan } from '../report/collect';
 import { laterEvaluations, laterTable } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
+import { tasksAsText } from '../report/task-table';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import { withIndex } from '../store/index';
@@ -27,7 +28,7 @@ export async function showCommand(name: string, { json }: { json?: boolean }, ou
   else
     output.print(
       [
-        ...[describeRun(run), describeStages(run.stages), tableAsText(results)],
+        ...[describeRun(run), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
         ...[evaluations.length ? laterTable(evaluations) : '', describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)

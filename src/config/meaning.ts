@@ -27,6 +27,9 @@ export function checkMeaning(source: Source): Diagnostic[] {
   for (const kind of ['domains', 'stages'] as const) {
     for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
   }
+  for (const [name, task] of Object.entries(group(file.tasks))) {
+    mistakes.push(...checkName(source, ['tasks', name], name), ...checkTask(source, ['tasks', name], group(task)));
+  }
   for (const [name, stage] of stages) {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
@@ -69,6 +72,16 @@ export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 function checkName(source: Source, path: DataPath, name: string): Diagnostic[] {
   if (NAME.test(name)) return [];
   return [source.atKey(path, 'a name of at most 64 letters, digits, dots, dashes and underscores')];
+}
+
+function checkTask(source: Source, path: DataPath, { kind, choices }: Group): Diagnostic[] {
+  if (kind === 'multiple-choice' && choices === undefined) {
+    return [source.atKey(path, '`choices`, the field with the list of choices', 'nothing')];
+  }
+  if (kind === 'exact-match' && choices !== undefined) {
+    return [source.atKey([...path, 'choices'], 'no `choices` with exact-match, which lets the model write')];
+  }
+  return [];
 }
 
 interface Names {

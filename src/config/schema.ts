@@ -124,6 +124,22 @@ const stageSchema = z.strictObject({
   train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
 });
 
+/** Questions that a model answers. */
+const taskSchema = z.strictObject({
+  file: z.string().min(1).describe('A .jsonl file with an example a line, relative to this file.'),
+  kind: z
+    .enum(['exact-match', 'multiple-choice'])
+    .describe('`exact-match` lets the model continue the prompt; `multiple-choice` takes the likeliest choice.'),
+  prompt: z.string().min(1).default('prompt').describe('The field with the text in front of the answer.'),
+  answer: z
+    .string()
+    .min(1)
+    .default('answer')
+    .describe('The field with the right answer; for multiple choice the right choice, or its index from 0.'),
+  choices: z.string().min(1).optional().describe('Multiple choice only: the field with the list of choices.'),
+  maximum: count.default(200).describe('Examples that are asked at most, the first of the file.'),
+});
+
 /** Where the program computes. */
 const engineSchema = z.strictObject({
   backend: z
@@ -144,12 +160,17 @@ export const experimentSchema = z.strictObject({
   seed: z.int().min(0).default(1).describe('Every random choice derives from it.'),
   model: modelSchema.describe('The dense model.'),
   domains: z.record(z.string(), domainSchema).describe('Corpora by name.'),
+  tasks: z
+    .record(z.string(), taskSchema)
+    .optional()
+    .describe('Questions by name, put to the model at the end of every stage.'),
   stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),
   engine: engineSchema.prefault({}).describe('Where the program computes.'),
 });
 
 export type ModelConfig = z.output<typeof modelSchema>;
 export type DomainConfig = z.output<typeof domainSchema>;
+export type TaskConfig = z.output<typeof taskSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
 export type StageConfig = z.output<typeof stageSchema>;

@@ -17,6 +17,8 @@ export interface EvaluateOptions {
   stages?: readonly string[] | undefined;
   /** Held-out tokens of each domain at most; as many as in the stage's own evaluations, if left out. */
   tokens?: number | undefined;
+  /** Put the experiment's tasks to the models too. */
+  tasks: boolean;
   /** The bundled trainer, dist/trainer.js. */
   trainerScript: string;
   signal: AbortSignal;
@@ -33,19 +35,28 @@ export interface EvaluateOutcome {
 
 /**
  * Evaluates finished stages once more, in a process of its own that waits its turn; what comes is kept beside their results.
- * Throws a `RunError` (`unknown-stage`, `not-finished`).
+ * Throws a `RunError` (`unknown-stage`, `not-finished`, `no-tasks`).
  */
 export async function evaluateFinished(options: EvaluateOptions): Promise<EvaluateOutcome> {
-  const { workspace, plan, tokens, signal, onAhead } = options;
+  const { workspace, plan, tokens, tasks, signal, onAhead } = options;
   const stages = finishedStages(options);
+  if (tasks) requireTasks(plan);
   const turn = await waitForTurn({ device: DEVICE, signal, onAhead });
   if (!turn) return { state: 'stopped', stages };
   const { dataFolder, stagesFolder } = workspace;
   try {
-    return { stages, ...(await execute({ plan, evaluate: stages, tokens, dataFolder, stagesFolder }, options)) };
+    return { stages, ...(await execute({ plan, evaluate: stages, tokens, tasks, dataFolder, stagesFolder }, options)) };
   } finally {
     turn.release();
   }
+}
+
+function requireTasks({ tasks }: Plan): void {
+  if (tasks) return;
+  throw new RunError('The experiment has no tasks.', {
+    reason: 'no-tasks',
+    advice: 'Add `tasks` to the experiment file: docs/experiment-file.md says how.',
+  });
 }
 
 function finishedStages({ workspace, plan, stages }: EvaluateOptions): string[] {

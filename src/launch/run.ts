@@ -10,7 +10,7 @@ import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { acquireLock, type Lock } from '../base/lock';
 import { adoptStage } from './adopt';
-import { finishedResult } from './finished';
+import { finishedResult, withTasks } from './finished';
 import { gitCommit } from './git-commit';
 import { waitForTurn } from './queue';
 import { RunSession } from './session';
@@ -125,6 +125,12 @@ function firstEvent({ plan, file, version }: RunOptions, run: string, stages: Pl
   return { type: 'run.started', ...started, ...(commit && { commit }) };
 }
 
+/** A note for a stage from the cache that was not asked some of the tasks. */
+function unasked(stage: string, tasks: string[], run: string): EventBody {
+  const message = `Stage ${stage} was trained before ${tasks.join(', ')} was among the tasks; this asks it: bam evaluate ${run} --tasks`;
+  return { type: 'note', level: 'info', stage, message };
+}
+
 type SequenceOutcome = { state: 'finished' | 'stopped' | 'failed'; message?: string };
 
 /** Runs stages one after the other. */
@@ -174,8 +180,9 @@ class StageSequence {
     if (!result) return false;
     // A stage of this run is in the log already, unless its trainer died between writing the result and saying so.
     if (result.run !== this.run || !this.isFinishedInLog(name)) {
-      const { run: fromRun, evaluation } = result;
-      this.session.append({ type: 'stage.cached', stage: name, key, fromRun, evaluation });
+      const { evaluation, missing } = withTasks(this.options.workspace, result, this.options.plan.tasks ?? []);
+      this.session.append({ type: 'stage.cached', stage: name, key, fromRun: result.run, evaluation });
+      if (missing.length) this.session.append(unasked(name, missing, this.run));
     }
     return true;
   }

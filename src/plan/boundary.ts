@@ -2,16 +2,17 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import type { Experiment } from '../config/schema';
 
 /**
- * The paths of an experiment that lead out of `root`, as written: globs of corpora and the tokenizer. `folder` is the experiment
+ * The paths of an experiment that lead out of `root`, as written: globs of corpora, files of tasks and the tokenizer. `folder` is the experiment
  * file's own. A symbolic link inside the root counts as inside.
  */
 export function pathsOutside(
-  { domains, model }: Pick<Experiment, 'domains' | 'model'>,
+  { domains, model, tasks = {} }: Pick<Experiment, 'domains' | 'model' | 'tasks'>,
   folder: string,
   root: string,
 ): string[] {
   const globs = Object.values(domains).flatMap(({ files }) => files);
-  const paths = [...globs, ...(model.tokenizer === 'bytes' ? [] : [model.tokenizer])];
+  const files = Object.values(tasks).map(({ file }) => file);
+  const paths = [...globs, ...files, ...(model.tokenizer === 'bytes' ? [] : [model.tokenizer])];
   return paths.filter((path) => isOutside(resolve(folder, path.replace(/^!/, '')), root));
 }
 

@@ -10,9 +10,10 @@ import type { Source } from '../config/source';
 import { findCorpus } from '../data/corpus';
 import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
+import { loadTask, type TaskSource } from '../data/tasks';
 import { loadTokenizer } from '../data/tokenizer';
 import { planStages } from './graph';
-import type { Plan, PlannedDomain } from './plan';
+import type { Plan, PlannedDomain, PlannedTask } from './plan';
 
 /** An experiment file with mistakes. `diagnostics` has every one of them; the message lists them all. */
 export class ExperimentError extends BamError {
@@ -64,12 +65,12 @@ export async function planText(
 
 /** The plan of an experiment whose data was looked up before; `undefined` where some of it cannot be used. Reads no file. */
 export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
-  const { tokenizer, domains } = data;
+  const { tokenizer, domains, tasks } = data;
   if (!tokenizer || data.problems.length) return undefined;
   const inputs = { dense: denseArchitecture(experiment.model, tokenizer.vocabulary), folder, tokenizer, domains };
   const { name, seed } = experiment;
   const { backend, step } = experiment.engine;
-  const plan = { name, seed, backend, step, folder, tokenizer, domains };
+  const plan = { name, seed, backend, step, folder, tokenizer, domains, ...(tasks.length && { tasks }) };
   return { ...plan, stages: planStages(experiment, inputs) };
 }
 
@@ -92,6 +93,7 @@ export interface FoundData {
   tokenizer: Plan['tokenizer'] | undefined;
   /** Those that can be used. */
   domains: PlannedDomain[];
+  tasks: PlannedTask[];
   /** What cannot be used, with the place in the file that names it. */
   problems: { path: string[]; error: BamError }[];
 }
@@ -107,7 +109,7 @@ export async function findData(
   signal?: AbortSignal,
 ): Promise<FoundData> {
   const problems: FoundData['problems'] = [];
-  const attempt = async <T>(path: string[], work: () => T | Promise<T>): Promise<T | undefined> => {
+  const attempt: Attempt = async (path, work) => {
     try {
       signal?.throwIfAborted();
       return await work();
@@ -127,18 +129,35 @@ export async function findData(
     domains.push({ name, config, fingerprint, files: files.length, bytes });
   }
   hashes.save();
+  const tasks = loaded
+    ? await findTasks(experiment, { folder, tokenizer: loaded, context: experiment.model.context }, attempt)
+    : [];
   const tokenizer = loaded && {
     name: loaded.name,
     vocabulary: loaded.vocabulary,
     fingerprint: loaded.fingerprint,
   };
-  return { tokenizer, domains, problems };
+  return { tokenizer, domains, tasks, problems };
 }
+
+type Attempt = <T>(path: string[], work: () => T | Promise<T>) => Promise<T | undefined>;
+
+/** Reads every example of every task, so that a mistake in one shows before anything trains. */
+async function findTasks({ tasks = {} }: Experiment, source: TaskSource, attempt: Attempt): Promise<PlannedTask[]> {
+  const found: PlannedTask[] = [];
+  for (const [name, config] of Object.entries(tasks)) {
+    const task = await attempt(['tasks', name, 'file'], () => loadTask(name, config, source));
+    if (task) found.push({ name, config, fingerprint: task.fingerprint, examples: task.examples.length });
+  }
+  return found;
+}
+
+const EXPECTED: Record<string, string> = { model: 'a tokenizer', domains: 'a corpus', tasks: 'a task' };
 
 /** The problems of an experiment's data as mistakes at the places of the file that name it. */
 export function dataMistakes(source: Source, data: FoundData): Diagnostic[] {
   return data.problems.map(({ path, error }) => {
-    const expected = path[0] === 'model' ? 'a tokenizer that can be used' : 'a corpus that can be used';
+    const expected = `${EXPECTED[path[0]!]} that can be used`;
     const found = `a problem: ${error.message.replace(/\.$/, '')}`;
     return source.at(path, expected, error.advice ? `${found}. ${error.advice}` : found);
   });

@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, StepChoice, UpcycleConfig } from '../config/schema';
+import type { DomainConfig, StepChoice, TaskConfig, UpcycleConfig } from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -58,6 +58,14 @@ export interface PlannedDomain {
   bytes: number;
 }
 
+/** A task as the plan found it on disk. */
+export interface PlannedTask {
+  name: string;
+  config: TaskConfig;
+  fingerprint: string;
+  examples: number;
+}
+
 /** An experiment as a graph in the order in which its stages can run. */
 export interface Plan {
   name: string;
@@ -69,5 +77,7 @@ export interface Plan {
   folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };
   domains: PlannedDomain[];
+  /** Absent where the experiment has none. */
+  tasks?: PlannedTask[];
   stages: PlannedStage[];
 }

@@ -1,6 +1,7 @@
 import { type LaterEvaluation, readLaterEvaluation } from '../plan/result';
 import type { Workspace } from '../store/layout';
 import { resultsTable, tableAsText } from './table';
+import { tasksAsText } from './task-table';
 
 /** What `bam evaluate` found of a stage. */
 export interface StageEvaluation extends LaterEvaluation {
@@ -21,11 +22,14 @@ export function laterEvaluations(
 /** For a terminal. */
 export function laterTable(evaluations: readonly StageEvaluation[]): string {
   const stages = evaluations.map(({ stage, evaluation }) => {
-    const { averagePerplexity: average, ...result } = evaluation;
-    return { name: stage, state: 'finished' as const, result: { ...result, average } };
+    const { averagePerplexity: average, tasks = {}, ...result } = evaluation;
+    return { name: stage, state: 'finished' as const, result: { ...result, average, tasks } };
   });
   const tokens = evaluations.flatMap(({ evaluation }) =>
     Object.values(evaluation.domains).map((domain) => domain.tokens),
   );
-  return `Evaluated after training, on ${Math.max(...tokens)} held-out tokens of a domain at most.\n${tableAsText(resultsTable(stages, undefined))}`;
+  const results = resultsTable(stages, undefined);
+  const heading = `Evaluated after training, on ${Math.max(...tokens)} held-out tokens of a domain at most.`;
+  const answers = tasksAsText(results);
+  return [`${heading}\n${tableAsText(results)}`, ...(answers ? [answers] : [])].join('\n\n');
 }

@@ -6,6 +6,7 @@ import type { ReportData } from './collect';
 import { embedJson, html, Html, htmlTable } from './html';
 import { routerSection } from './routers';
 import { tableCaption, tableCells } from './table';
+import { TASK_CAPTION, taskCells } from './task-table';
 
 /**
  * A run's report as one HTML file that needs no network and opens from disk. Its content policy allows the style and the
@@ -95,7 +96,9 @@ function resultsHtml({ results }: ReportData): Html {
   const last = header.length - 1;
   const mark = (row: number, column: number): string => (column === last && results.rows[row]!.isBest ? 'best' : '');
   const hasBest = results.rows.some(({ isBest }) => isBest);
-  return htmlTable(`${tableCaption(results)}${hasBest ? ' Bold is best.' : ''}`, header, rows, mark);
+  const tasks = taskCells(results);
+  return html`${htmlTable(`${tableCaption(results)}${hasBest ? ' Bold is best.' : ''}`, header, rows, mark)}
+  ${tasks ? htmlTable(TASK_CAPTION, tasks.header, tasks.rows) : ''}`;
 }
 
 function origin({ run, plan }: ReportData): Html {

@@ -3,6 +3,7 @@ import { withIndex } from '../store/index';
 import { collectReport } from './collect';
 import { renderReport } from './page';
 import { tableAsText, type ResultsTable } from './table';
+import { tasksAsText } from './task-table';
 
 /** A run's outcome for people (a table for the terminal, a self-contained HTML file) and for programs. */
 export interface RunReport {
@@ -14,5 +15,6 @@ export interface RunReport {
 /** Makes the report of a run, finished or not, from its log. Throws a `RunError` (reason `unknown-run`). */
 export async function reportRun(workspace: Workspace, run: string): Promise<RunReport> {
   const { value: data } = await withIndex(workspace, (index) => collectReport(workspace, index, run));
-  return { table: tableAsText(data.results), html: renderReport(data), results: data.results };
+  const table = [tableAsText(data.results), tasksAsText(data.results)].filter(Boolean).join('\n\n');
+  return { table, html: renderReport(data), results: data.results };
 }

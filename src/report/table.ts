@@ -1,7 +1,7 @@
 import { formatCount, formatMeasure } from '../base/format';
 import { markdownCell } from '../base/markdown';
 import { textTable } from '../base/text-table';
-import type { DomainResult } from '../events/event';
+import type { DomainResult, TaskResult } from '../events/event';
 import type { Plan } from '../plan/plan';
 import type { StageState, StageSummary } from '../store/queries';
 
@@ -21,6 +21,8 @@ export interface ResultRow {
   pooledLoss: number | null;
   /** Mean of the domains' perplexities, each counted once. */
   average: number | null;
+  /** By task; empty where the stage was not asked any. */
+  tasks: Record<string, TaskResult>;
   /** The lowest average of at least two. */
   isBest: boolean;
 }
@@ -56,6 +58,7 @@ export function resultsTable(
     perplexity: Object.fromEntries(domains.map((domain) => [domain, result?.domains[domain]?.perplexity ?? null])),
     pooledLoss: result && pooledLoss(result.domains),
     average: result?.average ?? null,
+    tasks: result?.tasks ?? {},
     isBest: result !== null && result.average === best,
   }));
   return { domains, rows };

@@ -1,15 +1,20 @@
 import type { OpenDomain } from '../data/prepare';
+import type { Task } from '../data/tasks';
+import type { Tokenizer } from '../data/tokenizer';
 import { createParameters } from '../model/parameters';
 import type { EvaluationMessage, EvaluationOrder } from '../plan/order';
 import type { PlannedStage } from '../plan/plan';
-import { checkpointsFolder, readResult, writeLaterEvaluation } from '../plan/result';
+import { checkpointsFolder, readLaterEvaluation, readResult, writeLaterEvaluation } from '../plan/result';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
+import { evaluateTasks } from './evaluate-tasks';
 import { EagerModel, type EvaluatedModel } from './evaluated-model';
 import { loadFinal } from './initial';
 
 export interface EvaluateStages {
   order: EvaluationOrder;
   domains: ReadonlyMap<string, OpenDomain>;
+  tasks: readonly Task[];
+  tokenizer: Tokenizer;
   /** The engine, in words. */
   engine: string;
   emit: (message: EvaluationMessage) => void;
@@ -27,7 +32,7 @@ export async function evaluateStages(context: EvaluateStages): Promise<void> {
 }
 
 async function evaluateStage(stage: PlannedStage, context: EvaluateStages): Promise<void> {
-  const { order, domains, engine, emit, signal } = context;
+  const { order, domains, tasks, tokenizer, engine, emit, signal } = context;
   const { key, architecture } = stage;
   const before = readResult(order.stagesFolder, key)!.evaluation;
   const model = loadModel(stage, (parent) => checkpointsFolder(order.stagesFolder, parent));
@@ -47,7 +52,19 @@ async function evaluateStage(stage: PlannedStage, context: EvaluateStages): Prom
         },
       },
     );
-    writeLaterEvaluation(order.stagesFolder, { key, time: Date.now(), engine, evaluation });
+    const found = await evaluateTasks(model, tasks, {
+      tokenizer,
+      context: architecture.context,
+      batch: EVALUATION_BATCH,
+      onProgress: (task, done, total) => {
+        signal.throwIfAborted();
+        emit({ type: 'progress', stage: stage.name, what: `examples of ${task}`, done, total });
+      },
+    });
+    // What was not asked for now stays as it was found before.
+    const all = { ...readLaterEvaluation(order.stagesFolder, key)?.evaluation.tasks, ...found };
+    const results = Object.keys(all).length ? { ...evaluation, tasks: all } : evaluation;
+    writeLaterEvaluation(order.stagesFolder, { key, time: Date.now(), engine, evaluation: results });
   } finally {
     model.dispose();
   }

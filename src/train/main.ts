@@ -5,6 +5,7 @@ import { relative } from 'node:path';
 import { BamError, explainError } from '../base/errors';
 import { acquireLock } from '../base/lock';
 import { closeDomains, openDomains } from '../data/prepare';
+import { loadTask, type Task } from '../data/tasks';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer';
 import { startBackend } from '../engine/backend';
 import type { EventBody } from '../events/event';
@@ -77,6 +78,8 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       plan,
       stage,
       domains,
+      tasks: await loadTasks(plan, tokenizer),
+      tokenizer,
       provenance,
       emit,
       backend,
@@ -111,6 +114,12 @@ function openPlanned(
   });
 }
 
+/** The experiment's tasks, read again: a trainer's order has their settings only. */
+function loadTasks({ tasks = [], folder, stages }: Plan, tokenizer: Tokenizer): Promise<Task[]> {
+  const { context } = stages[0]!.architecture;
+  return Promise.all(tasks.map(({ name, config }) => loadTask(name, config, { folder, tokenizer, context })));
+}
+
 async function evaluateAnew(order: EvaluationOrder): Promise<number> {
   const { plan } = order;
   const emit = (message: EvaluationMessage): void => void process.send?.(message);
@@ -121,7 +130,8 @@ async function evaluateAnew(order: EvaluationOrder): Promise<number> {
       emit({ type: 'progress', stage: order.evaluate[0]!, what, done }),
     );
     try {
-      await evaluateStages({ order, domains, engine, emit, signal: stopping.signal });
+      const tasks = order.tasks ? await loadTasks(plan, tokenizer) : [];
+      await evaluateStages({ order, domains, tasks, tokenizer, engine, emit, signal: stopping.signal });
       return TRAINER_EXIT.finished;
     } finally {
       closeDomains(domains);

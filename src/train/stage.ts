@@ -13,11 +13,16 @@ import {
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
+import type { Task } from '../data/tasks';
+import type { Tokenizer } from '../data/tokenizer';
 import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
+import { createParameters } from '../model/parameters';
 import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
+import { evaluateTasks } from './evaluate-tasks';
+import { EagerModel, type EvaluatedModel } from './evaluated-model';
 import { initialParameters } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
@@ -32,6 +37,8 @@ export interface StageContext {
   plan: Plan;
   stage: PlannedStage;
   domains: ReadonlyMap<string, OpenDomain>;
+  tasks: readonly Task[];
+  tokenizer: Tokenizer;
   /** Folder of a stage's checkpoints by key. */
   checkpoints: (key: string) => string;
   provenance: Provenance;
@@ -122,7 +129,10 @@ class StageRun {
     }
     const evaluation = this.state.step === 0 && this.lastEvaluation ? this.lastEvaluation : await this.evaluate();
     this.save();
-    return { state: 'finished', step: this.state.step, seconds: this.state.seconds, evaluation };
+    const tasks = await this.evaluateTasks();
+    if (!tasks) return this.stop();
+    const { step, seconds } = this.state;
+    return { state: 'finished', step, seconds, evaluation: { ...evaluation, ...tasks } };
   }
 
   private stop(): StageOutcome {
@@ -169,6 +179,19 @@ class StageRun {
     return evaluation;
   }
 
+  /** The tasks' results; nothing where there are no tasks, `undefined` if the user asked to stop. */
+  private async evaluateTasks(): Promise<Pick<Evaluation, 'tasks'> | undefined> {
+    const { tasks } = this.context;
+    if (!tasks.length) return {};
+    const { architecture } = this.context.stage;
+    const model = new EagerModel(architecture, createParameters(architecture, this.step.readParameters()));
+    try {
+      return await putTasks(model, this.context);
+    } finally {
+      model.dispose();
+    }
+  }
+
   /** True right after the evaluation with the lowest average perplexity so far. */
   private isBest(): boolean {
     const found = this.lastEvaluation;
@@ -193,6 +216,24 @@ class StageRun {
     const folder = saveCheckpoint(this.folder, checkpoint, provenance);
     pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
     emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
+  }
+}
+
+/** Puts the experiment's tasks to the model of a stage; `undefined` if the user asked to stop. */
+async function putTasks(model: EvaluatedModel, context: StageContext): Promise<Pick<Evaluation, 'tasks'> | undefined> {
+  const { tasks, tokenizer, stage, emit, stopRequested } = context;
+  const stopped = new AbortController();
+  const onProgress = (task: string, done: number, total: number): void => {
+    emit({ type: 'stage.preparing', stage: stage.name, what: `task ${task}`, done, total });
+    if (stopRequested()) stopped.abort();
+    stopped.signal.throwIfAborted();
+  };
+  const options = { tokenizer, context: stage.architecture.context, batch: EVALUATION_BATCH, onProgress };
+  try {
+    return { tasks: await evaluateTasks(model, tasks, options) };
+  } catch (error) {
+    if (stopped.signal.aborted) return undefined;
+    throw error;
   }
 }
 

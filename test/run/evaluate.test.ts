@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { assertSucceeded, outcome, TestWorkspace } from './support';
+import { assertSucceeded, outcome, TestWorkspace, TINY } from './support';
 
 const SMALL = [
   '--set',
@@ -91,5 +91,83 @@ describe('bam evaluate', function () {
     assert.equal(code, 130, stderr);
     assert.ok(existsSync(file));
     assert.equal(place.tickets().length, 0);
+  });
+});
+
+describe('tasks of an experiment', function () {
+  this.timeout(120_000);
+  let place: TestWorkspace;
+  afterEach(() => place.remove());
+
+  const TASKS = `tasks:
+  sums: { file: exam.jsonl, kind: exact-match, maximum: 20 }
+  signs: { file: signs.jsonl, kind: multiple-choice, choices: choices }
+`;
+
+  interface Shown {
+    stages: { name: string; result: { tasks: Record<string, { accuracy: number; examples: number }> } }[];
+    notes: { message: string }[];
+  }
+
+  it('are put to every stage at its end, and by `bam evaluate` to stages that were trained before', async () => {
+    const short = ['--set', 'stages.mixture.train.tokens=640'];
+    place = new TestWorkspace(undefined, TINY + TASKS);
+    const sums = Array.from({ length: 30 }, (_, i) => JSON.stringify({ prompt: `${i}+1=`, answer: i + 1 }));
+    writeFileSync(join(place.root, 'exam.jsonl'), sums.join('\n'));
+    const signs = ['12', '7', '45'].map((prompt) => JSON.stringify({ prompt, choices: ['+1', '~~'], answer: 0 }));
+    writeFileSync(join(place.root, 'signs.jsonl'), signs.join('\n'));
+    const first = await place.bam('run', place.file, ...short);
+    assertSucceeded(first);
+    assert.match(first.stdout, /Right answers in per cent/);
+    assert.match(first.stdout, /^stage +sums +signs +signs \(by length\)$/m);
+    const trained = (await place.show(place.run)) as unknown as Shown;
+    assert.deepEqual(
+      trained.stages.map(({ result }) => result.tasks.sums!.examples),
+      [20, 20, 20],
+    );
+    assert.equal(trained.stages[1]!.result.tasks.signs!.accuracy, 1, 'the specialist of sums has seen no tilde');
+    assert.match(readFileSync(place.workspace.reportFile(place.run), 'utf8'), /signs \(by length\)/);
+
+    // Another exam of the same name: the stages stay in the cache, and their old answers are not taken for new ones.
+    writeFileSync(join(place.root, 'exam.jsonl'), sums.slice(10).join('\n'));
+    const later = await place.bam('run', place.file, ...short, '--id', 'later');
+    assertSucceeded(later);
+    assert.match(later.stderr, /taken from run/);
+    const cached = (await place.show('later')) as unknown as Shown;
+    assert.deepEqual(Object.keys(cached.stages[0]!.result.tasks), ['signs']);
+    assert.match(cached.notes[0]!.message, /trained before sums was among the tasks.*bam evaluate later --tasks/);
+    const asked = await place.bam('evaluate', 'later', '--tasks', '--json');
+    assertSucceeded(asked);
+    const { evaluations } = JSON.parse(asked.stdout) as { evaluations: { evaluation: Shown['stages'][0]['result'] }[] };
+    assert.deepEqual(
+      evaluations.map(({ evaluation }) => evaluation.tasks.sums!.examples),
+      [20, 20, 20],
+    );
+    assertSucceeded(await place.bam('run', place.file, ...short, '--id', 'last-of-all'));
+    const whole = (await place.show('last-of-all')) as unknown as Shown;
+    assert.deepEqual(Object.keys(whole.stages[2]!.result.tasks), ['sums', 'signs']);
+  });
+
+  it('stop with the run, and are asked when it goes on', async () => {
+    place = new TestWorkspace(undefined, TINY + TASKS.split('\n').slice(0, 2).join('\n'));
+    const sums = Array.from({ length: 200 }, (_, i) => JSON.stringify({ prompt: `${i}+1=`, answer: i + 1 }));
+    writeFileSync(join(place.root, 'exam.jsonl'), sums.join('\n'));
+    const child = place.start(
+      'run',
+      place.file,
+      '--stages',
+      'seed',
+      '--set',
+      'tasks.sums.maximum=200',
+      'stages.seed.train.tokens=640',
+    );
+    const ended = outcome(child);
+    await place.until((event) => event.type === 'stage.preparing' && event.what === 'task sums');
+    child.kill('SIGINT');
+    assert.equal((await ended).code, 130);
+    assert.equal(place.events().at(-2)!.type, 'stage.stopped');
+    assertSucceeded(await place.bam('resume', place.run));
+    const finished = place.events().find((event) => event.type === 'stage.finished')!;
+    assert.equal(finished.evaluation.tasks!.sums!.examples, 200);
   });
 });

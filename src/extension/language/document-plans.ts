@@ -129,8 +129,8 @@ export class DocumentPlans implements vscode.Disposable {
 }
 
 /** All of an experiment that decides what its data is. */
-function dataAsked({ domains, model }: Experiment): string {
-  return JSON.stringify([model.tokenizer, domains]);
+function dataAsked({ domains, model, tasks }: Experiment): string {
+  return JSON.stringify([model.tokenizer, model.context, domains, tasks]);
 }
 
 /** Where content hashes are kept: with the runs, or, since looking at a file should not make a `.bam` folder, in the user's cache. */

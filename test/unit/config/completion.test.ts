@@ -24,8 +24,8 @@ const TRAIN_FIRST = ['like', 'match', 'mix'];
 
 describe('completion of keys', () => {
   it('offers the keys of the place that are not there yet, in the order of the documentation', () => {
-    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'engine']);
-    assert.deepEqual(labels('|'), ['name', 'seed', 'model', 'domains', 'stages', 'engine']);
+    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'tasks', 'engine']);
+    assert.deepEqual(labels('|'), ['name', 'seed', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'train']);

@@ -41,6 +41,8 @@ describe('JSON schema of the experiment file', () => {
         'model.kvHeads',
         'model.vocabulary',
         'domains.*.field',
+        'tasks',
+        'tasks.*.choices',
         'stages.*.from',
         'stages.*.upcycle',
         'stages.*.train',

@@ -164,4 +164,21 @@ keepCheckpoints, found the unknown key "from"`,
       'x:7:3 stages.eight.train.tokens: expected a positive count such as 2048, 500k or 1M, found -5',
     ]);
   });
+
+  it('of tasks: choices where there are none to choose from, none where there should be, a bad name', () => {
+    const withTasks = (tasks: string): string => `${withStages('')}tasks:\n${tasks}`;
+    assert.deepEqual(mistakesOf(withTasks('  sums: { file: a.jsonl, kind: exact-match, maximum: 5 }\n')), []);
+    assert.deepEqual(mistakesOf(withTasks('  a/b: { file: a.jsonl, kind: exact-match, choices: c }\n')), [
+      'x:7:3 tasks.a/b: expected a name of at most 64 letters, digits, dots, dashes and underscores, found "a/b"',
+      'x:7:44 tasks.a/b.choices: expected no `choices` with exact-match, which lets the model write, found "choices"',
+    ]);
+    assert.deepEqual(
+      mistakesOf(withTasks('  quiz: { file: a.jsonl, kind: multiple-choice }\n  sums: { kind: free }\n')),
+      [
+        'x:7:3 tasks.quiz: expected `choices`, the field with the list of choices, found nothing',
+        'x:8:3 tasks.sums.file: expected text, found nothing',
+        'x:8:17 tasks.sums.kind: expected one of exact-match, multiple-choice, found "free"',
+      ],
+    );
+  });
 });

@@ -37,6 +37,7 @@ describe('key of a stage', () => {
       'a default that is written out',
     );
     assert.deepEqual(changed({ 'stages:': 'engine: { backend: wasm }\nstages:' }), []);
+    assert.deepEqual(changed({ 'stages:': 'tasks: { sums: { file: a.jsonl, kind: exact-match } }\nstages:' }), []);
   });
 
   it('changes with the seed, the model and every domain that is evaluated', () => {

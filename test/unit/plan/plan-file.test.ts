@@ -135,6 +135,23 @@ stages:
     assert.deepEqual(rest, []);
   });
 
+  it('reads tasks: how many examples there are, or what cannot be used, at its place in the file', async () => {
+    const row = JSON.stringify({ prompt: '1+1=', answer: '2' });
+    write('sums.jsonl', `${row}\n${row}\n`);
+    const tasks = 'tasks: { sums: { file: sums.jsonl, kind: exact-match } }\n';
+    const file = write('x.bam.yaml', text + tasks);
+    const [task] = (await plan(file)).plan.tasks!;
+    assert.deepEqual([task!.name, task!.examples], ['sums', 2]);
+    write('sums.jsonl', `${row}\n{"prompt":"${'9'.repeat(16)}","answer":"9"}\n`);
+    const [, mistake] = await diagnosticsOf(file);
+    assert.match(
+      mistake!,
+      /:7:24 tasks\.sums\.file: expected a task that can be used, .*sums\.jsonl:2: .* context of 16/,
+    );
+    const { tasks: none } = (await plan(write('y.bam.yaml', text))).plan;
+    assert.equal(none, undefined);
+  });
+
   it('applies settings, and keeps the text that it planned', async () => {
     const file = write('x.bam.yaml', text);
     const changed = await plan(file, ['stages.seed.train.tokens=4k', 'seed=7']);

@@ -16,7 +16,7 @@ function stage(
       { loss: Math.log(value), perplexity: value, bitsPerByte: 1, tokens: 10 },
     ]),
   );
-  const result = perplexity && { step: 100, tokens: 204_800, flops: 1.5e11, average, domains };
+  const result = perplexity && { step: 100, tokens: 204_800, flops: 1.5e11, average, domains, tasks: {} };
   const unknown = { key: null, step: null, steps: null, seconds: null, secondsLeft: null, engine: null };
   return { name, state: 'finished', ...unknown, fromRun: null, detail: null, result, ...more };
 }
