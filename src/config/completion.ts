@@ -22,7 +22,8 @@ export interface Completion {
 
 /** Keys of which a group has one only. */
 const ALTERNATIVES = [
-  ['from', 'upcycle'],
+  ['from', 'upcycle', 'ensemble'],
+  ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];
 
@@ -44,7 +45,7 @@ export function completionsAt(text: string, offset: number): Completion[] {
 function keys(cursor: Cursor, around: DataPath, properties: Record<string, KeySchema>): Completion[] {
   const taken = new Set(cursor.siblings);
   for (const alternatives of ALTERNATIVES) {
-    if (alternatives.some((key) => taken.has(key))) for (const key of alternatives) taken.add(key);
+    if (alternatives.some((key) => cursor.siblings.includes(key))) for (const key of alternatives) taken.add(key);
   }
   const free = Object.entries(properties).filter(([key]) => !taken.has(key));
   return free.map(([key, schema]) => ({
@@ -127,12 +128,12 @@ function weights(cursor: Cursor, outline: Outline): Completion[] {
   });
 }
 
-/** The stages that may stand at a reference: none that needs this stage, for `experts` dense ones, for `like` those that train. */
+/** The stages that may stand at a reference: no ensemble, none that needs this stage, for `experts` dense ones, for `like` those that train. */
 function stageChoices(cursor: Cursor, path: DataPath, { stages }: Outline): Completion[] {
   const byName = new Map(stages.map((stage) => [stage.name, stage]));
   const self = String(path[1]);
   const fits = (stage: StageItem): boolean => {
-    if (ancestry(stage, byName).has(self)) return false;
+    if (ancestry(stage, byName).has(self) || stage.members.length) return false;
     if (path.includes('experts')) return !isMixture(stage, byName);
     return !path.includes('like') || stage.trains;
   };
@@ -143,8 +144,8 @@ function stageChoices(cursor: Cursor, path: DataPath, { stages }: Outline): Comp
 function ancestry(stage: StageItem, byName: Map<string, StageItem>): Set<string> {
   const seen = new Set<string>([stage.name]);
   for (const name of seen) {
-    const { from, like, experts } = byName.get(name) ?? { experts: [] };
-    for (const needed of [from, like, ...experts]) if (needed !== undefined) seen.add(needed);
+    const { from, like, experts, members } = byName.get(name) ?? { experts: [], members: [] };
+    for (const needed of [from, like, ...experts, ...members]) if (needed !== undefined) seen.add(needed);
   }
   return seen;
 }

@@ -98,11 +98,26 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.from !== undefined && upcycle) {
     mistakes.push(source.atKey([...path, 'from'], 'either `from` or `upcycle`', 'both'));
   }
-  if (stage.upcycle === undefined && stage.train === undefined) {
-    mistakes.push(source.atKey(path, '`train` or `upcycle` in the stage', 'neither'));
+  if (stage.upcycle === undefined && stage.train === undefined && stage.ensemble === undefined) {
+    mistakes.push(source.atKey(path, '`train`, `upcycle` or `ensemble` in the stage', 'none of them'));
   }
+  if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
   if (isGroup(stage.train)) mistakes.push(...checkTrain(source, [...path, 'train'], stage.train, names));
+  return mistakes;
+}
+
+function checkEnsemble(source: Source, path: DataPath, stage: Group, ensemble: Group, names: Names): Diagnostic[] {
+  const others = ['from', 'upcycle', 'train'].filter((key) => stage[key] !== undefined);
+  const mistakes = others.map((key) =>
+    source.atKey([...path, key], `no \`${key}\` beside \`ensemble\`, which evaluates its members as they are`),
+  );
+  const members = Array.isArray(ensemble.members) ? (ensemble.members as unknown[]) : [];
+  members.forEach((member, i) => {
+    if (typeof member === 'string') {
+      mistakes.push(...checkReference(source, [...path, 'ensemble', 'members', i], member, 'stage', names.stages));
+    }
+  });
   return mistakes;
 }
 
@@ -161,7 +176,10 @@ function checkReference(source: Source, path: DataPath, name: string, kind: stri
   return [kind === 'domain' ? source.atKey(path, expected, found) : source.at(path, expected, found)];
 }
 
-/** References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train. */
+/**
+ * References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train, ensembles
+ * where a checkpoint is needed.
+ */
 function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
   const mistakes: Diagnostic[] = [];
   for (const reference of references(group(stages[name]))) {
@@ -171,6 +189,9 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
       mistakes.push(source.at(path, 'a dense stage', `the mixture "${reference.name}"`));
     }
     const isLike = reference.path.includes('like');
+    if (!isLike && Object.hasOwn(stages, reference.name) && isGroup(group(stages[reference.name]).ensemble)) {
+      mistakes.push(source.at(path, 'a stage with a checkpoint', `the ensemble "${reference.name}"`));
+    }
     if (isLike && Object.hasOwn(stages, reference.name) && group(stages[reference.name]).train === undefined) {
       mistakes.push(source.at(path, 'a stage that trains', `"${reference.name}", which does not`));
     }
@@ -189,10 +210,13 @@ function references(stage: Group): { name: string; path: DataPath }[] {
   const upcycle = group(stage.upcycle);
   const train = group(stage.train);
   const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
+  const { members: written } = group(stage.ensemble);
+  const members = Array.isArray(written) ? (written as unknown[]) : [];
   const named: { name: unknown; path: DataPath }[] = [
     { name: stage.from, path: ['from'] },
     { name: train.like, path: ['train', 'like'] },
     ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),
+    ...members.map((name, i) => ({ name, path: ['ensemble', 'members', i] })),
   ];
   return named.flatMap(({ name, path }) => (typeof name === 'string' ? [{ name, path }] : []));
 }

@@ -26,6 +26,8 @@ export interface StageItem extends Item {
   from: string | undefined;
   method: string | undefined;
   experts: string[];
+  /** Of an ensemble. */
+  members: string[];
   like: string | undefined;
   upcycles: boolean;
   trains: boolean;
@@ -92,7 +94,8 @@ export function nameKindAt(path: DataPath, role: Entry['role']): Pick<NamePlace,
   const isFrom = path.length === 3 && group === 'from';
   const isLike = path.length === 4 && group === 'train' && key === 'like';
   const isExpert = path.length === 5 && group === 'upcycle' && key === 'experts';
-  return isFrom || isLike || isExpert ? { kind: 'stage', role: 'reference' } : undefined;
+  const isMember = path.length === 5 && group === 'ensemble' && key === 'members';
+  return isFrom || isLike || isExpert || isMember ? { kind: 'stage', role: 'reference' } : undefined;
 }
 
 function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
@@ -101,7 +104,8 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
   return {
     from: textOf(childOf(node, 'from')),
     method: textOf(childOf(upcycle, 'method')),
-    experts: [...entriesOf(childOf(upcycle, 'experts'))].flatMap((entry) => textOf(entry.node) ?? []),
+    experts: textsOf(childOf(upcycle, 'experts')),
+    members: textsOf(childOf(childOf(node, 'ensemble'), 'members')),
     like: textOf(childOf(train, 'like')),
     upcycles: hasKey(node, 'upcycle'),
     trains: hasKey(node, 'train'),
@@ -116,6 +120,10 @@ function childOf(node: Node | undefined, name: string): Node | undefined {
   if (!isMap(node)) return undefined;
   const value = node.items.find((pair) => keyText(pair.key) === name)?.value;
   return isNode(value) ? value : undefined;
+}
+
+function textsOf(node: Node | undefined): string[] {
+  return [...entriesOf(node)].flatMap((entry) => textOf(entry.node) ?? []);
 }
 
 function textOf(node: Node | undefined): string | undefined {
@@ -148,8 +156,9 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
   return { name, key, whole, kind, detail, children: [] };
 }
 
-/** Where a stage comes from, in words: `bam of seed, law`, `from seed`; empty for one that starts from nothing. */
-export function originOf({ from, method, experts, upcycles }: StageItem): string {
+/** Where a stage comes from, in words: `bam of seed, law`, `ensemble of seed, law`, `from seed`; empty for one that starts from nothing. */
+export function originOf({ from, method, experts, members, upcycles }: StageItem): string {
+  if (members.length) return `ensemble of ${members.join(', ')}`;
   if (upcycles) return `${method ?? 'upcycle'} of ${experts.join(', ')}`;
   return from === undefined ? '' : `from ${from}`;
 }

@@ -113,6 +113,15 @@ const upcycleSchema = z.strictObject({
     .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
 });
 
+/** Several checkpoints that are evaluated as one model. */
+const ensembleSchema = z.strictObject({
+  members: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints answer together.'),
+  weights: z
+    .enum(['posterior', 'uniform'])
+    .default('posterior')
+    .describe('`posterior` weighs a member by how well it predicted the sequence so far, `uniform` all alike.'),
+});
+
 /** One node of the graph: where its parameters come from, and how it trains them. */
 const stageSchema = z.strictObject({
   from: z
@@ -121,6 +130,9 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  ensemble: ensembleSchema
+    .optional()
+    .describe('Average the predictions of several checkpoints: a result without training and without a checkpoint.'),
   train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
 });
 
@@ -173,6 +185,7 @@ export type DomainConfig = z.output<typeof domainSchema>;
 export type TaskConfig = z.output<typeof taskSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
+export type EnsembleConfig = z.output<typeof ensembleSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
 export type StepChoice = z.output<typeof engineSchema>['step'];
 export type Experiment = z.output<typeof experimentSchema>;

@@ -4,13 +4,14 @@ import type { PlannedStage, PlannedTask } from '../plan/plan';
 import { checkpointsFolder, readLaterEvaluation, readResult, type StageResult } from '../plan/result';
 import type { Workspace } from '../store/layout';
 
-/** The result of a stage that is done and whose checkpoint is there; else `undefined`. */
+/** The result of a stage that is done and whose checkpoint, if it makes one, is there; else `undefined`. */
 export function finishedResult(
   { stagesFolder }: Workspace,
-  { key }: Pick<PlannedStage, 'key'>,
+  { key, ensemble }: Pick<PlannedStage, 'key' | 'ensemble'>,
 ): StageResult | undefined {
   const result = readResult(stagesFolder, key);
-  return result && listCheckpoints(checkpointsFolder(stagesFolder, key)).includes(result.step) ? result : undefined;
+  if (!result || ensemble) return result;
+  return listCheckpoints(checkpointsFolder(stagesFolder, key)).includes(result.step) ? result : undefined;
 }
 
 /**

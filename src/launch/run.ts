@@ -175,8 +175,9 @@ class StageSequence {
   }
 
   /** True if the stage is done already, by this run or another. */
-  private takeFromCache({ name, key }: PlannedStage): boolean {
-    const result = finishedResult(this.options.workspace, { key });
+  private takeFromCache(stage: PlannedStage): boolean {
+    const { name, key } = stage;
+    const result = finishedResult(this.options.workspace, stage);
     if (!result) return false;
     // A stage of this run is in the log already, unless its trainer died between writing the result and saying so.
     if (result.run !== this.run || !this.isFinishedInLog(name)) {

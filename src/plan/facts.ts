@@ -20,12 +20,13 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parents, parameters, flopsPerToken, train, upcycle } = stage;
+  const { parents, parameters, flopsPerToken, train, upcycle, ensemble } = stage;
   const facts: Fact[] = [
-    ['starts from', parents.map(({ name }) => name).join(' + ') || 'random parameters'],
+    [ensemble ? 'averages' : 'starts from', parents.map(({ name }) => name).join(' + ') || 'random parameters'],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
+  if (ensemble) facts.unshift(['weights', ensemble.weights]);
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (train) {
     facts.push(

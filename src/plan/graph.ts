@@ -49,21 +49,40 @@ function planStage(
   stageNamed: (name: string) => PlannedStage,
 ): PlannedStage {
   const config = experiment.stages[name]!;
-  const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
+  const { upcycle, ensemble } = config;
+  const parentNames = upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
   const architecture = stageArchitecture(config, inputs.dense, parents);
   const settings = trainSettings(config.train ?? {}, experiment);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
-  const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
+  // An ensemble has no settings of its own, and is compared with its members.
+  const evaluation = ensemble
+    ? parents[0]!.evaluation
+    : { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
   const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
   return {
     name,
-    key: stageKey(experiment.seed, { ...stage, upcycle: config.upcycle, train }, inputs),
+    key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
     ...stage,
-    ...(config.upcycle && { upcycle: config.upcycle }),
+    ...(upcycle && { upcycle }),
+    ...(ensemble && { ensemble }),
     ...(train && { train }),
-    parameters: countParameters(architecture),
-    flopsPerToken: forwardFlops(architecture).total,
+    ...(ensemble
+      ? sumOf(parents)
+      : { parameters: countParameters(architecture), flopsPerToken: forwardFlops(architecture).total }),
+  };
+}
+
+/** What all members of an ensemble have and compute together. */
+function sumOf(members: readonly PlannedStage[]): Pick<PlannedStage, 'parameters' | 'flopsPerToken'> {
+  const sum = (of: (member: PlannedStage) => number): number =>
+    members.reduce((total, member) => total + of(member), 0);
+  return {
+    parameters: {
+      total: sum(({ parameters }) => parameters.total),
+      active: sum(({ parameters }) => parameters.active),
+    },
+    flopsPerToken: sum(({ flopsPerToken }) => flopsPerToken),
   };
 }
 
@@ -123,7 +142,9 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'train'> & { evaluation: EvaluationPlan },
+  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'train'> & {
+    evaluation: EvaluationPlan;
+  },
   inputs: PlanInputs,
 ): string {
   const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
@@ -132,6 +153,7 @@ function stageKey(
     seed,
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined },
+    ensemble: stage.ensemble?.weights,
     parents: stage.parents.map(({ key }) => key),
     train,
     evaluationTokens: stage.evaluation.tokens,

@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, StepChoice, TaskConfig, UpcycleConfig } from '../config/schema';
+import type { DomainConfig, EnsembleConfig, StepChoice, TaskConfig, UpcycleConfig } from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -41,6 +41,8 @@ export interface PlannedStage {
   /** Stages whose checkpoints it starts from, in the order of the experts. */
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
+  /** Its parents answer as one model. Such a stage makes no checkpoint; `architecture` is its first member's. */
+  ensemble?: EnsembleConfig;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
   architecture: Architecture;

@@ -1,14 +1,12 @@
 import type { OpenDomain } from '../data/prepare';
 import type { Task } from '../data/tasks';
 import type { Tokenizer } from '../data/tokenizer';
-import { createParameters } from '../model/parameters';
 import type { EvaluationMessage, EvaluationOrder } from '../plan/order';
 import type { PlannedStage } from '../plan/plan';
 import { checkpointsFolder, readLaterEvaluation, readResult, writeLaterEvaluation } from '../plan/result';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { evaluateTasks } from './evaluate-tasks';
-import { EagerModel, type EvaluatedModel } from './evaluated-model';
-import { loadFinal } from './initial';
+import { loadModel } from './load-model';
 
 export interface EvaluateStages {
   order: EvaluationOrder;
@@ -68,10 +66,4 @@ async function evaluateStage(stage: PlannedStage, context: EvaluateStages): Prom
   } finally {
     model.dispose();
   }
-}
-
-/** The model of a finished stage. `checkpoints` gives the folder of a stage's checkpoints by key. Throws a `CheckpointError`. */
-export function loadModel({ name, key }: PlannedStage, checkpoints: (key: string) => string): EvaluatedModel {
-  const { architecture, parameters } = loadFinal(name, checkpoints(key));
-  return new EagerModel(architecture, createParameters(architecture, parameters));
 }

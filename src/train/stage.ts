@@ -5,53 +5,29 @@ import {
   type Checkpoint,
   listCheckpoints,
   loadLatestCheckpoint,
-  type Provenance,
   pruneCheckpoints,
   saveCheckpoint,
   type TrainingState,
 } from '../checkpoint/checkpoint';
 import { MixtureSampler } from '../data/mixture';
-import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
-import type { Task } from '../data/tasks';
-import type { Tokenizer } from '../data/tokenizer';
-import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
-import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
+import type { PlannedStage, TrainPlan } from '../plan/plan';
 import { type ChosenStep, createStep } from './choose-step';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
-import { evaluateTasks } from './evaluate-tasks';
-import { EagerModel, type EvaluatedModel } from './evaluated-model';
+import { runEnsemble } from './ensemble-stage';
+import { EagerModel } from './evaluated-model';
 import { initialParameters } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
+import type { StageContext, StageOutcome } from './stage-context';
+import { putTasks } from './stage-tasks';
 import type { Step, StepResult } from './step';
 
 /** Steps between routing statistics of the training batch. */
 const ROUTING_EVERY = 10;
-
-/** What a stage reads and where it writes. */
-export interface StageContext {
-  plan: Plan;
-  stage: PlannedStage;
-  domains: ReadonlyMap<string, OpenDomain>;
-  tasks: readonly Task[];
-  tokenizer: Tokenizer;
-  /** Folder of a stage's checkpoints by key. */
-  checkpoints: (key: string) => string;
-  provenance: Provenance;
-  /** What computes. */
-  backend: Pick<Backend, 'kind' | 'description'>;
-  emit: (event: EventBody) => void;
-  /** True once the user asked to stop. */
-  stopRequested: () => boolean;
-}
-
-/** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */
-export type StageOutcome =
-  { state: 'finished'; step: number; seconds: number; evaluation: Evaluation } | { state: 'stopped'; step: number };
 
 /**
  * Runs one stage to its end, from its last checkpoint if there is one: builds or loads parameters, trains, evaluates, saves.
@@ -59,6 +35,7 @@ export type StageOutcome =
  */
 export async function runStage(context: StageContext): Promise<StageOutcome> {
   const { plan, stage, emit } = context;
+  if (stage.ensemble) return runEnsemble(context);
   const folder = context.checkpoints(stage.key);
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
@@ -181,9 +158,9 @@ class StageRun {
 
   /** The tasks' results; nothing where there are no tasks, `undefined` if the user asked to stop. */
   private async evaluateTasks(): Promise<Pick<Evaluation, 'tasks'> | undefined> {
-    const { tasks } = this.context;
+    const { tasks, stage } = this.context;
     if (!tasks.length) return {};
-    const { architecture } = this.context.stage;
+    const { architecture } = stage;
     const model = new EagerModel(architecture, createParameters(architecture, this.step.readParameters()));
     try {
       return await putTasks(model, this.context);
@@ -216,24 +193,6 @@ class StageRun {
     const folder = saveCheckpoint(this.folder, checkpoint, provenance);
     pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
     emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
-  }
-}
-
-/** Puts the experiment's tasks to the model of a stage; `undefined` if the user asked to stop. */
-async function putTasks(model: EvaluatedModel, context: StageContext): Promise<Pick<Evaluation, 'tasks'> | undefined> {
-  const { tasks, tokenizer, stage, emit, stopRequested } = context;
-  const stopped = new AbortController();
-  const onProgress = (task: string, done: number, total: number): void => {
-    emit({ type: 'stage.preparing', stage: stage.name, what: `task ${task}`, done, total });
-    if (stopRequested()) stopped.abort();
-    stopped.signal.throwIfAborted();
-  };
-  const options = { tokenizer, context: stage.architecture.context, batch: EVALUATION_BATCH, onProgress };
-  try {
-    return { tasks: await evaluateTasks(model, tasks, options) };
-  } catch (error) {
-    if (stopped.signal.aborted) return undefined;
-    throw error;
   }
 }
 

@@ -171,3 +171,41 @@ describe('tasks of an experiment', function () {
     assert.equal(finished.evaluation.tasks!.sums!.examples, 200);
   });
 });
+
+describe('an ensemble', function () {
+  this.timeout(120_000);
+  let place: TestWorkspace;
+  afterEach(() => place.remove());
+
+  it('has a result without a checkpoint, close to its best member in every domain, from the cache too, and evaluated again', async () => {
+    const stages = `  posterior: { ensemble: { members: [seed, sums] } }
+  uniform: { ensemble: { members: [seed, sums], weights: uniform } }
+tasks: { exam: { file: exam.jsonl, kind: exact-match } }
+`;
+    place = new TestWorkspace(undefined, TINY + stages);
+    writeFileSync(join(place.root, 'exam.jsonl'), JSON.stringify({ prompt: '1+1=', answer: 2 }));
+    const chosen = ['--stages', 'posterior,uniform', '--set', 'stages.sums.train.tokens=10k'];
+    assertSucceeded(await place.bam('run', place.file, ...chosen));
+    const { averages } = place.outcome();
+    assert.deepEqual([...averages.keys()], ['seed', 'sums', 'posterior', 'uniform']);
+    assert.ok(averages.get('posterior')! < averages.get('uniform')!, JSON.stringify([...averages]));
+    const finals = place.events().filter((event) => event.type === 'stage.finished');
+    for (const domain of ['prose', 'sums']) {
+      const [seed, sums, posterior] = finals.map(({ evaluation }) => evaluation.domains[domain]!.loss);
+      // A sequence has the mean of its members' likelihoods: at most log 2 more loss than the best of two has.
+      assert.ok(posterior! <= Math.min(seed!, sums!) + Math.LN2 / 32, `${domain}: ${posterior} of ${seed} and ${sums}`);
+    }
+    const finished = place.events().find((event) => event.type === 'stage.finished' && event.stage === 'posterior');
+    assert.ok(finished?.type === 'stage.finished' && finished.evaluation.tasks!.exam!.examples === 1);
+    assert.equal(existsSync(join(place.workspace.stageFolder(finished.key), 'checkpoints')), false);
+
+    const again = await place.bam('run', place.file, ...chosen);
+    assertSucceeded(again);
+    assert.match(again.stderr, /posterior: taken from run/);
+    const evaluated = await place.bam('evaluate', 'last', '--stages', 'posterior', '--json');
+    assertSucceeded(evaluated);
+    const [{ evaluation }] = (JSON.parse(evaluated.stdout) as Evaluated).evaluations as [Evaluated['evaluations'][0]];
+    const off = Math.abs(evaluation.averagePerplexity / averages.get('posterior')! - 1);
+    assert.ok(off < 1e-6, `${evaluation.averagePerplexity}`);
+  });
+});

@@ -28,7 +28,12 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('|'), ['name', 'seed', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
-    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'train']);
+    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), [
+      'from',
+      'upcycle',
+      'ensemble',
+      'train',
+    ]);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
   });
@@ -49,7 +54,13 @@ describe('completion of keys', () => {
       assert.deepEqual(labels(text.replace('|', 'at|')).slice(-3), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'train']);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'ensemble', 'train']);
+    assert.deepEqual(labels('stages: { a: { ensemble: {}, | } }'), []);
+    assert.deepEqual(labels(`${EXPERIMENT}  all: { ensemble: { members: [|] } }`).slice(0, 2), ['seed', 'law']);
+    assert.deepEqual(
+      labels(`${EXPERIMENT}  all: { ensemble: { members: [seed, law] } }\n  new: { from: | }`).includes('all'),
+      false,
+    );
     assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), ['from', 'upcycle']);
   });
 

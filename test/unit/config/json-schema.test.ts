@@ -45,6 +45,7 @@ describe('JSON schema of the experiment file', () => {
         'tasks.*.choices',
         'stages.*.from',
         'stages.*.upcycle',
+        'stages.*.ensemble',
         'stages.*.train',
         'stages.*.train.like',
         'stages.*.train.match',

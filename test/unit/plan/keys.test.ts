@@ -63,4 +63,13 @@ describe('key of a stage', () => {
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnTopK: 2' }), ['bam']);
     assert.deepEqual(changed({ 'method: bam': 'method: btx' }), ['bam']);
   });
+
+  it('of an ensemble depends on its members, their order and the weights', () => {
+    const key = (stage: string): string => planned(experimentWith(`${STAGES}  all: { ${stage} }\n`)).all!.key;
+    const first = key('ensemble: { members: [dense, law] }');
+    assert.equal(key('ensemble: { members: [dense, law], weights: posterior }'), first);
+    const others = ['[dense, law], weights: uniform', '[law, dense]', '[dense, law, bam]'];
+    const keys = others.map((other) => key(`ensemble: { members: ${other} }`));
+    assert.equal(new Set([first, ...keys, key('from: law, train: { tokens: 1k }')]).size, 5);
+  });
 });
