@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 const PROBLEMS = 12_000;
 const EXAMPLES = 200;
 const SEED = 1;
+const OPERATORS = '+-*';
 
 /** Uniform whole numbers from `low` to `high`, from a linear congruential generator (Numerical Recipes' constants). */
 function wholeNumbers(seed) {
@@ -22,7 +23,11 @@ const pick = wholeNumbers(SEED);
 /** A bracketed expression of `depth` levels as a tree; leaves are numbers. */
 function expression(depth) {
   if (depth === 0) return pick(0, 99);
-  return { operator: '+-*'[pick(0, 2)], left: expression(pick(0, depth - 1)), right: expression(pick(0, depth - 1)) };
+  return {
+    operator: OPERATORS[pick(0, 2)],
+    left: expression(pick(0, depth - 1)),
+    right: expression(pick(0, depth - 1)),
+  };
 }
 
 function show(node, outermost = true) {
@@ -51,15 +56,20 @@ function workedProblem() {
   return text;
 }
 
-/** Single operations that no worked problem contains, with their answers. */
+/** Single operations that no worked problem contains, with their answers, and the answers of the other operations to choose from. */
 function examples(problems) {
   const known = new Set(problems.flatMap((problem) => problem.match(/\d+[-+*]\d+/g) ?? []));
   const found = new Map();
   while (found.size < EXAMPLES) {
-    const node = { operator: '+-*'[pick(0, 2)], left: pick(0, 99), right: pick(0, 99) };
-    if (!known.has(show(node))) found.set(show(node), reduceOnce(node));
+    const right = pick(0, OPERATORS.length - 1);
+    const [left, other] = [pick(0, 99), pick(0, 99)];
+    const nodes = [...OPERATORS].map((operator) => ({ operator, left, right: other }));
+    const prompt = `${show(nodes[right])}=`;
+    const choices = nodes.map((node) => String(reduceOnce(node)));
+    if (known.has(show(nodes[right])) || new Set(choices).size < choices.length) continue;
+    found.set(prompt, { prompt, answer: choices[right], choices });
   }
-  return [...found].map(([question, answer]) => ({ prompt: `${question}=`, answer: String(answer) }));
+  return [...found.values()];
 }
 
 function write(name, objects) {

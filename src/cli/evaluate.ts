@@ -12,22 +12,24 @@ import { findRun, queryRun } from '../store/queries';
 import { builtScript, EXIT_CODES, prepareRuntime } from './launch';
 import { interruptSignal, type Output, printJson } from './output';
 import { LiveLine } from './live-line';
+import { waitingText } from './progress';
 
 export interface EvaluateCommandOptions {
   stages?: string;
   tokens?: string;
   tasks?: boolean;
+  set?: string[];
   json?: boolean;
 }
 
 /** `bam evaluate RUN|FILE`: evaluates finished stages once more, without training. Returns the exit code. */
 export async function evaluateCommand(
   name: string,
-  { stages, tokens, tasks = false, json }: EvaluateCommandOptions,
+  { stages, tokens, tasks = false, set, json }: EvaluateCommandOptions,
   output: Output,
 ): Promise<number> {
   const maximum = tokens === undefined ? undefined : count(tokens);
-  const { workspace, plan } = await planOf(name);
+  const { workspace, plan } = await planOf(name, set);
   const signal = interruptSignal(output, 'Stopping: what is evaluated so far stays.');
   await prepareRuntime(plan, output, signal);
   const line = new LiveLine(output);
@@ -35,7 +37,7 @@ export async function evaluateCommand(
     ...{ workspace, plan, tokens: maximum, tasks, signal },
     stages: stages?.split(',').map((stage) => stage.trim()),
     trainerScript: builtScript('trainer.js'),
-    onAhead: (ahead) => line.print(ahead ? `waiting for ${ahead} runs on this machine` : 'its turn has come'),
+    onAhead: (ahead) => line.print(waitingText(ahead)),
     onProgress: ({ stage, what, done, total }) =>
       line.live(`${stage}: ${done}${total === undefined ? '' : ` of ${total}`} ${what}`),
   });
@@ -53,12 +55,12 @@ function count(text: string): number {
   });
 }
 
-/** The plan of an experiment file, or of the copy of it that a run was started with. */
-async function planOf(name: string): Promise<{ workspace: Workspace; plan: Plan }> {
+/** The plan of an experiment file, or of the copy of it that a run was started with; `settings` replace values of it. */
+async function planOf(name: string, settings: string[] = []): Promise<{ workspace: Workspace; plan: Plan }> {
   if (statSync(name, { throwIfNoEntry: false })?.isFile()) {
     const file = resolve(name);
     const workspace = new Workspace(findWorkspaceRoot(dirname(file)));
-    return { workspace, plan: (await planFile(file, workspace.dataFolder)).plan };
+    return { workspace, plan: (await planFile(file, workspace.dataFolder, settings)).plan };
   }
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
   const { value: run } = await withIndex(workspace, async (index) =>
@@ -71,7 +73,8 @@ async function planOf(name: string): Promise<{ workspace: Workspace; plan: Plan 
       advice: 'Name the experiment file instead: bam evaluate FILE',
     });
   }
-  return { workspace, plan: (await planText(readFileSync(snapshot, 'utf8'), run.file, workspace.dataFolder)).plan };
+  const text = readFileSync(snapshot, 'utf8');
+  return { workspace, plan: (await planText(text, run.file, workspace.dataFolder, settings)).plan };
 }
 
 function show(

@@ -107,6 +107,7 @@ program
   .option('--stages <names>', 'only these stages, with commas between')
   .option('--tokens <count>', 'held-out tokens of each domain at most, e.g. 64k')
   .option('--tasks', 'put the tasks of the experiment file to the models too')
+  .option(...SET_OPTION)
   .option(...JSON_OPTION)
   .action((name, options) => action(evaluateCommand)(name, options));
 

@@ -57,11 +57,7 @@ export class RunProgress {
           `Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, seed ${event.seed}`,
         );
       case 'run.queued':
-        return this.output.print(
-          event.ahead
-            ? `waiting for ${event.ahead} run${event.ahead === 1 ? '' : 's'} on this machine`
-            : 'its turn has come',
-        );
+        return this.output.print(waitingText(event.ahead));
       case 'stage.started':
         if (!this.reported.has(event.engine)) this.output.print(`Engine: ${event.engine}`);
         this.reported.add(event.engine);
@@ -119,6 +115,11 @@ export class RunProgress {
   private place(name: string): string {
     return `[${this.stages.findIndex((stage) => stage.name === name) + 1}/${this.stages.length}] ${name}`;
   }
+}
+
+/** How many runs are ahead in the queue, in words. */
+export function waitingText(ahead: number): string {
+  return ahead ? `waiting for ${ahead} run${ahead === 1 ? '' : 's'} on this machine` : 'its turn has come';
 }
 
 function percent(done: number, total: number | undefined): string {

@@ -5,7 +5,7 @@ import type { Workspace } from '../store/layout';
 import { queryRun } from '../store/queries';
 import { readPlan } from './collect';
 import { type ResultsTable, resultsTable, tableAsMarkdown } from './table';
-import { taskColumns } from './task-table';
+import { taskColumns, tasksAsMarkdown } from './task-table';
 
 /** What of a run can be written to a file. */
 export const EXPORTS = {
@@ -20,7 +20,7 @@ export type ExportKind = keyof typeof EXPORTS;
 export async function exportRun(workspace: Workspace, index: Database, id: string, kind: ExportKind): Promise<string> {
   const run = await queryRun(workspace, index, id);
   const table = resultsTable(run.stages, readPlan(workspace, id));
-  if (kind === 'markdown') return `${tableAsMarkdown(table)}\n`;
+  if (kind === 'markdown') return `${[tableAsMarkdown(table), tasksAsMarkdown(table)].filter(Boolean).join('\n\n')}\n`;
   if (kind === 'results') return resultsCsv(table);
   const curves = await Promise.all(run.stages.map(({ name }) => queryCurves(index, id, name)));
   const named = run.stages.map(({ name }, i) => ({ name, ...curves[i]! }));

@@ -1,5 +1,5 @@
 import { formatCount, formatMeasure } from '../base/format';
-import { markdownCell } from '../base/markdown';
+import { markdownTable } from '../base/markdown';
 import { textTable } from '../base/text-table';
 import type { DomainResult, TaskResult } from '../events/event';
 import type { Plan } from '../plan/plan';
@@ -108,7 +108,5 @@ export function tableAsText(table: ResultsTable): string {
 export function tableAsMarkdown(table: ResultsTable): string {
   const { header, rows } = tableCells(table);
   rows.forEach((row, i) => table.rows[i]!.isBest && row.push(`**${row.pop()}**`));
-  const line = (cells: string[]): string => `| ${cells.map(markdownCell).join(' | ')} |`;
-  const rule = `| --- |${' ---: |'.repeat(header.length - 1)}`;
-  return [tableCaption(table), '', line(header), rule, ...rows.map(line)].join('\n');
+  return `${tableCaption(table)}\n\n${markdownTable(header, rows)}`;
 }

@@ -1,3 +1,4 @@
+import { markdownTable } from '../base/markdown';
 import { textTable } from '../base/text-table';
 import type { TaskResult } from '../events/event';
 import type { ResultRow, ResultsTable } from './table';
@@ -51,6 +52,12 @@ export function taskCells(table: ResultsTable): { header: string[]; rows: string
 
 /** What the numbers of the tasks are. */
 export const TASK_CAPTION = 'Right answers in per cent, ± the standard error.';
+
+/** For a document; empty where no stage has answered any. */
+export function tasksAsMarkdown(table: ResultsTable): string {
+  const cells = taskCells(table);
+  return cells ? `${TASK_CAPTION}\n\n${markdownTable(cells.header, cells.rows)}` : '';
+}
 
 /** For a terminal; empty where no stage has answered any. */
 export function tasksAsText(table: ResultsTable): string {
