@@ -5,6 +5,7 @@ import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
 import { queryRun, type RunDetails, type StageSummary } from '../store/queries';
 import { readPlan } from './collect';
+import { pooledLoss } from './table';
 
 /** What the contract allows of a name; a title may be longer. */
 const MAXIMUM_NAME = 200;
@@ -49,7 +50,9 @@ function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stag
     steps: steps ?? planned?.train?.steps ?? null,
     secondsLeft,
     average: result?.average ?? null,
+    pooledLoss: result && pooledLoss(result.domains),
     perplexity: Object.fromEntries(domains.map(([domain, { perplexity }]) => [domain, perplexity])),
+    accuracy: Object.fromEntries(Object.entries(result?.tasks ?? {}).map(([task, { accuracy }]) => [task, accuracy])),
     experts: planned?.upcycle?.experts ?? planned?.ensemble?.members ?? [],
     totalParameters: planned?.parameters.total ?? null,
     activeParameters: planned?.parameters.active ?? null,

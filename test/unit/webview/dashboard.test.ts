@@ -9,7 +9,15 @@ import { xOfEvaluations, xOfSteps } from '../../../webview/shared/x-axis';
 
 function stage(name: string, parents: string[] = [], more: Partial<Stage> = {}): Stage {
   const numbers = { step: null, steps: 100, secondsLeft: null, average: null, perplexity: {} };
-  const shape = { method: 'train', experts: [], totalParameters: null, activeParameters: null, detail: null };
+  const shape = {
+    method: 'train',
+    experts: [],
+    pooledLoss: null,
+    accuracy: {},
+    totalParameters: null,
+    activeParameters: null,
+    detail: null,
+  };
   return { name, state: 'waiting', parents, ...numbers, ...shape, ...more };
 }
 
