@@ -4,7 +4,7 @@ import type { EvaluatedModel } from './evaluated-model';
 
 export interface EnsembleOptions {
   weights: EnsembleConfig['weights'];
-  /** Tokens of a sequence. */
+  /** Tokens of a sequence in an evaluation. */
   context: number;
 }
 
@@ -20,12 +20,12 @@ export class EnsembleModel implements EvaluatedModel {
   ) {}
 
   evaluate(batch: Batch): number {
-    return this.tokenLosses(batch).reduce((sum, loss) => sum + loss, 0);
+    return this.tokenLosses(batch, this.options.context).reduce((sum, loss) => sum + loss, 0);
   }
 
-  tokenLosses(batch: Batch): Float32Array {
-    const losses = this.members.map((member) => member.tokenLosses(batch));
-    const evidence = this.evidence(losses);
+  tokenLosses(batch: Batch, length: number): Float32Array {
+    const losses = this.members.map((member) => member.tokenLosses(batch, length));
+    const evidence = this.evidence(losses, length);
     return Float32Array.from(losses[0]!, (_, at) => {
       return -logMean(
         evidence.map((weight) => weight[at]!),
@@ -34,11 +34,12 @@ export class EnsembleModel implements EvaluatedModel {
     });
   }
 
-  logProbabilities(inputs: Int32Array, rows: Int32Array): Float32Array {
+  logProbabilities(inputs: Int32Array, rows: Int32Array, length: number): Float32Array {
     // What stands before a row: the last target of a sequence has no part in that, whatever it is.
     const targets = Int32Array.from(inputs, (_, at) => inputs[at + 1] ?? 0);
-    const evidence = this.evidence(this.members.map((member) => member.tokenLosses({ inputs, targets })));
-    const scores = this.members.map((member) => member.logProbabilities(inputs, rows));
+    const losses = this.members.map((member) => member.tokenLosses({ inputs, targets }, length));
+    const evidence = this.evidence(losses, length);
+    const scores = this.members.map((member) => member.logProbabilities(inputs, rows, length));
     const vocabulary = scores[0]!.length / rows.length;
     return Float32Array.from(scores[0]!, (_, at) => {
       const row = rows[Math.floor(at / vocabulary)]!;
@@ -50,12 +51,12 @@ export class EnsembleModel implements EvaluatedModel {
   }
 
   /** Logarithms of every member's weight at every position, up to a constant: the log-likelihood of the tokens before its target. */
-  private evidence(losses: readonly Float32Array[]): Float64Array[] {
-    const { weights, context } = this.options;
+  private evidence(losses: readonly Float32Array[], length: number): Float64Array[] {
+    const { weights } = this.options;
     return losses.map((loss) => {
       const sums = new Float64Array(loss.length);
       if (weights === 'uniform') return sums;
-      for (let at = 1; at < loss.length; at++) sums[at] = at % context === 0 ? 0 : sums[at - 1]! - loss[at - 1]!;
+      for (let at = 1; at < loss.length; at++) sums[at] = at % length === 0 ? 0 : sums[at - 1]! - loss[at - 1]!;
       return sums;
     });
   }

@@ -5,8 +5,9 @@ import type { EvaluatedModel } from './evaluated-model';
 
 export interface TaskOptions {
   tokenizer: Tokenizer;
+  /** Of the model, in tokens. */
   context: number;
-  /** Sequences at a time; the last batch is filled up, so that all have one shape. */
+  /** Sequences at a time; the last batch is filled up, so that all of a task have one shape. */
   batch: number;
   /** Told of examples that are done. May throw, which ends the evaluation: so a user cancels it. */
   onProgress: (task: string, done: number, total: number) => void;
@@ -52,10 +53,11 @@ async function multipleChoiceAccuracy(
   const sequences = examples.flatMap(({ choices, shared }, example) =>
     choices.map(({ tokens, bytes }) => ({ example, tokens, bytes, shared })),
   );
+  const length = largest(sequences.map(({ tokens }) => tokens.length)) - 1;
   const sums = examples.map((): number[] => []);
   const perByte = examples.map((): number[] => []);
   for await (const { group, end } of groupsOf(sequences, options.batch)) {
-    const logLikelihoods = scoreSequences(model, group, options);
+    const logLikelihoods = scoreSequences(model, group, { ...options, length });
     group.forEach(({ example, bytes }, i) => {
       sums[example]!.push(logLikelihoods[i]!);
       perByte[example]!.push(logLikelihoods[i]! / bytes);
@@ -67,22 +69,25 @@ async function multipleChoiceAccuracy(
   return { accuracy: share(sums), normalizedAccuracy: share(perByte) };
 }
 
+/** Tokens that the sequences of a task are given. */
+type Shape = Pick<TaskOptions, 'tokenizer' | 'batch'> & { length: number };
+
 /** Summed log-likelihood of each sequence behind its first `shared` tokens, in nats. */
 function scoreSequences(
   model: EvaluatedModel,
   sequences: readonly { tokens: readonly number[]; shared: number }[],
-  { tokenizer, context, batch }: TaskOptions,
+  { tokenizer, batch, length }: Shape,
 ): number[] {
-  const inputs = new Int32Array(batch * context).fill(tokenizer.endOfDocument);
+  const inputs = new Int32Array(batch * length).fill(tokenizer.endOfDocument);
   const targets = inputs.slice();
   sequences.forEach(({ tokens }, row) => {
-    inputs.set(tokens.slice(0, -1), row * context);
-    targets.set(tokens.slice(1), row * context);
+    inputs.set(tokens.slice(0, -1), row * length);
+    targets.set(tokens.slice(1), row * length);
   });
-  const losses = model.tokenLosses({ inputs, targets });
+  const losses = model.tokenLosses({ inputs, targets }, length);
   return sequences.map(({ tokens, shared }, row) => {
     // The loss at a position is that of the token behind it.
-    const own = losses.subarray(row * context + shared - 1, row * context + tokens.length - 1);
+    const own = losses.subarray(row * length + shared - 1, row * length + tokens.length - 1);
     return -own.reduce((sum, loss) => sum + loss, 0);
   });
 }
@@ -94,15 +99,23 @@ function largestIndex(numbers: ArrayLike<number>): number {
   return best;
 }
 
+/** The largest of numbers, of which there may be very many. */
+function largest(numbers: readonly number[]): number {
+  return numbers[largestIndex(numbers)]!;
+}
+
 async function exactMatchAccuracy(
   model: EvaluatedModel,
   examples: readonly ExactMatchExample[],
   options: TaskOptions,
   onDone: (done: number) => void,
 ): Promise<number> {
+  // A tokenizer may write the answer in more tokens than it would itself, but hardly in more than it has bytes; and it ends with one more.
+  const needed = examples.map(({ prompt, answer }) => prompt.length + Buffer.byteLength(answer) + 2);
+  const length = Math.min(options.context, largest(needed));
   let right = 0;
   for await (const { group, end } of groupsOf(examples, options.batch)) {
-    right += countRight(model, group, options);
+    right += countRight(model, group, { ...options, length });
     onDone(end);
   }
   return right / examples.length;
@@ -112,24 +125,24 @@ async function exactMatchAccuracy(
 function countRight(
   model: EvaluatedModel,
   examples: readonly ExactMatchExample[],
-  { tokenizer, context, batch }: TaskOptions,
+  { tokenizer, batch, length }: Shape,
 ): number {
-  const inputs = new Int32Array(batch * context).fill(tokenizer.endOfDocument);
+  const inputs = new Int32Array(batch * length).fill(tokenizer.endOfDocument);
   const writing = examples.map(({ prompt, answer }, row) => {
-    inputs.set(prompt, row * context);
-    return { row, answer, length: prompt.length, written: [] as number[], verdict: undefined as boolean | undefined };
+    inputs.set(prompt, row * length);
+    return { row, answer, end: prompt.length, written: [] as number[], verdict: undefined as boolean | undefined };
   });
   for (let open = writing; open.length; open = open.filter(({ verdict }) => verdict === undefined)) {
-    const rows = Int32Array.from({ length: batch }, (_, i) => i * context + (writing[i]?.length ?? 1) - 1);
-    const scores = model.logProbabilities(inputs, rows);
+    const rows = Int32Array.from({ length: batch }, (_, i) => i * length + (writing[i]?.end ?? 1) - 1);
+    const scores = model.logProbabilities(inputs, rows, length);
     const vocabulary = scores.length / batch;
     for (const one of open) {
       const token = largestIndex(scores.subarray(one.row * vocabulary, (one.row + 1) * vocabulary));
       const hasEnded = token === tokenizer.endOfDocument;
       if (!hasEnded) one.written.push(token);
       one.verdict = judge(tokenizer.decode(one.written), one.answer, hasEnded);
-      if (one.verdict === undefined && one.length === context) one.verdict = false;
-      if (one.verdict === undefined) inputs[one.row * context + one.length++] = token;
+      if (one.verdict === undefined && one.end === length) one.verdict = false;
+      if (one.verdict === undefined) inputs[one.row * length + one.end++] = token;
     }
   }
   return writing.filter(({ verdict }) => verdict).length;

@@ -43,7 +43,7 @@ const mean = (values: number[]): number => values.reduce((sum, value) => sum + v
 
 describe('an ensemble of coins', () => {
   it('gives a sequence the mean of its likelihoods, when weighed by the posterior', () => {
-    const losses = ensemble('posterior').tokenLosses(BATCH);
+    const losses = ensemble('posterior').tokenLosses(BATCH, 4);
     TOSSES.forEach((tosses, sequence) => {
       for (let length = 1; length <= 4; length++) {
         const found = losses.subarray(4 * sequence, 4 * sequence + length).reduce((sum, loss) => sum + loss, 0);
@@ -55,7 +55,7 @@ describe('an ensemble of coins', () => {
 
   it('gives every token the mean of its probabilities, when weighed alike', () => {
     const expected = TOSSES.flat().map((toss) => -Math.log(mean(CHANCES.map((heads) => likelihood(heads, [toss])))));
-    assertClose(ensemble('uniform').tokenLosses(BATCH), expected, 1e-6);
+    assertClose(ensemble('uniform').tokenLosses(BATCH, 4), expected, 1e-6);
     const sum = expected.reduce((total, loss) => total + loss, 0);
     assertClose([ensemble('uniform').evaluate(BATCH)], [sum], 1e-5);
   });
@@ -63,7 +63,7 @@ describe('an ensemble of coins', () => {
   it('weighs its distribution behind a row by what stands before the row in the same sequence', () => {
     // Row 3 has seen 1, 1, 1; row 4 begins a sequence; row 6 has seen 0, 0.
     const rows = Int32Array.from([3, 4, 6]);
-    const found = ensemble('posterior').logProbabilities(BATCH.inputs, rows);
+    const found = ensemble('posterior').logProbabilities(BATCH.inputs, rows, 4);
     const expected = [[1, 1, 1], [], [0, 0]].flatMap((seen) =>
       [0, 1].map((next) => {
         const joint = mean(CHANCES.map((heads) => likelihood(heads, [...seen, next])));
@@ -71,7 +71,7 @@ describe('an ensemble of coins', () => {
       }),
     );
     assertClose(found, expected, 1e-6);
-    const alike = ensemble('uniform').logProbabilities(BATCH.inputs, rows);
+    const alike = ensemble('uniform').logProbabilities(BATCH.inputs, rows, 4);
     assertClose(
       alike,
       [0, 1, 0, 1, 0, 1].map((next) => Math.log(mean(CHANCES.map((heads) => likelihood(heads, [next]))))),
@@ -82,7 +82,7 @@ describe('an ensemble of coins', () => {
   it('stays finite where a member finds a token impossible, or all but so', () => {
     const tokens = { inputs: new Int32Array(400), targets: new Int32Array(400).fill(1) };
     const model = new EnsembleModel([coin(1e-300), coin(0.5)], { weights: 'posterior', context: 400 });
-    const losses = model.tokenLosses(tokens);
+    const losses = model.tokenLosses(tokens, 400);
     assertClose([losses[0]!, losses[399]!], [-Math.log(0.25), Math.LN2], 1e-6);
   });
 });
@@ -99,8 +99,8 @@ onEveryBackend('an ensemble of models', () => {
         new EnsembleModel([member(1), member(1)], { weights: 'posterior', context: 12 }),
       ];
       const rows = Int32Array.from([0, 11, 12, 30]);
-      assertClose(twice.tokenLosses(batch), one.tokenLosses(batch), 1e-5);
-      assertClose(twice.logProbabilities(batch.inputs, rows), one.logProbabilities(batch.inputs, rows), 1e-5);
+      assertClose(twice.tokenLosses(batch, 12), one.tokenLosses(batch, 12), 1e-5);
+      assertClose(twice.logProbabilities(batch.inputs, rows, 12), one.logProbabilities(batch.inputs, rows, 12), 1e-5);
       one.dispose();
       twice.dispose();
     });
@@ -110,9 +110,9 @@ onEveryBackend('an ensemble of models', () => {
     withoutLeak(() => {
       const model = new EnsembleModel([member(1), member(2, asMixture(SMALL))], { weights: 'posterior', context: 12 });
       const rows = Int32Array.from(batch.inputs, (_, i) => i);
-      const scores = model.logProbabilities(batch.inputs, rows);
+      const scores = model.logProbabilities(batch.inputs, rows, 12);
       const own = [...batch.targets].map((target, i) => -scores[i * SMALL.vocabulary + target]!);
-      assertClose(model.tokenLosses(batch), own, 1e-4);
+      assertClose(model.tokenLosses(batch, 12), own, 1e-4);
       model.dispose();
     });
   });

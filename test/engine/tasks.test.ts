@@ -115,10 +115,10 @@ describe('exact match', () => {
     assert.deepEqual(
       shapes,
       [
-        [16, 2],
-        [16, 2],
-        [16, 2],
-        [16, 2],
+        [12, 2],
+        [12, 2],
+        [12, 2],
+        [12, 2],
       ],
       'three tokens, then one that decides',
     );
@@ -164,7 +164,7 @@ describe('multiple choice', () => {
     assert.equal(quiz!.accuracy, 2 / 3);
   });
 
-  it('scores a choice alike, whichever sequences stand beside it', async () => {
+  it('scores choices in batches of one shape', async () => {
     const seen: number[] = [];
     const pairs = new Pairs({ ab: -1, bc: -2 });
     const model: EvaluatedModel = {
@@ -177,7 +177,7 @@ describe('multiple choice', () => {
       },
     };
     await ask(model, choose([['a', ['bc', 'z', 'y'], 0]]));
-    assert.deepEqual(seen, [16, 16], 'the last batch is filled up');
+    assert.deepEqual(seen, [6, 6], 'as long as the longest needs, and the last batch is filled up');
   });
 });
 
@@ -202,9 +202,9 @@ onEveryBackend('continuations of a model are those of PyTorch', () => {
         model.dispose();
       }
     }
-    const padded = (rows: number[][]): Int32Array => {
-      const inputs = new Int32Array(rows.length * context).fill(39);
-      rows.forEach((row, i) => inputs.set(row, i * context));
+    const padded = (rows: number[][], length: number): Int32Array => {
+      const inputs = new Int32Array(rows.length * length).fill(39);
+      rows.forEach((row, i) => inputs.set(row, i * length));
       return inputs;
     };
 
@@ -213,7 +213,7 @@ onEveryBackend('continuations of a model are those of PyTorch', () => {
         const rows = [0, 1, 2].map((i) => ids(`${name}.prompt.${i}`));
         for (const open = (row: number[]) => row.length < context; rows.some(open);) {
           const at = rows.map((row, i) => i * context + row.length - 1);
-          const scores = model.logProbabilities(padded(rows), Int32Array.from(at));
+          const scores = model.logProbabilities(padded(rows, context), Int32Array.from(at), context);
           rows.forEach((row, i) => {
             const own = [...scores.subarray(i * architecture.vocabulary, (i + 1) * architecture.vocabulary)];
             assertClose([own.reduce((sum, score) => sum + Math.exp(score), 0)], [1], 1e-5, 'sum of probabilities');
@@ -229,13 +229,22 @@ onEveryBackend('continuations of a model are those of PyTorch', () => {
     it(`${name}: likelihood`, () =>
       withModel((model) => {
         const wholes = [0, 1, 2].map((i) => [...ids(`${name}.prompt.${i}`), ...ids(`${name}.continuation.${i}`)]);
-        const inputs = padded(wholes.map((whole) => whole.slice(0, -1)));
-        const losses = model.tokenLosses({ inputs, targets: padded(wholes.map((whole) => whole.slice(1))) });
-        wholes.forEach((whole, i) => {
-          const own = losses.subarray(i * context + whole.length - 5, i * context + whole.length - 1);
-          const sum = -own.reduce((total, loss) => total + loss, 0);
-          assertClose([sum], tensors.get(`${name}.logLikelihood.${i}`)!.values, 2e-5, `sequence ${i}`);
-        });
+        for (const length of [context, 10]) {
+          const inputs = padded(
+            wholes.map((whole) => whole.slice(0, -1)),
+            length,
+          );
+          const targets = padded(
+            wholes.map((whole) => whole.slice(1)),
+            length,
+          );
+          const losses = model.tokenLosses({ inputs, targets }, length);
+          wholes.forEach((whole, i) => {
+            const own = losses.subarray(i * length + whole.length - 5, i * length + whole.length - 1);
+            const sum = -own.reduce((total, loss) => total + loss, 0);
+            assertClose([sum], tensors.get(`${name}.logLikelihood.${i}`)!.values, 2e-5, `sequence ${i} of ${length}`);
+          });
+        }
       }));
   }
 });
