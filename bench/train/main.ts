@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { trainingFlops } from '../../src/architecture/counts';
+import { TRAINER_ENVIRONMENT } from '../../src/launch/trainer';
 import { textTable } from '../../src/base/text-table';
 import { benchArchitecture, KINDS, SIZES } from './models';
 import { Side } from './side';
@@ -16,6 +17,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     /** How long a turn takes, about. */
     seconds: { type: 'string', default: '2' },
+    /** Steps that every side takes after the rounds, to see whether its memory grows; 0 for none. */
+    more: { type: 'string', default: '0' },
     /** Also measures torch.compile. */
     compile: { type: 'boolean', default: false },
   },
@@ -23,11 +26,16 @@ const { values: options } = parseArgs({
 
 const PEAK_SIZE = 2048;
 
+/** Our side, as scripts/build-bench.mjs bundles it. */
+const OURS = join(__dirname, '..', '..', 'node_modules', '.cache', 'bench-train.js');
+
 interface Measured {
   /** Median over the rounds of a round's median step, in seconds. */
   step: number;
   first: number;
   peakBytes: number;
+  /** After `--more` steps beyond the rounds. */
+  laterPeakBytes: number;
 }
 
 function median(values: readonly number[]): number {
@@ -40,7 +48,7 @@ function startSide(name: string): { side: Side; order: object } {
     const side = Side.start(options.python, [join(__dirname, '..', 'peer', 'train.py')]);
     return { side, order: { compile: name === 'torch.compile' } };
   }
-  return { side: Side.start(process.execPath, ['--import', 'tsx', join(__dirname, 'ours.ts')]), order: { form: name } };
+  return { side: Side.start(process.execPath, [OURS], TRAINER_ENVIRONMENT), order: { form: name } };
 }
 
 /** Measures one model on every side. */
@@ -66,7 +74,9 @@ async function measure(size: string, kind: string, names: readonly string[]): Pr
   const found = new Map<string, Measured>();
   for (const [name, { side, first, rounds }] of sides) {
     const { peakBytes } = await side.ask<{ peakBytes: number }>({ memory: true });
-    found.set(name, { step: median(rounds), first, peakBytes });
+    await side.ask({ steps: Number(options.more) });
+    const { peakBytes: laterPeakBytes } = await side.ask<{ peakBytes: number }>({ memory: true });
+    found.set(name, { step: median(rounds), first, peakBytes, laterPeakBytes });
     side.end();
   }
   return found;
@@ -84,7 +94,7 @@ function lines(size: string, kind: string, found: Map<string, Measured>, peak: n
   const architecture = benchArchitecture(size, kind);
   const tokens = SIZES[size]!.batch * architecture.context;
   const torch = found.get('torch')!;
-  return [...found].map(([name, { step, first, peakBytes }]) => [
+  return [...found].map(([name, { step, first, peakBytes, laterPeakBytes }]) => [
     size,
     kind,
     name,
@@ -95,6 +105,7 @@ function lines(size: string, kind: string, found: Map<string, Measured>, peak: n
     first.toFixed(1),
     (peakBytes / 1e6).toFixed(0),
     (peakBytes / torch.peakBytes).toFixed(2),
+    (laterPeakBytes / 1e6).toFixed(0),
   ]);
 }
 
@@ -102,7 +113,19 @@ async function main(): Promise<void> {
   const peak = await measurePeak();
   console.log(`Peak of matrix products: ${(peak / 1e9).toFixed(0)} GFLOP/s.`);
   const names = [...options.forms.split(','), 'torch', ...(options.compile ? ['torch.compile'] : [])];
-  const head = ['size', 'kind', 'side', 'ms/step', 'tokens/s', 'x torch', 'of peak', 'first s', 'MB', 'x torch'];
+  const head = [
+    'size',
+    'kind',
+    'side',
+    'ms/step',
+    'tokens/s',
+    'x torch',
+    'of peak',
+    'first s',
+    'MB',
+    'x torch',
+    'MB later',
+  ];
   const rows: string[][] = [];
   for (const size of options.sizes.split(',')) {
     for (const kind of options.kinds.split(',')) {

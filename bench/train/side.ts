@@ -9,8 +9,9 @@ export class Side {
     this.answers = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   }
 
-  static start(command: string, parameters: readonly string[]): Side {
-    return new Side(spawn(command, parameters, { stdio: ['pipe', 'pipe', 'ignore'] }));
+  static start(command: string, parameters: readonly string[], environment: NodeJS.ProcessEnv = {}): Side {
+    const env = { ...environment, ...process.env };
+    return new Side(spawn(command, parameters, { stdio: ['pipe', 'pipe', 'ignore'], env }));
   }
 
   /** Sends an order and waits for its answer. Throws where the process ends instead. */

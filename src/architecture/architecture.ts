@@ -3,15 +3,56 @@ import type { ModelConfig } from '../config/schema';
 /** How the mixture's experts are arranged; absent in a dense model. */
 export interface MixtureArchitecture {
   experts: number;
-  /** FFN experts that a token is sent to. */
+  /** FFN experts that a token is sent to: all of them with soft routing. */
   ffnTopK: number;
   gate: 'softmax-topk' | 'topk-softmax';
   /** `averaged` has one attention for all (BTX); the others are BAM's attention experts. */
   attention: 'averaged' | 'kv-experts' | 'shared-kv';
+  /** How FFN routers send tokens where it is not to the `ffnTopK` best: to all, or to one that is drawn. */
+  ffnRouting?: 'soft' | 'sample-top-1';
+  /** Attention experts whose output a token gets. Absent: all of them. */
+  attentionTopK?: number;
+  /** What is changed in the FFN routers. */
+  router?: RouterChanges;
+}
+
+/** Changes of the FFN routers, each absent where it is not made. */
+export interface RouterChanges {
+  /** The deviation that the logits of every token are brought to. */
+  normalizeLogits?: number;
+  /** By how much a step moves the bias that balances the experts' load. With it every FFN router has such a bias. */
+  balanceBias?: number;
+  /** In training the router's input is multiplied by uniform numbers that are this far from 1 at most. */
+  noise?: number;
+}
+
+/** How attention and FFN of a block follow each other, N being its norms: `x + attn(N x) + ffn(N x)` where this is absent. */
+export type BlockForm =
+  /** x + attn(N1 x) + ffn(N2 x). */
+  | 'parallel-two-norms'
+  /** y + ffn(N2 y) with y = x + attn(N1 x). */
+  | 'sequential';
+
+/**
+ * In what an imported model differs from the program's own form. All absent there, so that they change no key and no checkpoint
+ * of a model that does not need them.
+ */
+export interface ArchitectureVariant {
+  block?: BlockForm;
+  /** `rms` divides by the root mean square and does not subtract the mean. */
+  norm?: 'rms';
+  /** `gelu` is down(gelu(up(u))), with the exact error function. */
+  ffn?: 'gelu';
+  /** Norms, projections of attention and matrices of FFNs add a bias. Only with `gelu`. */
+  biases?: true;
+  /** Rotary positions turn only so many dimensions of a head (even): those whose index modulo headSize / 2 is below half of it. */
+  rotaryDimensions?: number;
+  /** Multiplies the output head's scores. */
+  logitScale?: number;
 }
 
 /** Everything that fixes a model's parameters and its forward pass. */
-export interface Architecture {
+export interface Architecture extends ArchitectureVariant {
   layers: number;
   width: number;
   heads: number;
@@ -25,15 +66,18 @@ export interface Architecture {
   mixture?: MixtureArchitecture;
 }
 
-/** The dense architecture of an experiment. `vocabulary` is the tokenizer's size, unless the file asks for more rows. */
+/**
+ * The dense architecture of an experiment whose model says its shape. `vocabulary` is the tokenizer's size, unless the file asks for
+ * more rows.
+ */
 export function denseArchitecture(model: ModelConfig, vocabulary: number): Architecture {
   const { layers, width, heads, ffnHidden, context, tiedEmbeddings, ropeBase, normEpsilon } = model;
   return {
-    layers,
-    width,
-    heads,
-    kvHeads: model.kvHeads ?? heads,
-    ffnHidden,
+    layers: layers!,
+    width: width!,
+    heads: heads!,
+    kvHeads: model.kvHeads ?? heads!,
+    ffnHidden: ffnHidden!,
     context,
     vocabulary: Math.max(vocabulary, model.vocabulary ?? 0),
     tiedEmbeddings,
@@ -51,6 +95,26 @@ export function headSize(architecture: Architecture): number {
 export function attentionExperts(architecture: Architecture): number {
   const mixture = architecture.mixture;
   return mixture && mixture.attention !== 'averaged' ? mixture.experts : 1;
+}
+
+/** How many attention experts a token's output is made of. */
+export function attentionExpertsPerToken(architecture: Architecture): number {
+  return architecture.mixture?.attentionTopK ?? attentionExperts(architecture);
+}
+
+/** Whether every token of a layer goes to all FFN experts. BTX's sampling leaves layer 0 soft (arXiv 2403.07816, section 3). */
+export function hasSoftFfn(mixture: MixtureArchitecture, layer: number): boolean {
+  return mixture.ffnRouting === 'soft' || (mixture.ffnRouting === 'sample-top-1' && !samplesFfn(mixture, layer));
+}
+
+/** Whether the FFN expert of every token of a layer is drawn in training. */
+export function samplesFfn({ ffnRouting }: MixtureArchitecture, layer: number): boolean {
+  return ffnRouting === 'sample-top-1' && layer > 0;
+}
+
+/** How many FFN experts compute a token in a layer. */
+export function ffnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
+  return hasSoftFfn(mixture, layer) ? mixture.experts : mixture.ffnTopK;
 }
 
 /** How many sets of key and value projections attention has: one for each expert with KV experts, else one. */

@@ -1,5 +1,11 @@
-import { type Architecture, attentionExperts, keyValueExperts } from './architecture';
-import { elementCount, parameterSpecs } from './parameters';
+import {
+  type Architecture,
+  attentionExperts,
+  attentionExpertsPerToken,
+  ffnExpertsPerToken,
+  keyValueExperts,
+} from './architecture';
+import { elementCount, ffnProjections, type ParameterSpec, parameterSpecs } from './parameters';
 
 export interface ParameterCounts {
   total: number;
@@ -8,27 +14,35 @@ export interface ParameterCounts {
 }
 
 /**
- * Total and active parameters. Active counts every attention expert (soft routing uses all) and `ffnTopK` FFN experts.
+ * Total and active parameters. Active counts the experts that one token uses: of the FFNs those it is sent to, of attention
+ * queries and outputs those it keeps (all with soft routing), and all keys and values.
  * Reproduces the published totals of BAM (arXiv 2408.08274, Tables 8 and 9).
  */
 export function countParameters(architecture: Architecture): ParameterCounts {
-  const mixture = architecture.mixture;
   let total = 0;
-  let idle = 0;
+  let active = 0;
   for (const spec of parameterSpecs(architecture)) {
     const size = elementCount(spec.shape);
     total += size;
-    const isFfnExpert = spec.expert !== undefined && spec.name.includes('.ffn.');
-    if (mixture && isFfnExpert && spec.expert! >= mixture.ffnTopK) idle += size;
+    if ((spec.expert ?? 0) < expertsPerToken(architecture, spec)) active += size;
   }
-  return { total, active: total - idle };
+  return { total, active };
+}
+
+/** Of how many experts a token uses this tensor. */
+function expertsPerToken(architecture: Architecture, { name, layer }: ParameterSpec): number {
+  const { mixture } = architecture;
+  if (mixture && name.includes('.ffn.')) return ffnExpertsPerToken(mixture, layer!);
+  // Later tokens look at the keys and values of every expert.
+  if (/\.(key|value)\./.test(name)) return keyValueExperts(architecture);
+  return attentionExpertsPerToken(architecture);
 }
 
 /** FLOPs of one token's forward pass, by part. A multiply and an add count as two. */
 export interface ForwardFlops {
   /** One layer's attention: projections, and scores and values over half of the context (causal). */
   attention: number;
-  /** One layer's chosen FFN experts. */
+  /** The chosen FFN experts of the last layer. Only BTX's sampling has layers that differ: all experts in layer 0. */
   ffn: number;
   /** One layer's routers. */
   routers: number;
@@ -38,21 +52,25 @@ export interface ForwardFlops {
 
 /**
  * FLOPs a token at full context, as counted in BAM's Table 7 (arXiv 2408.08274): matrix products only, the causal half of
- * attention; norms, softmax and activation functions are left out. The output head is added once.
+ * attention; norms, softmax and activation functions are left out. The output head is added once. Of attention experts that
+ * are not chosen, only keys and values count: what the method costs, not what we compute.
  */
 export function forwardFlops(architecture: Architecture): ForwardFlops {
-  const { width, heads, kvHeads, ffnHidden, context, layers, vocabulary } = architecture;
-  const mixture = architecture.mixture;
-  const experts = attentionExperts(architecture);
+  const { width, heads, kvHeads, ffnHidden, context, layers, vocabulary, mixture } = architecture;
+  const chosen = attentionExpertsPerToken(architecture);
   const keyWidth = (width / heads) * kvHeads;
-  const queryAndOutput = experts * 2 * (2 * width * width);
+  const queryAndOutput = chosen * 2 * (2 * width * width);
   const keyAndValue = keyValueExperts(architecture) * 2 * (2 * width * keyWidth);
-  const attention = queryAndOutput + keyAndValue + experts * 2 * context * width;
-  const ffn = (mixture?.ffnTopK ?? 1) * 3 * 2 * width * ffnHidden;
+  const attention = queryAndOutput + keyAndValue + chosen * 2 * context * width;
+  const ffnOf = (layer: number): number =>
+    (mixture ? ffnExpertsPerToken(mixture, layer) : 1) * ffnProjections(architecture).length * 2 * width * ffnHidden;
+  const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
+  const experts = attentionExperts(architecture);
   const ffnRouter = mixture ? 2 * width * mixture.experts : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
   const routers = ffnRouter + attentionRouter;
-  return { attention, ffn, routers, total: layers * (attention + ffn + routers) + 2 * width * vocabulary };
+  const total = layers * (attention + routers) + allFfns + 2 * width * vocabulary;
+  return { attention, ffn: ffnOf(layers - 1), routers, total };
 }
 
 /** FLOPs to train on one token: a forward pass and a backward pass of twice its cost. */

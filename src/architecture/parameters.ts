@@ -1,23 +1,45 @@
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
 
-/** The role of a parameter, which decides how it starts, decays and is upcycled. */
-export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'router';
+/** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
+export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance';
+
+/** A part of a model that can be left as it is while the others train. */
+export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
 
 export interface ParameterSpec {
   name: string;
   /** Matrices are (outputs, inputs), as in a PyTorch Linear. */
   shape: number[];
   role: ParameterRole;
+  /** The block that it belongs to, if any. */
+  layer?: number;
   /** For a tensor that belongs to one FFN or attention expert, which one. */
   expert?: number;
 }
 
-/** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). */
-const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
+/**
+ * The part of a model that a parameter belongs to, as `train.freeze` names it: FFN experts, attention of all kinds, embeddings with the
+ * output head, norms, routers. `undefined` for the FFN of a dense model, which cannot be frozen.
+ */
+export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
+  if (role === 'bias' && /(^|\.)norm\.bias$/.test(name)) return 'norms';
+  if (role !== 'matrix' && role !== 'bias')
+    return ({ embedding: 'embeddings', norm: 'norms', router: 'routers', balance: 'routers' } as const)[role];
+  if (name.includes('.attention.')) return 'attention';
+  return expert === undefined ? undefined : 'experts';
+}
+
+/** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). With GELU there is no gate: down(gelu(up(u))). */
+export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
 /** The projections of an attention. */
 const ATTENTION_PROJECTIONS = ['query', 'key', 'value', 'output'] as const;
 export type FfnProjection = (typeof FFN_PROJECTIONS)[number];
 export type AttentionProjection = (typeof ATTENTION_PROJECTIONS)[number];
+
+/** The projections of a model's FFNs. */
+export function ffnProjections({ ffn }: Architecture): readonly FfnProjection[] {
+  return ffn === 'gelu' ? ['up', 'down'] : FFN_PROJECTIONS;
+}
 
 /** Name of an FFN tensor; `expert` is absent in a dense model. */
 export function ffnName(layer: number, projection: FfnProjection, expert?: number): string {
@@ -34,13 +56,23 @@ export function routerName(layer: number, router: 'ffn' | 'attention'): string {
   return `layers.${layer}.${router}.router.weight`;
 }
 
+/** Name of what an FFN router adds to probabilities when it chooses, (experts). */
+export function balanceBiasName(layer: number): string {
+  return `layers.${layer}.ffn.router.bias`;
+}
+
 export const EMBEDDING = 'embedding.weight';
 export const FINAL_NORM = 'norm.weight';
 export const OUTPUT_HEAD = 'head.weight';
 
-/** Name of the block's only norm, which attention, FFN and routers all read (parallel block). */
-export function normName(layer: number): string {
-  return `layers.${layer}.norm.weight`;
+/** Name of the block's only norm, which attention, FFN and routers all read (parallel block), or of the norm before one of the two. */
+export function normName(layer: number, before?: 'attention' | 'ffn'): string {
+  return `layers.${layer}.${before ? `${before}.` : ''}norm.weight`;
+}
+
+/** Name of the bias that belongs to a weight. */
+export function biasName(weight: string): string {
+  return weight.replace(/weight$/, 'bias');
 }
 
 /** Every parameter of a model, in the order of the forward pass. Allocates nothing but this list. */
@@ -48,12 +80,22 @@ export function parameterSpecs(architecture: Architecture): ParameterSpec[] {
   const { vocabulary, width } = architecture;
   const specs: ParameterSpec[] = [{ name: EMBEDDING, shape: [vocabulary, width], role: 'embedding' }];
   for (let layer = 0; layer < architecture.layers; layer++) {
-    specs.push({ name: normName(layer), shape: [width], role: 'norm' });
-    specs.push(...attentionSpecs(architecture, layer), ...ffnSpecs(architecture, layer));
+    const norms = architecture.block ? [normName(layer, 'attention'), normName(layer, 'ffn')] : [normName(layer)];
+    const block = [
+      ...norms.flatMap((name) => normSpecs(architecture, name)),
+      ...attentionSpecs(architecture, layer),
+      ...ffnSpecs(architecture, layer),
+    ];
+    specs.push(...block.map((spec) => ({ ...spec, layer })));
   }
-  specs.push({ name: FINAL_NORM, shape: [width], role: 'norm' });
+  specs.push(...normSpecs(architecture, FINAL_NORM));
   if (!architecture.tiedEmbeddings) specs.push({ name: OUTPUT_HEAD, shape: [vocabulary, width], role: 'embedding' });
   return specs;
+}
+
+function normSpecs({ width, biases }: Architecture, name: string): ParameterSpec[] {
+  const scale: ParameterSpec = { name, shape: [width], role: 'norm' };
+  return biases ? [scale, { name: biasName(name), shape: [width], role: 'bias' }] : [scale];
 }
 
 function attentionSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
@@ -72,7 +114,8 @@ function attentionSpecs(architecture: Architecture, layer: number): ParameterSpe
   for (const projection of ATTENTION_PROJECTIONS) {
     const isKeyValue = projection === 'key' || projection === 'value';
     const copies = isKeyValue ? keyValueExperts(architecture) : experts;
-    specs.push(...perExpert(copies, (expert) => attentionName(layer, projection, expert), shapes[projection]));
+    const name = (expert?: number): string => attentionName(layer, projection, expert);
+    specs.push(...perExpert(architecture, copies, name, shapes[projection]));
   }
   return specs;
 }
@@ -83,15 +126,28 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
-  for (const projection of FFN_PROJECTIONS) {
-    specs.push(...perExpert(experts, (expert) => ffnName(layer, projection, expert), shapes[projection]));
+  if (architecture.mixture?.router?.balanceBias) {
+    specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'balance' });
+  }
+  for (const projection of ffnProjections(architecture)) {
+    const name = (expert?: number): string => ffnName(layer, projection, expert);
+    specs.push(...perExpert(architecture, experts, name, shapes[projection]));
   }
   return specs;
 }
 
-function perExpert(count: number, name: (expert?: number) => string, shape: number[]): ParameterSpec[] {
-  if (count === 1) return [{ name: name(), shape, role: 'matrix' }];
-  return Array.from({ length: count }, (_, expert) => ({ name: name(expert), shape, role: 'matrix', expert }));
+function perExpert(
+  { biases }: Architecture,
+  count: number,
+  name: (expert?: number) => string,
+  shape: number[],
+): ParameterSpec[] {
+  const experts = count === 1 ? [undefined] : Array.from({ length: count }, (_, expert) => expert);
+  return experts.flatMap((expert) => {
+    const owner = expert === undefined ? {} : { expert };
+    const weight: ParameterSpec = { name: name(expert), shape, role: 'matrix', ...owner };
+    return biases ? [weight, { name: biasName(weight.name), shape: [shape[0]!], role: 'bias', ...owner }] : [weight];
+  });
 }
 
 /** Numbers in a tensor of this shape. */

@@ -13,7 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
 import type { Architecture } from '../architecture/architecture';
-import { parameterSpecs } from '../architecture/parameters';
+import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
 import { diskError, readJson, syncFolder, writeFileAtomic } from '../base/files';
 import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
@@ -53,7 +53,7 @@ export interface Provenance {
 export interface Checkpoint {
   architecture: Architecture;
   parameters: Map<string, Float32Array>;
-  /** AdamW's two moments of every parameter; absent where only a model was asked for or saved. */
+  /** AdamW's two moments of every parameter that is trained; absent where only a model was asked for or saved. */
   moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
   training: TrainingState;
 }
@@ -132,16 +132,19 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
+  const specs = parameterSpecs(architecture);
   const checkpoint: Checkpoint = {
     architecture,
-    parameters: valuesOf(path, architecture, tensors),
+    parameters: valuesOf(path, specs, tensors),
     training: state.training,
   };
   if (parts === 'everything' && state.files[OPTIMIZER_FILE]) {
     const moments = readSafetensors(join(path, OPTIMIZER_FILE)).tensors;
+    // Parameters that are frozen have none.
+    const trained = specs.filter(({ name }) => moments.has(`first.${name}`));
     checkpoint.moments = {
-      first: valuesOf(path, architecture, moments, 'first.'),
-      second: valuesOf(path, architecture, moments, 'second.'),
+      first: valuesOf(path, trained, moments, 'first.'),
+      second: valuesOf(path, trained, moments, 'second.'),
     };
   }
   return checkpoint;
@@ -187,12 +190,12 @@ function checkFile(path: string, expected: { bytes: number; sha256: string }): v
 
 function valuesOf(
   path: string,
-  architecture: Architecture,
+  specs: readonly ParameterSpec[],
   tensors: ReadonlyMap<string, StoredTensor>,
   prefix = '',
 ): Map<string, Float32Array> {
   const values = new Map<string, Float32Array>();
-  for (const { name, shape } of parameterSpecs(architecture)) {
+  for (const { name, shape } of specs) {
     const tensor = tensors.get(prefix + name);
     if (!tensor || String(tensor.shape) !== String(shape)) {
       const found = tensor ? `(${tensor.shape.join(', ')})` : 'nothing';

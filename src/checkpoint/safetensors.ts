@@ -11,6 +11,11 @@ export interface StoredTensor {
   values: Float32Array;
 }
 
+/** Bytes of one number, of the types whose numbers are read. */
+const BYTES: Partial<Record<string, number>> = { F32: 4, F16: 2, BF16: 2 };
+/** How much of a tensor is read at a time where its numbers have to be converted. */
+const CHUNK_BYTES = 1 << 22;
+
 interface HeaderEntry {
   dtype: string;
   shape: number[];
@@ -105,10 +110,14 @@ function parseHeader(
 ): SafetensorsHeader {
   const { __metadata__: metadata = {}, ...entries } = parseObject(text, damaged);
   const tensors = new Map<string, HeaderEntry>();
+  let bytes = 0;
   for (const [name, entry] of Object.entries(entries)) {
     if (!isHeaderEntry(entry)) throw damaged(`the entry of tensor ${name} in its header is malformed`);
     const end = dataStart + entry.data_offsets[1];
     if (end > size) throw damaged(`tensor ${name} should end at byte ${end}, the file has ${size}`);
+    // Tensors that share their bytes would make a small file a large model.
+    bytes += entry.data_offsets[1] - entry.data_offsets[0];
+    if (bytes > size - dataStart) throw damaged(`tensor ${name} overlaps with others`);
     tensors.set(name, entry);
   }
   return { metadata: metadata as Record<string, string>, tensors, dataStart };
@@ -130,7 +139,8 @@ function isHeaderEntry(entry: unknown): entry is HeaderEntry {
     return false;
   if (![...shape, ...offsets].every((n) => Number.isSafeInteger(n) && n >= 0)) return false;
   const elements = shape.reduce((product, n) => product * n, 1);
-  return dtype !== 'F32' || offsets[1] - offsets[0] === 4 * elements;
+  const bytes = BYTES[dtype];
+  return bytes === undefined ? offsets[0] <= offsets[1] : offsets[1] - offsets[0] === bytes * elements;
 }
 
 /** Reads the tensors that `wanted` accepts (all, if it is left out). Only float32 is read; another type throws. */
@@ -156,6 +166,41 @@ export function readSafetensors(
     closeSync(handle);
   }
   return { tensors, metadata };
+}
+
+/**
+ * One tensor of a file as float32, from F32, F16 or BF16. Its length is that of the bytes in the file, which the header was checked
+ * against. Throws a `CheckpointError` (`damaged`) where the file has become shorter.
+ */
+export function readTensor(path: string, { tensors, dataStart }: SafetensorsHeader, name: string): Float32Array {
+  const { dtype, data_offsets: offsets } = tensors.get(name)!;
+  const size = BYTES[dtype]!;
+  const values = new Float32Array((offsets[1] - offsets[0]) / size);
+  const handle = openSync(path, 'r');
+  try {
+    for (let at = offsets[0]; at < offsets[1]; at += CHUNK_BYTES) {
+      const bytes = readBytes(handle, dataStart + at, Math.min(CHUNK_BYTES, offsets[1] - at));
+      const target = values.subarray((at - offsets[0]) / size, (at - offsets[0] + bytes.length) / size);
+      if (dtype === 'F32') target.set(new Float32Array(bytes.buffer));
+      else widen(new Uint16Array(bytes.buffer), target, dtype === 'BF16');
+    }
+  } finally {
+    closeSync(handle);
+  }
+  return values;
+}
+
+/** Writes 16-bit numbers as float32: bfloat16 is its upper half, of float16 every part is moved to its place. */
+function widen(halves: Uint16Array, target: Float32Array, isBrain: boolean): void {
+  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
+  if (isBrain) return halves.forEach((half, i) => (bits[i] = half << 16));
+  halves.forEach((half, i) => {
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = (half & 0x3ff) / 1024;
+    if (exponent === 0x1f) target[i] = fraction ? NaN : sign * Infinity;
+    else target[i] = sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
+  });
 }
 
 /** Bytes in a buffer of their own, so that they start where a Float32Array may. */

@@ -1,5 +1,6 @@
 import { RunError } from '../base/errors';
 import { formatMeasure } from '../base/format';
+import { formatSummary } from '../base/statistics';
 import { textTable } from '../base/text-table';
 import { compareRuns, type Comparison, type Difference } from '../report/compare';
 import { withIndex } from '../store/index';
@@ -27,7 +28,7 @@ function tooFew(ids: readonly string[]): RunError {
   });
 }
 
-function describe({ runs, run, experiment, plan, stages }: Comparison): string {
+function describe({ runs, run, experiment, plan, stages, groups }: Comparison): string {
   const letters = runs.map((_, i) => (i < 26 ? String.fromCharCode(65 + i) : String(i + 1)));
   const section = (title: string, found: Difference[]): string => {
     if (!found.length) return `${title}: no difference.`;
@@ -38,19 +39,35 @@ function describe({ runs, run, experiment, plan, stages }: Comparison): string {
     stage,
     ...averages.map((average, i) => describeAverage(average, i ? differences[i]! : null)),
   ]);
+  const overSeeds = groups.map(({ group, averages, differences }) => [
+    group,
+    ...averages.map((summary, i) => {
+      if (!summary) return '-';
+      const text = formatSummary(summary, formatMeasure);
+      const difference = i ? differences[i]! : null;
+      return difference === null ? text : `${text}, ${signed(difference)}`;
+    }),
+  ]);
   return [
     runs.map(({ id, state }, i) => `${letters[i]}  ${id} (${state})`).join('\n'),
     section('Runs', run),
     section('Experiment files', experiment),
     section('Plans', plan),
     `Average held-out perplexity, and the difference to ${letters[0]}:\n${textTable(['stage', ...letters], rows)}`,
+    ...(overSeeds.length
+      ? [`Over seeds, mean ± standard deviation (seeds):\n${textTable(['stage', ...letters], overSeeds)}`]
+      : []),
   ].join('\n\n');
 }
 
 function describeAverage(average: number | null, difference: number | null): string {
   if (average === null) return '-';
   if (difference === null) return formatMeasure(average);
-  return `${formatMeasure(average)} (${difference < 0 ? '' : '+'}${difference.toFixed(3)})`;
+  return `${formatMeasure(average)} (${signed(difference)})`;
+}
+
+function signed(difference: number): string {
+  return `${difference < 0 ? '' : '+'}${difference.toFixed(3)}`;
 }
 
 function shorten(text: string): string {

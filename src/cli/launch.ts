@@ -31,6 +31,8 @@ export interface Launch {
   resume?: string | undefined;
   /** `startDetached` started this process: `id` or `resume` has a folder, and failures belong into its log. */
   detached?: boolean | undefined;
+  /** Also profile a step of each stage that trains. */
+  profile?: boolean | undefined;
   json?: boolean | undefined;
 }
 
@@ -49,7 +51,7 @@ function launchAnnounced(options: Launch, output: Output): Promise<RunOutcome> {
 }
 
 async function execute(
-  { workspace, file, plan: planIt, stages, id, resume }: Launch,
+  { workspace, file, plan: planIt, stages, id, resume, profile }: Launch,
   output: Output,
   announced?: { signal: AbortSignal; session: RunSession },
 ): Promise<RunOutcome> {
@@ -59,11 +61,11 @@ async function execute(
   let progress: RunProgress | undefined;
   try {
     return await executeRun({
-      ...{ workspace, plan, file, text, stages, id, resume, signal, version, session: announced?.session },
+      ...{ workspace, plan, file, text, stages, id, resume, profile, signal, version, session: announced?.session },
       trainerScript: builtScript('trainer.js'),
       onStart: (run) => {
         const chosen = stages ? withAncestors(plan, stages) : plan.stages;
-        progress = new RunProgress(workspace.eventsFile(run), chosen, output);
+        progress = new RunProgress(workspace.eventsFile(run), chosen, output, profile);
         progress.start();
       },
     });
@@ -102,11 +104,11 @@ export async function prepareRuntime(plan: Plan, output: Output, signal: AbortSi
 }
 
 async function finish({ workspace, json }: Launch, outcome: RunOutcome, output: Output): Promise<number> {
-  const { table, html, results } = await reportRun(workspace, outcome.run);
+  const { table, html, results, variants } = await reportRun(workspace, outcome.run);
   const reportFile = workspace.reportFile(outcome.run);
   writeFileAtomic(reportFile, html);
   if (json) {
-    printJson(output, { ...outcome, report: reportFile, results });
+    printJson(output, { ...outcome, report: reportFile, results, variants });
   } else {
     output.print(`\n${table}\n`);
     output.print(`Report: ${reportFile}`);

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { version } from '../../package.json';
 import { SIZES, TEMPLATES } from '../config/template';
+import { EXPORT_FORMATS } from '../interop/export-formats';
 import { EXPORTS } from '../report/export';
 import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
@@ -8,6 +9,7 @@ import { indexCommand } from './index-command';
 import { markCommand } from './mark';
 import { evaluateCommand } from './evaluate';
 import { exportCommand } from './export';
+import { exportModelCommand } from './export-model';
 import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
@@ -41,9 +43,13 @@ function action<A extends unknown[]>(
 program
   .command('run <file>')
   .description('run an experiment; stages that did not change are taken from the cache')
-  .option('--stages <names>', 'only these stages and what they need, with commas between')
+  .option(
+    '--stages <names>',
+    'only these stages (all their variants, or one: bam@seed=2) and what they need, with commas between',
+  )
   .option('--resume', 'go on with the latest unfinished run of this file')
   .option('--id <id>', 'the id of the new run')
+  .option('--profile', 'first write a Chrome trace of a training step of each stage')
   .option(...DETACH_OPTION)
   .addOption(DETACHED_OPTION)
   .option(...SET_OPTION)
@@ -91,13 +97,27 @@ program
 
 program
   .command('export <run>')
-  .description('print results, steps or evaluations of a run as CSV, or its results as Markdown')
+  .description('print results, results over seeds, steps or evaluations of a run as CSV, or its results as Markdown')
   .addOption(new Option('--what <kind>', 'what to print').choices(Object.keys(EXPORTS)).default('results'))
   .action((run, options) => action(exportCommand)(run, options));
 
 program
+  .command('export-model <run> <stage>')
+  .description('write the last checkpoint of a finished stage as a folder that the transformers library loads')
+  .requiredOption('--to <folder>', 'the folder to make; it must not exist, or be empty')
+  .addOption(
+    new Option(
+      '--format <name>',
+      'the model family to write it as; bam brings its own Python code. Default: the first that has such models',
+    ).choices(EXPORT_FORMATS),
+  )
+  .option(...JSON_OPTION)
+  .action((run, stage, options) => action(exportModelCommand)(run, stage, options));
+
+program
   .command('show <run>')
   .description('show a run: its stages, results and notes; `last` is the newest')
+  .option('--baseline <stage>', 'the stage that results over seeds are compared with')
   .option(...JSON_OPTION)
   .action((run, options) => action(showCommand)(run, options));
 

@@ -1,7 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { describeImport } from '../plan/imports';
+import { describeSeeds } from '../plan/facts';
 import type { Plan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
+import { parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
 import { textTable } from '../base/text-table';
@@ -27,9 +30,9 @@ function planAsJson({ stages, ...plan }: Plan): object {
 
 function describePlan(plan: Plan): string {
   const domains = plan.domains.map(({ name, files, bytes }) => [name, String(files), formatCount(bytes)]);
-  const stages = plan.stages.map(({ name, parents, parameters, flopsPerToken, train }) => [
-    name,
-    parents.map((parent) => parent.name).join(' + ') || '-',
+  const stages = plan.stages.map(({ parameters, flopsPerToken, train, ...stage }) => [
+    stage.name,
+    parentsText(stage) || (stage.import?.huggingFace ?? '-'),
     formatCount(parameters.total),
     formatCount(parameters.active),
     formatCount(flopsPerToken),
@@ -38,9 +41,13 @@ function describePlan(plan: Plan): string {
     train ? formatCount(train.flops) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
+  const imports = plan.stages.flatMap(({ name, import: imported }) =>
+    imported ? [`${name} starts from ${describeImport(imported)}`] : [],
+  );
   return [
-    `${plan.name}, seed ${plan.seed}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
+    `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
+    ...(imports.length ? [imports.join('\n')] : []),
   ].join('\n\n');
 }

@@ -1,6 +1,7 @@
 import { formatCount, formatDuration } from '../base/format';
 import type { EventOf, RunEvent } from '../events/event';
 import { readLog } from '../events/log';
+import { describeSeeds } from '../plan/facts';
 import type { PlannedStage } from '../plan/plan';
 import { LiveLine } from './live-line';
 import type { Output } from './output';
@@ -20,6 +21,8 @@ export class RunProgress {
     private readonly eventsFile: string,
     private readonly stages: readonly PlannedStage[],
     output: Output,
+    /** Also show notes that warn of nothing. */
+    private readonly showNotes = false,
   ) {
     this.output = new LiveLine(output);
   }
@@ -54,7 +57,7 @@ export class RunProgress {
         // A detached run that is not planned yet.
         if (!event.stages.length) return;
         return this.output.print(
-          `Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, seed ${event.seed}`,
+          `Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, ${describeSeeds(this.stages)}`,
         );
       case 'run.queued':
         return this.output.print(waitingText(event.ahead));
@@ -80,6 +83,7 @@ export class RunProgress {
         return this.output.print(`${this.place(event.stage)}: stopped at step ${event.step}`);
       case 'note':
         if (event.level === 'warning') this.output.print(`warning: ${event.message}`);
+        else if (this.showNotes) this.output.print(event.message);
         return;
       default:
     }

@@ -19,25 +19,33 @@ export interface RunCommandOptions {
   detach?: boolean;
   /** This is that process. */
   detached?: boolean;
+  /** Also write a Chrome trace of a step of each stage that trains. */
+  profile?: boolean;
   json?: boolean;
 }
 
 /** `bam run FILE`: executes an experiment and ends with its table and report. Returns the exit code. */
 export async function runCommand(file: string, options: RunCommandOptions, output: Output): Promise<number> {
-  const { set: settings, id, detached, json } = options;
+  const { set: settings, id, detached, profile, json } = options;
   const path = resolve(file);
   // Whoever detached this process has chosen the workspace and begun the run's folder in it.
   const workspace = new Workspace(detached ? process.cwd() : findWorkspaceRoot(dirname(path)));
-  const stages = options.stages?.split(',').map((name) => name.trim());
+  const stages = options.stages === undefined ? undefined : stageNames(options.stages);
   const resume = options.resume ? await unfinishedRun(workspace, path) : undefined;
   if (resume && (id || options.detach)) throw useResumeCommand(resume);
+  if (options.detach && profile) throw profileHere();
   if (options.detach) {
     const name = await experimentName(path, workspace.dataFolder, settings);
     await launchDetached({ workspace, file: path, name, stages, settings, id }, { json }, output);
     return 0;
   }
   const plan = () => planFile(path, workspace.dataFolder, settings);
-  return launch({ workspace, file: path, plan, stages, id, resume, detached, json }, output);
+  return launch({ workspace, file: path, plan, stages, id, resume, detached, profile, json }, output);
+}
+
+/** Names with commas between; the commas within a variant's name, such as `bam@seed=2,batch=8`, are its own. */
+export function stageNames(text: string): string[] {
+  return text.split(/,(?![^,@]*=)/).map((name) => name.trim());
 }
 
 /** The latest run of this file that did not finish. */
@@ -55,6 +63,13 @@ function useResumeCommand(run: string): RunError {
   return new RunError('--resume goes on with a run in this process; it fits neither --id nor --detach.', {
     reason: 'contradiction',
     advice: `To go on in the background: bam resume ${run} --detach`,
+  });
+}
+
+function profileHere(): RunError {
+  return new RunError('--profile does not go with --detach.', {
+    reason: 'contradiction',
+    advice: 'Profile without --detach; --stages NAME takes less time.',
   });
 }
 

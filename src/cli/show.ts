@@ -1,9 +1,11 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
+import { describeSeeds } from '../plan/facts';
 import { readPlan } from '../report/collect';
 import { laterEvaluations, laterTable } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
 import { tasksAsText } from '../report/task-table';
+import { variantsAsText, variantTable } from '../report/variant-table';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import { withIndex } from '../store/index';
@@ -12,7 +14,11 @@ import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/
 import { type Output, printJson } from './output';
 
 /** `bam show RUN`: one run, by its id, the beginning of it, or `last`. */
-export async function showCommand(name: string, { json }: { json?: boolean }, output: Output): Promise<void> {
+export async function showCommand(
+  name: string,
+  { baseline, json }: { baseline?: string; json?: boolean },
+  output: Output,
+): Promise<void> {
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
   const { value, problems } = await withIndex(workspace, async (index) => {
     const found = await queryRun(workspace, index, await findRun(index, name));
@@ -21,15 +27,19 @@ export async function showCommand(name: string, { json }: { json?: boolean }, ou
   const { run, routing } = value;
   // What cannot be read of this run's own log stands among its notes.
   for (const problem of problems) if (!run.problems.includes(problem)) output.note(`note: ${problem}`);
-  const results = resultsTable(run.stages, readPlan(workspace, run.id));
+  const plan = readPlan(workspace, run.id);
+  const results = resultsTable(run.stages, plan);
+  const variants = variantTable(run.stages, plan, baseline);
   const evaluations = laterEvaluations(workspace, run.stages);
+  const seeds = plan ? describeSeeds(plan.stages) : `seed ${run.seed ?? '?'}`;
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, routing, evaluations, folder });
+  if (json) printJson(output, { ...run, results, variants, routing, evaluations, folder });
   else
     output.print(
       [
-        ...[describeRun(run), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
-        ...[evaluations.length ? laterTable(evaluations) : '', describeNotes(run), `Folder: ${folder}`],
+        ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
+        ...[variants && variantsAsText(variants), evaluations.length && laterTable(evaluations)],
+        ...[describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
         .join('\n\n'),
@@ -46,8 +56,8 @@ async function lastRouting(index: Database, { id, stages }: RunDetails): Promise
   return routing;
 }
 
-function describeRun(run: RunDetails): string {
-  const origin = [`seed ${run.seed ?? '?'}`, `commit ${run.commit ?? '-'}`, `BAM Studio ${run.version ?? '?'}`];
+function describeRun(run: RunDetails, seeds: string): string {
+  const origin = [seeds, `commit ${run.commit ?? '-'}`, `BAM Studio ${run.version ?? '?'}`];
   const took = run.seconds === null ? '' : ` in ${formatDuration(run.seconds)}`;
   const lines = [
     `${run.id}: ${run.state}${took}, ${run.stagesDone} of ${run.stagesTotal} stages done`,

@@ -1,8 +1,10 @@
 import { type Cursor, cursorAt } from './cursor';
 import { defaultText, describeKey, isGroup, type KeySchema, schemaOf, wordsOf } from './key-info';
+import { foreignKeys } from './method';
 import { nameText } from './names';
 import { nameKindAt, originOf, type Outline, outlineOfDocument, type StageItem } from './outline';
 import type { DataPath } from './source';
+import { sweptPath } from './sweep';
 import type { Span } from './tree';
 
 /** Something that can be typed at the cursor. */
@@ -22,7 +24,8 @@ export interface Completion {
 
 /** Keys of which a group has one only. */
 const ALTERNATIVES = [
-  ['from', 'upcycle', 'ensemble'],
+  ['seed', 'seeds'],
+  ['from', 'upcycle', 'import', 'ensemble'],
   ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];
@@ -32,8 +35,9 @@ export function completionsAt(text: string, offset: number): Completion[] {
   const cursor = cursorAt(text, offset);
   if (!cursor) return [];
   const outline = outlineOfDocument(cursor.document, cursor.text);
-  if (cursor.role === 'value') return values(cursor, cursor.path, outline);
+  if (cursor.role === 'value') return values(cursor, unswept(cursor.path, outline), outline);
   const around = cursor.path.slice(0, -1);
+  if (around.join('.') === 'sweep') return sweptKeys(cursor, outline);
   const schema = schemaOf(around);
   if (!schema) return [];
   if (nameKindAt(cursor.path, 'key')?.role === 'reference') return weights(cursor, outline);
@@ -42,11 +46,41 @@ export function completionsAt(text: string, offset: number): Completion[] {
   return cursor.hasColon || schema.additionalProperties ? [] : values(cursor, around, outline);
 }
 
+/** Where a value of a sweep would stand without it. */
+function unswept(path: DataPath, outline: Outline): DataPath {
+  const names = outline.stages.map(({ name }) => name);
+  const swept = path[0] === 'sweep' && path.length > 2 ? sweptPath(String(path[1]), names) : undefined;
+  return swept ? [...swept, ...path.slice(3)] : path;
+}
+
+/** The paths of keys that can be swept, of every stage those of its groups. */
+function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
+  const groups: DataPath[] = [
+    ...stages.flatMap(({ name, trains, upcycles, members }) => [
+      ...(upcycles ? [['stages', name, 'upcycle']] : []),
+      ...(trains ? [['stages', name, 'train']] : []),
+      ...(members.length ? [['stages', name, 'ensemble']] : []),
+    ]),
+    ['model'],
+  ];
+  const paths = groups.flatMap((group) => Object.keys(schemaOf(group)!.properties!).map((key) => [...group, key]));
+  const names = stages.map(({ name }) => name);
+  const free = paths.filter((path) => sweptPath(path.join('.'), names) && !cursor.siblings.includes(path.join('.')));
+  return free.map((path) => {
+    const { description = '' } = schemaOf(path)!;
+    const text = path.join('.');
+    const insert = cursor.hasColon ? text : `${text}: [$0]`;
+    return { ...completion(cursor, text, 'key', { documentation: description, insert }), goesOn: !cursor.hasColon };
+  });
+}
+
 function keys(cursor: Cursor, around: DataPath, properties: Record<string, KeySchema>): Completion[] {
   const taken = new Set(cursor.siblings);
   for (const alternatives of ALTERNATIVES) {
     if (alternatives.some((key) => cursor.siblings.includes(key))) for (const key of alternatives) taken.add(key);
   }
+  const isUpcycling = around.length === 3 && around[2] === 'upcycle';
+  if (isUpcycling) for (const key of foreignKeys(cursor.document.getIn([...around, 'method']))) taken.add(key);
   const free = Object.entries(properties).filter(([key]) => !taken.has(key));
   return free.map(([key, schema]) => ({
     label: key,

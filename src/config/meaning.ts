@@ -1,10 +1,13 @@
 import { closestName, type Diagnostic } from './diagnostics';
+import { group, type Group, isCount, isGroup } from './groups';
+import { checkMethod } from './method';
+import { checkRouterInit } from './router-init';
+import { checkRouting } from './routing';
+import { FREEZABLE } from './schema';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */
 export const MAXIMUM_STAGES = 1000;
-
-type Group = Record<string, unknown>;
 
 /**
  * Checks what the shape of the file cannot say: names that must exist, numbers that must fit each other, cycles.
@@ -17,7 +20,10 @@ export function checkMeaning(source: Source): Diagnostic[] {
     return [source.atKey(['stages'], `at most ${MAXIMUM_STAGES} stages`, `${stages.length}`)];
   }
   const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
-  const mistakes = [...checkModel(source, group(file.model))];
+  const mistakes = [...checkModel(source, group(file.model)), ...checkShape(source, file)];
+  if (file.seed !== undefined && file.seeds !== undefined) {
+    mistakes.push(source.atKey(['seeds'], 'either `seed` or `seeds`', 'both'));
+  }
   if (isGroup(file.domains) && !names.domains.length) {
     mistakes.push(source.at(['domains'], 'at least one domain'));
   }
@@ -34,17 +40,10 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkRouterInit(source, name, file));
+    mistakes.push(...checkFreeze(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
-}
-
-/** The value if it is a group of keys, else an empty one. */
-function group(value: unknown): Group {
-  return isGroup(value) ? value : {};
-}
-
-function isGroup(value: unknown): value is Group {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkModel(source: Source, model: Group): Diagnostic[] {
@@ -62,8 +61,16 @@ function checkModel(source: Source, model: Group): Diagnostic[] {
   return mistakes;
 }
 
-function isCount(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) > 0;
+/** The model's shape may be left out only where no stage starts from random parameters. */
+function checkShape(source: Source, file: Group): Diagnostic[] {
+  const stages = Object.values(group(file.stages)).map(group);
+  const isRandom = ({ from, upcycle, import: imported, ensemble }: Group): boolean =>
+    [from, imported, ensemble].every((origin) => origin === undefined) &&
+    (upcycle === undefined || group(upcycle).method === 'scratch');
+  const imports = stages.some((stage) => stage.import !== undefined);
+  if (!isGroup(file.model) || (imports && !stages.some(isRandom))) return [];
+  const missing = ['layers', 'width', 'heads', 'ffnHidden'].filter((key) => group(file.model)[key] === undefined);
+  return missing.map((key) => source.at(['model', key], 'a whole number'));
 }
 
 /** Names become folder names and file names, so they are kept to letters, digits, dot, dash and underscore. */
@@ -98,8 +105,11 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.from !== undefined && upcycle) {
     mistakes.push(source.atKey([...path, 'from'], 'either `from` or `upcycle`', 'both'));
   }
-  if (stage.upcycle === undefined && stage.train === undefined && stage.ensemble === undefined) {
-    mistakes.push(source.atKey(path, '`train`, `upcycle` or `ensemble` in the stage', 'none of them'));
+  if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
+    mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
+  }
+  if (['train', 'upcycle', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    mistakes.push(source.atKey(path, '`train`, `upcycle`, `import` or `ensemble` in the stage', 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
@@ -108,7 +118,7 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
 }
 
 function checkEnsemble(source: Source, path: DataPath, stage: Group, ensemble: Group, names: Names): Diagnostic[] {
-  const others = ['from', 'upcycle', 'train'].filter((key) => stage[key] !== undefined);
+  const others = ['from', 'upcycle', 'import', 'train'].filter((key) => stage[key] !== undefined);
   const mistakes = others.map((key) =>
     source.atKey([...path, key], `no \`${key}\` beside \`ensemble\`, which evaluates its members as they are`),
   );
@@ -122,24 +132,14 @@ function checkEnsemble(source: Source, path: DataPath, stage: Group, ensemble: G
 }
 
 function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Names): Diagnostic[] {
-  const mistakes: Diagnostic[] = [];
+  const mistakes = checkMethod(source, path, upcycle);
   const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
   experts.forEach((expert, i) => {
     if (typeof expert === 'string') {
       mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
     }
   });
-  if (isCount(upcycle.ffnTopK) && experts.length && upcycle.ffnTopK > experts.length) {
-    mistakes.push(source.at([...path, 'ffnTopK'], `at most ${experts.length}, the number of experts`));
-  }
-  if (upcycle.gate === 'topk-softmax' && (upcycle.ffnTopK ?? 1) === 1) {
-    const expected =
-      '`softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never learns)';
-    mistakes.push(source.at([...path, 'gate'], expected));
-  }
-  if (upcycle.method === 'btx' && upcycle.attention !== undefined) {
-    mistakes.push(source.atKey([...path, 'attention'], 'no `attention` with btx, which averages it'));
-  }
+  mistakes.push(...checkRouting(source, path, upcycle));
   return mistakes;
 }
 
@@ -197,6 +197,18 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
     }
   }
   return mistakes;
+}
+
+/** Parts that a dense model has not, and a mixture of which nothing is left to train. */
+function checkFreeze(source: Source, name: string, stages: Group): Diagnostic[] {
+  const { freeze } = group(group(stages[name]).train);
+  if (!Array.isArray(freeze)) return [];
+  const place = ['stages', name, 'train', 'freeze'];
+  if (FREEZABLE.every((part) => freeze.includes(part))) return [source.at(place, 'a part that is left to train')];
+  if (isMixture(stages, name)) return [];
+  return (freeze as unknown[]).flatMap((part, i) =>
+    part === 'experts' || part === 'routers' ? [source.at([...place, i], 'a part of a dense model')] : [],
+  );
 }
 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {

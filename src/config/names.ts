@@ -67,7 +67,7 @@ export function renameEdits(text: string, offset: number, newName: string): Edit
       advice: 'Choose another name.',
     });
   }
-  return placesOf(outline, place).map(({ span }) => ({ span, text: nameText(newName) }));
+  return placesOf(outline, place).map(({ span, isPart }) => ({ span, text: isPart ? newName : nameText(newName) }));
 }
 
 /** A name as YAML writes it: in quotes where it would else be a number or another value, as `1` or `true`. */

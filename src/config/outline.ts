@@ -1,5 +1,6 @@
 import { type Document, isMap, isNode, type Node } from 'yaml';
 import type { DataPath } from './source';
+import { sweptPath } from './sweep';
 import { type Entry, entriesOf, isText, keyText, parseTree, type Span, spanOf } from './tree';
 
 export type NameKind = 'stage' | 'domain';
@@ -11,6 +12,8 @@ export interface NamePlace {
   role: 'definition' | 'reference';
   /** With quotes, if it has any. */
   span: Span;
+  /** Only for a name within the path of a swept key, which takes no quotes of its own. */
+  isPart?: true;
 }
 
 /** A key of the file and all that belongs to it. */
@@ -24,6 +27,8 @@ export interface Item {
 /** A stage as written, without any check. */
 export interface StageItem extends Item {
   from: string | undefined;
+  /** The folder of an imported checkpoint. */
+  imported: string | undefined;
   method: string | undefined;
   experts: string[];
   /** Of an ensemble. */
@@ -64,7 +69,27 @@ export function outlineOfDocument(document: Document, text: string): Outline {
     else if (section === 'domains') outline.domains.push(item(entry, text));
     else if (section === 'stages') outline.stages.push({ ...item(entry, text), ...stageOf(entry.value) });
   }
+  outline.names.push(...sweptNames(document, text, outline.stages));
+  outline.names.sort((a, b) => a.span.start - b.span.start);
   return outline;
+}
+
+/** The names in `sweep`: stages in the paths of keys, stages and domains in the values. */
+function sweptNames(document: Document, text: string, stages: readonly StageItem[]): NamePlace[] {
+  const known = stages.map(({ name }) => name);
+  return [...entriesOf(document.contents)].flatMap((entry) => {
+    const path = entry.path[0] === 'sweep' ? sweptPath(String(entry.path[1]), known) : undefined;
+    if (!path) return [];
+    // The path of a value in a list leads where the value would stand.
+    if (entry.path.length > 2) return namePlace({ ...entry, path: [...path, ...entry.path.slice(3)] }, text) ?? [];
+    const isKey = entry.role === 'key' && path[0] === 'stages';
+    return isKey ? [partOfKey(entry, text, String(path[1]))] : [];
+  });
+}
+
+function partOfKey({ node }: Entry, text: string, name: string): NamePlace {
+  const start = text.indexOf(`stages.${name}.`, spanOf(text, node).start) + 'stages.'.length;
+  return { kind: 'stage', name, role: 'reference', span: { start, end: start + name.length }, isPart: true };
 }
 
 function item({ path, node, value }: Entry, text: string): Item {
@@ -103,6 +128,7 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
   const train = childOf(node, 'train');
   return {
     from: textOf(childOf(node, 'from')),
+    imported: textOf(childOf(childOf(node, 'import'), 'huggingFace')),
     method: textOf(childOf(upcycle, 'method')),
     experts: textsOf(childOf(upcycle, 'experts')),
     members: textsOf(childOf(childOf(node, 'ensemble'), 'members')),
@@ -156,10 +182,14 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
   return { name, key, whole, kind, detail, children: [] };
 }
 
-/** Where a stage comes from, in words: `bam of seed, law`, `ensemble of seed, law`, `from seed`; empty for one that starts from nothing. */
-export function originOf({ from, method, experts, members, upcycles }: StageItem): string {
+/**
+ * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `from seed`; empty
+ * for one that starts from nothing.
+ */
+export function originOf({ from, imported, method, experts, members, upcycles }: StageItem): string {
   if (members.length) return `ensemble of ${members.join(', ')}`;
-  if (upcycles) return `${method ?? 'upcycle'} of ${experts.join(', ')}`;
+  if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
+  if (imported !== undefined) return `import of ${imported}`;
   return from === undefined ? '' : `from ${from}`;
 }
 

@@ -17,15 +17,20 @@ const share = z.number().min(0).max(1);
 /** How much of a running mean stays in a step. With 1 it would never move. */
 const decay = z.number().min(0).lt(1);
 
-/** The dense transformer that every stage shares; a mixture multiplies parts of it. */
+/**
+ * The dense transformer that every stage shares; a mixture multiplies parts of it. A file whose stages all start from imported
+ * checkpoints leaves its shape out (meaning.ts).
+ */
 export const modelSchema = z.strictObject({
-  layers: count.describe(
-    'Transformer blocks. Attention and FFN of a block read the same normed input (parallel block).',
-  ),
-  width: count.describe('Size of the residual stream.'),
-  heads: count.describe('Query heads. Must divide the width.'),
+  layers: count
+    .optional()
+    .describe('Transformer blocks. Attention and FFN of a block read the same normed input (parallel block).'),
+  width: count.optional().describe('Size of the residual stream.'),
+  heads: count.optional().describe('Query heads. Must divide the width.'),
   kvHeads: count.optional().describe('Key and value heads. Must divide the heads. Default: as many as heads.'),
-  ffnHidden: count.describe('Hidden size of the SwiGLU FFN (of the gate alone, not of gate and up together).'),
+  ffnHidden: count
+    .optional()
+    .describe('Hidden size of the SwiGLU FFN (of the gate alone, not of gate and up together).'),
   context: count.describe('Tokens in a training sequence.'),
   tokenizer: z
     .string()
@@ -63,6 +68,9 @@ const mixSchema = z.union(
   '`equal`, or a weight for each domain such as { law: 0.9, general: 0.1 }',
 );
 
+/** Parts of a model that a stage may leave as they are. */
+export const FREEZABLE = ['experts', 'attention', 'embeddings', 'norms', 'routers'] as const;
+
 /** Training settings as written; every key may be left out, since `like` can bring it. */
 const trainSchema = z.strictObject({
   like: z.string().min(1).optional().describe('Take every setting that is not written here from this stage.'),
@@ -88,6 +96,12 @@ const trainSchema = z.strictObject({
   clip: z.number().positive().optional().describe('Largest global norm of the gradient. Default 1.'),
   loadBalance: z.number().min(0).optional().describe('Coefficient of the load balancing loss. Default 0.01.'),
   routerZ: z.number().min(0).optional().describe('Coefficient of the router z-loss. Default 0.001.'),
+  freeze: z
+    .array(z.enum(FREEZABLE))
+    .optional()
+    .describe(
+      'Parts that stay as they are: `experts` (FFN experts of a mixture), `attention` (all of its projections), `embeddings` (and the output head), `norms`, `routers`. Default: none.',
+    ),
   evaluateEvery: count.optional().describe('Steps between evaluations. Default 100.'),
   evaluationTokens: quantity
     .optional()
@@ -96,21 +110,113 @@ const trainSchema = z.strictObject({
   keepCheckpoints: count.optional().describe('How many of the latest checkpoints stay, beside the best. Default 2.'),
 });
 
+/** What Drop-Upcycling draws anew. */
+const dropSchema = z.strictObject({
+  ratio: share.default(0.5).describe("Share of an FFN's hidden units that is drawn anew in each expert."),
+  indices: z
+    .enum(['per-matrix', 'shared'])
+    .default('per-matrix')
+    .describe(
+      "Whether gate, up and down each have their own units drawn anew (as the paper's code does) or the same (as its text says).",
+    ),
+});
+
+/** How new routers start, and what is changed in those of FFNs. */
+const routerSchema = z.strictObject({
+  init: z
+    .enum(['normal', 'zero', 'centroid'])
+    .default('normal')
+    .describe(
+      '`normal` for random rows; `zero` for gates that are equal at first; `centroid` (bam, btx) for rows that point at the mean input of the domain on which each expert trained most.',
+    ),
+  deviation: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe(
+      'Standard deviation of random rows; rows of `centroid` have the norm that random ones are expected to have.',
+    ),
+  normalizeLogits: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Bring the logits of every token in FFN routers to mean 0 and this standard deviation, e.g. 1 (Skywork-MoE). Default: off.',
+    ),
+  balanceBias: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'Balance the load without a loss (DeepSeek-V3): FFN experts are chosen by probability plus a bias, which each step moves by this, e.g. 1e-3. Default: off.',
+    ),
+  noise: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe(
+      'In training, multiply the input of FFN routers by uniform numbers this far from 1 at most, e.g. 0.01 (Switch). Default: off.',
+    ),
+});
+
 /** How parent checkpoints become a mixture of experts. */
 const upcycleSchema = z.strictObject({
   method: z
-    .enum(['bam', 'btx'])
-    .describe('`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention.'),
-  experts: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints become experts, in order.'),
+    .enum(['bam', 'btx', 'sparse', 'drop', 'scratch'])
+    .describe(
+      '`bam` keeps attention and FFN of every parent as experts; `btx` keeps FFNs and averages attention; `sparse` copies the FFN of one parent; `drop` copies it and draws a part of each copy anew; `scratch` has random experts and no parent.',
+    ),
+  experts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'The stages whose checkpoints become experts, in order; one listed twice becomes two equal experts. sparse, drop: the one that is copied.',
+    ),
+  copies: z.int().min(2).optional().describe('sparse, drop and scratch only: the number of experts.'),
+  drop: dropSchema.optional().describe('drop only: what of each copy is drawn anew.'),
   attention: z.enum(['kv-experts', 'shared-kv']).optional().meta({
     default: 'kv-experts',
     description: 'bam only: `kv-experts` (default) has keys and values for each expert, `shared-kv` averages them.',
   }),
+  ffnRouting: z.enum(['top-k', 'soft', 'sample-top-1']).optional().meta({
+    default: 'top-k',
+    description:
+      '`top-k` (default) sends a token to its best FFN experts; `soft` to all, weighed by their probability; `sample-top-1` to one that is drawn (BTX).',
+  }),
   ffnTopK: count.default(1).describe('FFN experts that a token is sent to.'),
+  attentionTopK: count
+    .optional()
+    .describe(
+      'bam only: attention experts whose output a token gets. Default: all, weighed by their probability (soft).',
+    ),
   gate: z
     .enum(['softmax-topk', 'topk-softmax'])
     .default('softmax-topk')
     .describe('`softmax-topk` weighs experts by their probability; `topk-softmax` renormalises over the chosen ones.'),
+  weightScaling: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
+  }),
+  router: routerSchema
+    .optional()
+    .describe('How new routers start, and what is changed in those of FFNs. Default: random.'),
+});
+
+/** A checkpoint of another program to start from. */
+const importSchema = z.strictObject({
+  huggingFace: z
+    .string()
+    .min(1)
+    .describe(
+      'Folder of a Cohere, GPT-NeoX or Llama checkpoint, relative to this file: config.json and *.safetensors.',
+    ),
+  parallelize: z
+    .boolean()
+    .default(false)
+    .describe('Makes sequential blocks parallel, as `bam` needs them. The model then computes something else.'),
 });
 
 /** Several checkpoints that are evaluated as one model. */
@@ -130,6 +236,9 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  import: importSchema
+    .optional()
+    .describe('Start from a checkpoint of the transformers library, which says its shape.'),
   ensemble: ensembleSchema
     .optional()
     .describe('Average the predictions of several checkpoints: a result without training and without a checkpoint.'),
@@ -166,10 +275,24 @@ const engineSchema = z.strictObject({
     ),
 });
 
+/** A value that a sweep puts in the place of another; the schema of that place says what it may be. */
+const sweptValue = z.unknown();
+
 /** The whole experiment file. */
 export const experimentSchema = z.strictObject({
   name: z.string().min(1).describe('What this experiment is called in lists.'),
   seed: z.int().min(0).default(1).describe('Every random choice derives from it.'),
+  seeds: z
+    .array(z.int().min(0))
+    .min(1)
+    .optional()
+    .describe('Several seeds instead of `seed`: every stage runs once a seed.'),
+  sweep: z
+    .record(z.string(), z.array(sweptValue).min(1))
+    .optional()
+    .describe(
+      'Values to try by the path of their key, e.g. { stages.bam.train.loadBalance: [0, 0.01] }. Paths are combined.',
+    ),
   model: modelSchema.describe('The dense model.'),
   domains: z.record(z.string(), domainSchema).describe('Corpora by name.'),
   tasks: z
@@ -184,8 +307,10 @@ export type ModelConfig = z.output<typeof modelSchema>;
 export type DomainConfig = z.output<typeof domainSchema>;
 export type TaskConfig = z.output<typeof taskSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
+export type FreezablePart = (typeof FREEZABLE)[number];
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
 export type EnsembleConfig = z.output<typeof ensembleSchema>;
+export type ImportConfig = z.output<typeof importSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
 export type StepChoice = z.output<typeof engineSchema>['step'];
 export type Experiment = z.output<typeof experimentSchema>;
@@ -204,6 +329,7 @@ export const trainDefaults = {
   clip: 1,
   loadBalance: 0.01,
   routerZ: 0.001,
+  freeze: [] as FreezablePart[],
   evaluateEvery: 100,
   evaluationTokens: 16_384,
   checkpointEvery: 100,

@@ -30,6 +30,11 @@ export class FileHashes {
     return new FileHashes(path, new Map(Object.entries(readMemo(path))));
   }
 
+  /** Without a memo: every file is read. */
+  static fresh(): FileHashes {
+    return new FileHashes('', new Map());
+  }
+
   /** SHA-256 of the file's content (without a byte order mark), in hexadecimal. Throws a `DataError` (`unreadable`). */
   async of(file: FileState, signal?: AbortSignal): Promise<string> {
     const { path, size, modified } = file;

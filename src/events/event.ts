@@ -17,7 +17,7 @@ const domainResultSchema = z.object({
 const routingSchema = z.object({
   layer: count,
   router: z.enum(['ffn', 'attention']),
-  /** Share of tokens sent to each expert (for soft attention: share of tokens whose largest gate is this expert's). Sums to 1. */
+  /** Share of tokens sent to each expert (with soft routing: share of tokens whose largest gate is this expert's). Sums to 1. */
   load: z.array(finite),
   /** Mean router probability of each expert. Sums to 1. */
   meanGate: z.array(finite),
@@ -75,7 +75,7 @@ const bodies = [
     experiment: z.string(),
     /** Path of the experiment file when the run began. */
     file: z.string(),
-    /** Absent while the file is not planned. */
+    /** Absent while the file is not planned, and where stages have different ones. */
     seed: count.optional(),
     /** The git commit of the folder the file lies in, `dirty` appended if it had changes; absent outside git. */
     commit: z.string().optional(),

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { readVariantName } from '../base/variant-name';
 import { querySpeed } from '../store/speed';
 import { queryRun } from '../store/queries';
 import { exportFromRun } from './commands/exporting';
@@ -53,7 +54,7 @@ function registerFileHelp({ subscriptions }: vscode.ExtensionContext, projects: 
       if (!newest) return undefined;
       const { project, run } = newest;
       const { stages } = await project.query((index) => queryRun(project.workspace, index, run.id));
-      return stages.find(({ name }) => name === stage)?.result ?? undefined;
+      return stages.find(({ name, result }) => readVariantName(name).stage === stage && result)?.result ?? undefined;
     },
   });
   subscriptions.push(lenses, help, vscode.languages.registerCodeLensProvider({ pattern: EXPERIMENT_GLOB }, lenses));

@@ -7,7 +7,7 @@ import type { Plan } from '../plan/plan';
 import type { Workspace } from '../store/layout';
 import { finishedResult } from './finished';
 import { waitForTurn } from './queue';
-import { DEVICE, requireStages } from './run';
+import { DEVICE, stagesNamed } from './run';
 import { lastLines, runTrainer } from './trainer';
 
 export interface EvaluateOptions {
@@ -60,15 +60,14 @@ function requireTasks({ tasks }: Plan): void {
 }
 
 function finishedStages({ workspace, plan, stages }: EvaluateOptions): string[] {
-  if (stages) requireStages(plan, stages);
   const isDone = (name: string): boolean =>
     finishedResult(
       workspace,
       plan.stages.find((stage) => stage.name === name)!,
     ) !== undefined;
-  const wanted = stages ?? plan.stages.map(({ name }) => name).filter(isDone);
+  const wanted = stages ? stagesNamed(plan, stages) : plan.stages.map(({ name }) => name).filter(isDone);
   const missing = wanted.filter((name) => !isDone(name));
-  if (wanted.length && !missing.length) return [...wanted];
+  if (wanted.length && !missing.length) return wanted;
   const found = missing.length ? `These stages are not: ${missing.join(', ')}` : 'None is';
   throw new RunError(`Expected stages that are finished with the data and settings as they are now. ${found}.`, {
     reason: 'not-finished',

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { explainError, RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
+import { readVariantName } from '../base/variant-name';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
 import { withAncestors } from '../plan/graph';
@@ -35,6 +36,8 @@ export interface RunOptions {
   session?: RunSession | undefined;
   /** The bundled trainer, dist/trainer.js. */
   trainerScript: string;
+  /** Also profile a step of each stage that trains, cached ones too. */
+  profile?: boolean | undefined;
   version: string;
   signal: AbortSignal;
   /** Told the run's id as soon as its log can be read. */
@@ -85,18 +88,24 @@ async function execute(
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
-  if (names) requireStages(plan, names);
-  return names ? withAncestors(plan, names) : plan.stages;
+  return names ? withAncestors(plan, stagesNamed(plan, names)) : plan.stages;
 }
 
-/** Throws a `RunError` (`unknown-stage`) for a name that no stage of the plan has. */
-export function requireStages(plan: Plan, names: readonly string[]): void {
-  const known = plan.stages.map(({ name }) => name);
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${known.join(', ')}.`, {
+/**
+ * The stages of a plan with these names, of which one of the file stands for all variants of that stage. Throws a `RunError`
+ * (`unknown-stage`) for a name that no stage has.
+ */
+export function stagesNamed(plan: Plan, names: readonly string[]): string[] {
+  const own = plan.stages.map(({ name }) => name);
+  const inFile = [...new Set(own.map((name) => readVariantName(name).stage))];
+  const unknown = names.find((name) => !own.includes(name) && !inFile.includes(name));
+  if (unknown === undefined) {
+    return own.filter((name) => names.includes(name) || names.includes(readVariantName(name).stage));
+  }
+  const variant = own.find((name) => !inFile.includes(name));
+  throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${inFile.join(', ')}.`, {
     reason: 'unknown-stage',
-    advice: 'Give names of stages, with commas between them: --stages seed,law',
+    advice: `Give names of stages, with commas between them: --stages ${variant ? `${inFile[0]},${variant}` : 'seed,law'}`,
   });
 }
 
@@ -121,8 +130,10 @@ function writeSnapshot({ workspace, plan, text }: RunOptions, run: string): void
 function firstEvent({ plan, file, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
   const commit = gitCommit(plan.folder);
   const names = stages.map(({ name }) => name);
-  const started = { run, experiment: plan.name, file, seed: plan.seed, version, stages: names };
-  return { type: 'run.started', ...started, ...(commit && { commit }) };
+  const seeds = new Set(stages.map(({ seed }) => seed));
+  const started = { run, experiment: plan.name, file, version, stages: names };
+  const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
+  return { type: 'run.started', ...started, ...seed, ...(commit && { commit }) };
 }
 
 /** A note for a stage from the cache that was not asked some of the tasks. */
@@ -133,11 +144,21 @@ function unasked(stage: string, tasks: string[], run: string): EventBody {
 
 type SequenceOutcome = { state: 'finished' | 'stopped' | 'failed'; message?: string };
 
-/** Runs stages one after the other. */
+/** What went wrong, by stage; one message stands for itself. */
+function describeFailures(failures: ReadonlyMap<string, string>): string {
+  if (failures.size === 1) return [...failures.values()][0]!;
+  const lines = [...failures].map(([stage, message]) => `${stage}: ${message}`);
+  return `${failures.size} stages failed.\n${lines.join('\n')}`;
+}
+
+/** Runs stages one after the other. One that fails takes with it only those that need it. */
 class StageSequence {
   /** The right to use the device, from the first training on. */
   private turn: Lock | undefined;
   private finishedInLog: ReadonlySet<string> | undefined;
+  /** Why stages failed, by name, and stages that need one of those. */
+  private readonly failures = new Map<string, string>();
+  private readonly leftOut = new Set<string>();
 
   constructor(
     private readonly options: RunOptions,
@@ -150,6 +171,9 @@ class StageSequence {
     try {
       for (const stage of stages) {
         if (signal.aborted) return { state: 'stopped' };
+        if (this.isLeftOut(stage)) continue;
+        const profiled = await this.profile(stage, signal);
+        if (profiled.state !== 'finished') return profiled;
         if (this.takeFromCache(stage)) continue;
         if (!this.turn) {
           this.turn = await this.waitForTurn();
@@ -158,12 +182,23 @@ class StageSequence {
           if (this.takeFromCache(stage)) continue;
         }
         const outcome = await this.train(stage, signal);
-        if (outcome.state !== 'finished') return outcome;
+        if (outcome.state === 'stopped') return outcome;
+        if (outcome.state === 'failed') this.failures.set(stage.name, outcome.message ?? 'failed');
       }
-      return { state: 'finished' };
+      return this.failures.size ? { state: 'failed', message: describeFailures(this.failures) } : { state: 'finished' };
     } finally {
       this.turn?.release();
     }
+  }
+
+  /** True if the stage needs one that failed, which is said in the log. */
+  private isLeftOut({ name, parents }: PlannedStage): boolean {
+    const needed = parents.find((parent) => this.failures.has(parent.name) || this.leftOut.has(parent.name));
+    if (!needed) return false;
+    this.leftOut.add(name);
+    const message = `Stage ${name} was left out: it needs stage ${needed.name}, which has no result.`;
+    this.session.append({ type: 'note', level: 'warning', stage: name, message });
+    return true;
   }
 
   private waitForTurn(): Promise<Lock | undefined> {
@@ -199,7 +234,7 @@ class StageSequence {
   }
 
   private async train(stage: PlannedStage, signal: AbortSignal): Promise<SequenceOutcome> {
-    const { workspace, trainerScript } = this.options;
+    const { workspace } = this.options;
     try {
       acquireLock(workspace.stageLockFile(stage.key), `Stage ${stage.name}`).release();
     } catch (error) {
@@ -212,8 +247,22 @@ class StageSequence {
       const message = `Stage ${stage.name} goes on from a checkpoint that run ${adopted} left; its curve was copied.`;
       this.session.append({ type: 'note', level: 'info', stage: stage.name, message });
     }
+    return this.runTrainer(stage, this.order(stage), signal);
+  }
+
+  /** Profiles a step of the stage, if that is wanted. */
+  private async profile(stage: PlannedStage, signal: AbortSignal): Promise<SequenceOutcome> {
+    if (!this.options.profile || !stage.train) return { state: 'finished' };
+    this.turn ??= await this.waitForTurn();
+    if (!this.turn) return { state: 'stopped' };
+    const file = join(this.options.workspace.runFolder(this.run), `profile-${encodeURIComponent(stage.name)}.json`);
+    return this.runTrainer(stage, { ...this.order(stage), profileFile: file }, signal);
+  }
+
+  private async runTrainer(stage: PlannedStage, order: TrainerOrder, signal: AbortSignal): Promise<SequenceOutcome> {
+    const { workspace, trainerScript } = this.options;
     const orderFile = join(workspace.runFolder(this.run), 'order.json');
-    writeFileSync(orderFile, JSON.stringify(this.order(stage)));
+    writeFileSync(orderFile, JSON.stringify(order));
     const logFile = workspace.logFile(this.run);
     const end = await this.session.lend(() => runTrainer({ script: trainerScript, orderFile, logFile, signal }));
     return this.judge(stage, end);

@@ -2,7 +2,8 @@
 import * as z from 'zod';
 
 const count = z.int().min(0);
-const name = z.string().max(200);
+/** A variant's name has up to six swept values in it. */
+const name = z.string().max(1000);
 
 /** A state of a run or a stage, as the index knows it. */
 const stateSchema = z.enum([

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { linear } from '../engine/ops/linear';
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from '../architecture/architecture';
-import { attentionName, type AttentionProjection, routerName } from '../architecture/parameters';
+import { attentionName, type AttentionProjection, biasName, routerName } from '../architecture/parameters';
 import { causalAttention, causalMask } from '../engine/ops/causal-attention';
 import { rotate, type RotaryTable, rotaryTable } from '../engine/ops/rotary';
-import { matrix } from './lookup';
+import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { type RouterOutput, routerScores } from './routing';
+import { keepTop, type RouterOutput, routerScores } from './routing';
 
 /** Tensors that every attention call reads and that depend on the context only. */
 export interface AttentionTables {
@@ -16,10 +16,14 @@ export interface AttentionTables {
 
 /** Makes the tables for one sequence length. The caller disposes of them, or makes them inside a `tf.tidy`. */
 export function attentionTables(architecture: Architecture, context: number): AttentionTables {
-  return { mask: causalMask(context), rotary: rotaryTable(context, headSize(architecture), architecture.ropeBase) };
+  const { ropeBase, rotaryDimensions } = architecture;
+  return {
+    mask: causalMask(context),
+    rotary: rotaryTable(context, headSize(architecture), ropeBase, rotaryDimensions),
+  };
 }
 
-/** What a block's attention gives: its output (tokens, E), and the soft router's gates where there are attention experts. */
+/** What a block's attention gives: its output (tokens, E), and its router's decision where there are attention experts. */
 export interface AttentionOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
@@ -30,7 +34,8 @@ export interface AttentionOutput {
  *
  * Attention experts (BAM, arXiv 2408.08274, section 3.2) run as one call: the heads of all N experts stand side by side, each
  * expert's part of the result is multiplied by its gate, and one product with all output projections sums them. That equals
- * sum_j g_j MHA_j(u), because the gate of a token is a scalar that passes through the output projection.
+ * sum_j g_j MHA_j(u), because the gate of a token is a scalar that passes through the output projection. With `attentionTopK`
+ * the gates of the other experts are 0: their outputs are computed all the same, since later tokens need all keys and values.
  */
 export function attention(
   architecture: Architecture,
@@ -43,14 +48,21 @@ export function attention(
   const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables);
   const heads = joinHeads(causalAttention(query, key, value, tables.mask), architecture); // (B*T, N*E)
   const output = stacked(parameters, layer, 'output', experts); // (E, N*E)
-  if (experts === 1) return { output: linear(heads, output) };
+  const biases = architecture.biases && biasesOf(parameters, layer, 'output', experts); // (E) each
+  if (experts === 1) {
+    const projected = linear(heads, output);
+    return { output: biases ? tf.add(projected, biases[0]!) : projected };
+  }
 
   const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'attention')));
+  const { attentionTopK, gate } = architecture.mixture!;
+  const { gates, ...chosen } = attentionTopK ? keepTop(probabilities, attentionTopK, gate) : { gates: probabilities };
   const tokens = u.shape[0];
   const perExpert = tf.reshape(heads, [tokens, experts, architecture.width]);
-  const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(probabilities, 2)), heads.shape);
-  const router: RouterOutput = { layer, router: 'attention', logits, probabilities };
-  return { output: linear(gated, output), router };
+  const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(gates, 2)), heads.shape);
+  const router: RouterOutput = { layer, router: 'attention', logits, probabilities, ...chosen };
+  const sum = linear(gated, output);
+  return { output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum, router };
 }
 
 /** One projection of all experts: rows side by side for query, key and value; columns side by side for output. */
@@ -63,6 +75,23 @@ function stacked(
   if (experts === 1) return matrix(parameters, attentionName(layer, projection));
   const parts = Array.from({ length: experts }, (_, i) => matrix(parameters, attentionName(layer, projection, i)));
   return tf.concat(parts, projection === 'output' ? 1 : 0);
+}
+
+/** Vectors one after the other. tfjs has no gradient for a concatenation of one. */
+function joined(vectors: tf.Tensor1D[]): tf.Tensor1D {
+  return vectors.length === 1 ? vectors[0]! : tf.concat(vectors);
+}
+
+/** The biases of one projection, one for each expert. */
+function biasesOf(
+  parameters: ModelParameters,
+  layer: number,
+  projection: AttentionProjection,
+  experts: number,
+): tf.Tensor1D[] {
+  const name = (expert?: number): string => biasName(attentionName(layer, projection, expert));
+  if (experts === 1) return [vector(parameters, name())];
+  return Array.from({ length: experts }, (_, expert) => vector(parameters, name(expert)));
 }
 
 interface Heads {
@@ -86,8 +115,11 @@ function projectHeads(
   const keyExperts = keyValueExperts(architecture);
   const context = rotary.cosine.shape[0];
   const batch = u.shape[0] / context;
-  const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D =>
-    tf.reshape(linear(u, stacked(parameters, layer, projection, copies)), [batch, context, count, size]);
+  const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D => {
+    const product = linear(u, stacked(parameters, layer, projection, copies));
+    const biases = architecture.biases && biasesOf(parameters, layer, projection, copies);
+    return tf.reshape(biases ? tf.add(product, joined(biases)) : product, [batch, context, count, size]);
+  };
   const keys = keyExperts * kvHeads;
   const query = rotate(project('query', experts, experts * heads), rotary);
   const key = rotate(project('key', keyExperts, keys), rotary);

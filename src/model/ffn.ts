@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Architecture, MixtureArchitecture } from '../architecture/architecture';
-import { ffnName, routerName } from '../architecture/parameters';
-import { expertFfn, type FfnWeights, swigluFfn } from '../engine/ops/expert-ffn';
+import { type Architecture, hasSoftFfn, type MixtureArchitecture, samplesFfn } from '../architecture/architecture';
+import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
+import { expertFfn } from '../engine/ops/expert-ffn';
+import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
 import { topExperts } from '../engine/ops/top-experts';
-import { matrix } from './lookup';
+import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
+import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { type RouterOutput, routerScores } from './routing';
+import { expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
 /** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
 export interface FfnOutput {
@@ -13,48 +15,93 @@ export interface FfnOutput {
   router?: RouterOutput;
 }
 
-/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E). */
-export function ffn(architecture: Architecture, parameters: ModelParameters, layer: number, u: tf.Tensor2D): FfnOutput {
-  const { mixture } = architecture;
-  return mixture ? mixtureFfn(mixture, parameters, layer, u) : { output: swigluFfn(u, weights(parameters, layer)) };
-}
-
-function weights(parameters: ModelParameters, layer: number, expert?: number): FfnWeights {
-  return {
-    gate: matrix(parameters, ffnName(layer, 'gate', expert)),
-    up: matrix(parameters, ffnName(layer, 'up', expert)),
-    down: matrix(parameters, ffnName(layer, 'down', expert)),
-  };
-}
-
-/** The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3). */
-function mixtureFfn(
-  mixture: MixtureArchitecture,
+/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone. */
+export function ffn(
+  architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
+  draws?: DrawTensors,
 ): FfnOutput {
+  const { mixture } = architecture;
+  const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
+  if (!mixture) return { output: denseFfn(u, weights()) };
+  const router = matrix(parameters, routerName(layer, 'ffn'));
+  const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
+  const scores = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
+  const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(expert));
+  const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
+  const { output, ...choice } = hasSoftFfn(mixture, layer)
+    ? { output: softFfn(u, scores.probabilities, experts) }
+    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts);
+  return { output, router: { layer, router: 'ffn', ...scores, ...choice } };
+}
+
+/**
+ * The scores as BTX's sampling sees them (arXiv 2403.07816, section 3): logits with Gumbel noise, over the temperature. The largest is
+ * a draw from the softmax of the logits, whatever the temperature (arXiv 1611.01144); its gate is what it has after the softmax.
+ */
+function sampledScores(layer: number, logits: tf.Tensor2D, draws: DrawTensors): RouterScores {
+  const perturbed: tf.Tensor2D = tf.div(tf.add(logits, drawn(draws, gumbelName(layer))), drawn(draws, TEMPERATURE));
+  return { logits: perturbed, probabilities: tf.softmax(perturbed) };
+}
+
+function ffnWeights(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  expert?: number,
+): FfnWeights {
+  const up = ffnName(layer, 'up', expert);
+  const down = ffnName(layer, 'down', expert);
+  const both = { up: matrix(parameters, up), down: matrix(parameters, down) };
+  if (architecture.ffn !== 'gelu') return { gate: matrix(parameters, ffnName(layer, 'gate', expert)), ...both };
+  return { ...both, upBias: vector(parameters, biasName(up)), downBias: vector(parameters, biasName(down)) };
+}
+
+/** The sum of all experts' outputs, each times its gate. `gates` (tokens, experts). */
+function softFfn(u: tf.Tensor2D, gates: tf.Tensor2D, experts: readonly FfnWeights[]): tf.Tensor2D {
+  const byExpert: tf.Tensor2D[] = tf.split(gates, experts.length, 1); // (T, 1) each
+  return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byExpert[i]!)));
+}
+
+/**
+ * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and which tokens each
+ * expert got. `chosen` (T*k) int32.
+ */
+function sparseFfn(
+  mixture: MixtureArchitecture,
+  u: tf.Tensor2D,
+  scores: RouterScores,
+  chosen: tf.Tensor1D,
+  experts: readonly FfnWeights[],
+): { output: tf.Tensor2D } & RouterChoice {
   const [tokens, width] = u.shape;
-  const { experts, ffnTopK: k } = mixture;
-  const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'ffn')));
-  const chosen = topExperts(probabilities, k); // (T*k)
-  // wasm's own float32 form of this is broken.
-  const mask = tf.cast(tf.oneHot(chosen, experts), 'float32') as tf.Tensor2D; // (T*k, experts)
-  const all = Array.from({ length: experts }, (_, expert) => weights(parameters, layer, expert));
-  const byPair = expertFfn(u, chosen, all); // (T*k, E)
-  const gated = tf.mul(byPair, chosenGates(mixture, mask, logits, probabilities)) as tf.Tensor2D;
-  const output = k === 1 ? gated : (tf.sum(tf.reshape(gated, [tokens, k, width]), 1) as tf.Tensor2D); // (T, E)
-  const assigned = tf.sum(mask, 0) as tf.Tensor1D;
-  const byToken = k === 1 ? mask : (tf.sum(tf.reshape(mask, [tokens, k, experts]), 1) as tf.Tensor2D);
-  return { output, router: { layer, router: 'ffn', logits, probabilities, assigned, chosen: byToken } };
+  const k = mixture.ffnTopK;
+  const mask = expertMask(chosen, experts.length); // (T*k, experts)
+  const byPair = expertFfn(u, chosen, experts); // (T*k, E)
+  const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
+  const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
+  const byToken: tf.Tensor2D = k === 1 ? mask : tf.sum(tf.reshape(mask, [tokens, k, experts.length]), 1);
+  return { output, assigned: tf.sum(mask, 0), chosen: byToken };
+}
+
+/** The k best experts of every token by probability, to which the balance bias is added if there is one. (T*k) int32. */
+function chosenExperts(
+  { ffnTopK, router }: MixtureArchitecture,
+  parameters: ModelParameters,
+  layer: number,
+  { probabilities }: RouterScores,
+): tf.Tensor1D {
+  if (!router?.balanceBias) return topExperts(probabilities, ffnTopK);
+  return topExperts(tf.add(probabilities, vector(parameters, balanceBiasName(layer))), ffnTopK);
 }
 
 /** Gates of the chosen experts, (T*k, 1): their probability, or a softmax over the chosen logits alone. */
 function chosenGates(
   { ffnTopK: k, gate }: MixtureArchitecture,
   mask: tf.Tensor2D,
-  logits: tf.Tensor2D,
-  probabilities: tf.Tensor2D,
+  { logits, probabilities }: RouterScores,
 ): tf.Tensor2D {
   const [tokens, experts] = logits.shape;
   const scores = gate === 'softmax-topk' ? probabilities : logits;

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Architecture } from '../architecture/architecture';
-import { elementCount, type ParameterSpec, parameterSpecs } from '../architecture/parameters';
+import { elementCount, type ModelPart, type ParameterSpec, parameterSpecs, partOf } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { deriveSeed, normalValues } from '../base/random';
 
@@ -14,12 +14,13 @@ export type ParameterValues = ReadonlyMap<string, Float32Array>;
 const INITIAL_DEVIATION = 0.02;
 
 /**
- * Initial values of one parameter: ones for norms, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
+ * Initial values of one parameter: ones for norms, zeros for biases and what balances, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
  * branch are smaller by sqrt(2 x layers), so that the residual stream does not grow with depth.
  */
 function initialValues(architecture: Architecture, spec: ParameterSpec, seed: number): Float32Array {
   const size = elementCount(spec.shape);
   if (spec.role === 'norm') return new Float32Array(size).fill(1);
+  if (spec.role === 'bias' || spec.role === 'balance') return new Float32Array(size);
   const endsBranch = /\.(output|down)\.weight$/.test(spec.name);
   const deviation = endsBranch ? INITIAL_DEVIATION / Math.sqrt(2 * architecture.layers) : INITIAL_DEVIATION;
   return normalValues(deriveSeed(seed, 'parameter', spec.name), size, deviation);
@@ -53,6 +54,18 @@ export function createParameters(architecture: Architecture, values: ParameterVa
     initial.dispose();
   }
   return parameters;
+}
+
+/** Those of a model's parameters that gradients change: all but the parts in `freeze`, and what balances routers. */
+export function trainedParameters(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  freeze: readonly ModelPart[] = [],
+): ModelParameters {
+  const trained = parameterSpecs(architecture).filter(
+    (spec) => spec.role !== 'balance' && !freeze.some((part) => part === partOf(spec)),
+  );
+  return new Map(trained.map(({ name }) => [name, parameters.get(name)!]));
 }
 
 /** Reads all parameters back to the host. */

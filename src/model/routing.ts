@@ -1,28 +1,72 @@
 import * as tf from '@tensorflow/tfjs';
+import type { MixtureArchitecture } from '../architecture/architecture';
+import { layerNorm } from '../engine/ops/layer-norm';
 import { linear } from '../engine/ops/linear';
+import { topExperts } from '../engine/ops/top-experts';
 
 /** What a router decided for a batch, and what its losses and statistics are made from. */
 export interface RouterOutput {
   layer: number;
   router: 'ffn' | 'attention';
-  /** Scores before the softmax, (tokens, experts). */
+  /** What the softmax is taken of, (tokens, experts). */
   logits: tf.Tensor2D;
   /** Softmax over all experts, (tokens, experts). */
   probabilities: tf.Tensor2D;
-  /** FFN routers only: how many tokens each expert got, (experts) float32. Without gradient. */
+  /** Of a router that chooses: how many tokens each expert got, (experts) float32. Without gradient. Soft ones have none. */
   assigned?: tf.Tensor1D;
-  /** FFN routers only: 1 where the token was sent to the expert, (tokens, experts) float32. Without gradient. */
+  /** Of a router that chooses: 1 where the token was sent to the expert, (tokens, experts) float32. Without gradient. */
   chosen?: tf.Tensor2D;
 }
 
-/** Scores every token against every expert, in float32. `u` (tokens, E), `weight` (experts, E) -> both (tokens, experts). */
-export function routerScores(u: tf.Tensor2D, weight: tf.Tensor2D): { logits: tf.Tensor2D; probabilities: tf.Tensor2D } {
-  const logits = linear(u, weight);
+/** What a router that chooses gives beside its scores. */
+export type RouterChoice = Required<Pick<RouterOutput, 'assigned' | 'chosen'>>;
+
+/** What a router says of every token. */
+export interface RouterScores {
+  /** (tokens, experts) */
+  logits: tf.Tensor2D;
+  /** Softmax of the logits, (tokens, experts). */
+  probabilities: tf.Tensor2D;
+}
+
+/** Added to the variance of a token's logits before they are divided by its root: equal logits then stay equal. */
+const LOGIT_EPSILON = 1e-6;
+
+/**
+ * Scores every token against every expert, in float32. `u` (tokens, E), `weight` (experts, E). With `deviation` the logits of
+ * a token are brought to mean 0 and to that standard deviation over the experts (Skywork-MoE, arXiv 2406.06563, section 4.1).
+ */
+export function routerScores(u: tf.Tensor2D, weight: tf.Tensor2D, deviation?: number): RouterScores {
+  const scores = linear(u, weight);
+  const logits = deviation ? layerNorm(scores, tf.fill([weight.shape[0]], deviation), LOGIT_EPSILON) : scores;
   return { logits, probabilities: tf.softmax(logits) };
 }
 
 /**
- * Load balancing loss of one FFN router (Switch Transformer, arXiv 2101.03961, eq. 4): experts x sum_i f_i P_i, with f_i the
+ * The probabilities of each token's k best experts, 0 for the others; with `topk-softmax` they are made to sum to 1. Gives them,
+ * (tokens, experts), and what was chosen, as `RouterOutput` has it.
+ */
+export function keepTop(
+  probabilities: tf.Tensor2D,
+  k: number,
+  gate: MixtureArchitecture['gate'],
+): { gates: tf.Tensor2D } & RouterChoice {
+  const [tokens, experts] = probabilities.shape;
+  const mask = expertMask(topExperts(probabilities, k), experts); // (T*k, experts)
+  const chosen: tf.Tensor2D = tf.sum(tf.reshape(mask, [tokens, k, experts]), 1);
+  const kept: tf.Tensor2D = tf.mul(probabilities, chosen);
+  const gates: tf.Tensor2D = gate === 'softmax-topk' ? kept : tf.div(kept, tf.sum(kept, 1, true));
+  return { gates, chosen, assigned: tf.sum(mask, 0) };
+}
+
+/** 1 where a row's expert is, else 0. `chosen` (K) int32 -> (K, experts). */
+export function expertMask(chosen: tf.Tensor1D, experts: number): tf.Tensor2D {
+  // wasm's own float32 form of this is broken.
+  return tf.cast(tf.oneHot(chosen, experts), 'float32') as tf.Tensor2D;
+}
+
+/**
+ * Load balancing loss of one router that chooses (Switch Transformer, arXiv 2101.03961, eq. 4): experts x sum_i f_i P_i, with f_i the
  * share of assignments that went to expert i (no gradient) and P_i its mean probability. 1 when uniform; for top-1,
  * `experts` when one expert takes all.
  */

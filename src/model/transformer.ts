@@ -1,12 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { linear } from '../engine/ops/linear';
 import type { Architecture } from '../architecture/architecture';
-import { EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
+import { biasName, EMBEDDING, FINAL_NORM, normName, OUTPUT_HEAD } from '../architecture/parameters';
+import { inSection } from '../engine/graph/tape';
 import { headLoss } from '../engine/ops/head-loss';
-import { layerNorm } from '../engine/ops/layer-norm';
+import { layerNorm, rmsNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
-import { attention, type AttentionTables } from './attention';
-import { ffn } from './ffn';
+import { attention, type AttentionOutput, type AttentionTables } from './attention';
+import type { DrawTensors } from './draws';
+import { ffn, type FfnOutput } from './ffn';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { loadBalanceLoss, type RouterOutput, routerZLoss } from './routing';
@@ -19,31 +21,78 @@ export interface ForwardOutput {
   head: tf.Tensor2D;
   /** Attention and FFN routers, layer by layer; empty in a dense model. */
   routers: RouterOutput[];
+  /** Of each layer. */
+  inputs: BlockInputs[];
 }
 
 /**
- * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream.
- * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller).
+ * The forward pass, dense or mixture: every block adds attention(u) + ffn(u) of the same normed input u to the residual stream, unless
+ * the architecture's `block` says otherwise.
+ * `ids` (B*T) int32, whole sequences of the tables' context; each in 0..V-1 (checked by the caller). `draws` are given in training
+ * alone: without them no router draws.
  */
 export function forward(
   architecture: Architecture,
   parameters: ModelParameters,
   ids: tf.Tensor1D,
   tables: AttentionTables,
+  draws?: DrawTensors,
 ): ForwardOutput {
-  const { normEpsilon } = architecture;
   const routers: RouterOutput[] = [];
-  let x = embed(matrix(parameters, EMBEDDING), ids); // (B*T, E)
+  const inputs: BlockInputs[] = [];
+  let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const u = layerNorm(x, vector(parameters, normName(layer)), normEpsilon);
-    const attended = attention(architecture, parameters, layer, u, tables);
-    const transformed = ffn(architecture, parameters, layer, u);
-    x = tf.addN([x, attended.output, transformed.output]);
+    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, tables, draws);
+    x = sum;
+    inputs.push(read);
     for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
-  const last = layerNorm(x, vector(parameters, FINAL_NORM), normEpsilon);
-  return { last, head, routers };
+  const { logitScale } = architecture;
+  const last = inSection('final_norm', () => {
+    const normed = normalize(architecture, parameters, FINAL_NORM, x);
+    return logitScale === undefined ? normed : (tf.mul(normed, logitScale) as tf.Tensor2D);
+  });
+  return { last, head, routers, inputs };
+}
+
+/** What attention and FFN of a block, and their routers, read, (B*T, E); the same tensor where the block has one norm. */
+export interface BlockInputs {
+  attention: tf.Tensor2D;
+  ffn: tf.Tensor2D;
+}
+
+/** One block: what attention and FFN read and gave, and the residual stream after both. `x` (B*T, E). */
+function block(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  x: tf.Tensor2D,
+  tables: AttentionTables,
+  draws: DrawTensors | undefined,
+): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput; read: BlockInputs } {
+  const form = architecture.block;
+  const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
+    inSection(`norm${layer}`, () => normalize(architecture, parameters, normName(layer, before), input));
+  const u = norm(x, form && 'attention');
+  const attended = inSection(`attention${layer}`, () => attention(architecture, parameters, layer, u, tables));
+  const isSequential = form === 'sequential';
+  const between = isSequential ? inSection(`sum${layer}`, () => tf.add<tf.Tensor2D>(x, attended.output)) : x;
+  const v = form ? norm(between, 'ffn') : u;
+  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, draws));
+  const terms = isSequential ? [between, transformed.output] : [x, attended.output, transformed.output];
+  const sum = inSection(`sum${layer}`, () => tf.addN(terms));
+  return { sum, attended, transformed, read: { attention: u, ffn: v } };
+}
+
+function normalize(
+  { norm, normEpsilon, biases }: Architecture,
+  parameters: ModelParameters,
+  name: string,
+  x: tf.Tensor2D,
+): tf.Tensor2D {
+  const normed = (norm === 'rms' ? rmsNorm : layerNorm)(x, vector(parameters, name), normEpsilon);
+  return biases ? tf.add(normed, vector(parameters, biasName(name))) : normed;
 }
 
 /** The scores of every position's next token, (B*T, V). Training never needs them as such: see `headLoss`. */
@@ -61,19 +110,20 @@ export interface Losses {
 
 /**
  * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
- * (BAM, arXiv 2408.08274, section 3.3). Only FFN routers are balanced: soft attention uses every expert anyway.
+ * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose are balanced: soft ones use every expert anyway. L_z is that
+ * of FFN routers, and of attention routers that choose.
  */
 export function losses(
   output: ForwardOutput,
   targets: tf.Tensor1D,
   coefficients: { loadBalance: number; routerZ: number },
 ): Losses {
-  const languageModel = headLoss(output.last, output.head, targets);
-  const ffnRouters = output.routers.filter(({ router }) => router === 'ffn');
-  if (!ffnRouters.length)
-    return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
-  const loadBalance = tf.addN(ffnRouters.map(loadBalanceLoss));
-  const routerZ = tf.addN(ffnRouters.map(routerZLoss));
+  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets));
+  const routers = output.routers.filter(({ router, assigned }) => router === 'ffn' || assigned);
+  if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
+  const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);
+  const loadBalance: tf.Scalar = balances.length ? tf.addN(balances) : tf.scalar(0);
+  const routerZ = tf.addN(routers.map(routerZLoss));
   const total = tf.addN([
     languageModel,
     tf.mul(loadBalance, coefficients.loadBalance) as tf.Scalar,

@@ -1,5 +1,8 @@
+import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
+import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
+import { parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
 export interface LastResult {
@@ -20,9 +23,10 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parents, parameters, flopsPerToken, train, upcycle, ensemble } = stage;
+  const { parameters, flopsPerToken, train, upcycle, ensemble, import: imported } = stage;
+  const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
-    [ensemble ? 'averages' : 'starts from', parents.map(({ name }) => name).join(' + ') || 'random parameters'],
+    [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
@@ -33,10 +37,17 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
+    if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }
   if (last) facts.push(['last perplexity', lastPerplexity(last)]);
   return facts;
+}
+
+/** The seeds of stages in words: `seed 1`, `seeds 1, 2, 3`. */
+export function describeSeeds(stages: readonly Pick<PlannedStage, 'seed'>[]): string {
+  const seeds = [...new Set(stages.map(({ seed }) => seed))];
+  return `${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}`;
 }
 
 function lastPerplexity({ average, domains }: LastResult): string {
@@ -51,6 +62,9 @@ export function domainFacts({ name, files, bytes, config }: PlannedDomain, plan:
     ['files', String(files)],
     ['bytes', formatCount(bytes)],
     ['held out', `${Number((config.heldOut * 100).toPrecision(3))} % of documents`],
-    ['trained on by', stages.map((stage) => stage.name).join(', ') || 'no stage'],
+    [
+      'trained on by',
+      [...new Set(stages.map(({ name: stage }) => readVariantName(stage).stage))].join(', ') || 'no stage',
+    ],
   ];
 }

@@ -1,19 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
+import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
-import { type Experiment, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { completeUpcycling, plannedRouting } from './upcycling';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
 const RESULT_VERSION = 1;
 
 /** What planning needs to know of the world beside the experiment itself. */
 export interface PlanInputs {
-  /** The dense architecture. */
-  dense: Architecture;
+  /** The dense architecture; absent where no stage starts from random parameters. */
+  dense?: Architecture | undefined;
+  /** Imported checkpoints by stage. */
+  imports?: ReadonlyMap<string, FoundImport>;
   folder: string;
   tokenizer: Plan['tokenizer'];
   domains: PlannedDomain[];
+  /** For a variant: the experiment without its swept values. */
+  unswept?: Experiment;
 }
 
 /**
@@ -33,11 +40,13 @@ export function planStages(experiment: Experiment, inputs: PlanInputs): PlannedS
   return [...planned.values()];
 }
 
-/** The stages that some stages need, themselves included, in the plan's order. */
+/** The stages that some stages need, themselves included, in the plan's order. A name of the file stands for all variants of that stage. */
 export function withAncestors(plan: Plan, names: readonly string[]): PlannedStage[] {
   const wanted = new Set<string>(names);
   for (const stage of [...plan.stages].reverse()) {
-    if (wanted.has(stage.name)) for (const parent of stage.parents) wanted.add(parent.name);
+    if (wanted.has(stage.name) || wanted.has(readVariantName(stage.name).stage)) {
+      for (const { name } of [stage, ...stage.parents]) wanted.add(name);
+    }
   }
   return plan.stages.filter(({ name }) => wanted.has(name));
 }
@@ -49,19 +58,29 @@ function planStage(
   stageNamed: (name: string) => PlannedStage,
 ): PlannedStage {
   const config = experiment.stages[name]!;
-  const { upcycle, ensemble } = config;
-  const parentNames = upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
+  const { ensemble } = config;
+  const upcycle = config.upcycle && completeUpcycling(config.upcycle);
+  const parentNames = config.upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
-  const architecture = stageArchitecture(config, inputs.dense, parents);
-  const settings = trainSettings(config.train ?? {}, experiment);
+  const imported = inputs.imports?.get(name);
+  // A checkpoint was looked at once for all variants, which may have contexts of their own.
+  const own = imported && { ...imported.architecture, context: experiment.model.context };
+  const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
+  const settings = settingsOf(name, experiment, architecture, inputs);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
   // An ensemble has no settings of its own, and is compared with its members.
   const evaluation = ensemble
     ? parents[0]!.evaluation
     : { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
-  const stage = { parents: parents.map(({ name: parent, key }) => ({ name: parent, key })), architecture, evaluation };
+  const stage = {
+    parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
+    ...(imported && { import: imported.planned }),
+    architecture,
+    evaluation,
+  };
   return {
     name,
+    seed: experiment.seed,
     key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
@@ -86,14 +105,34 @@ function sumOf(members: readonly PlannedStage[]): Pick<PlannedStage, 'parameters
   };
 }
 
-function stageArchitecture(config: StageConfig, dense: Architecture, parents: readonly PlannedStage[]): Architecture {
-  if (!config.upcycle) return parents[0]?.architecture ?? dense;
-  const { method, attention, ffnTopK, gate } = config.upcycle;
-  const kind = method === 'btx' ? 'averaged' : (attention ?? 'kv-experts');
-  return { ...dense, mixture: { experts: parents.length, ffnTopK, gate, attention: kind } };
+/** `own` is that of an imported checkpoint, or of random parameters. */
+function stageArchitecture(
+  config: StageConfig,
+  own: Architecture | undefined,
+  parents: readonly PlannedStage[],
+): Architecture {
+  const dense = (parents[0]?.architecture ?? own)!;
+  if (!config.upcycle) return dense;
+  const { method, copies, attention, gate } = config.upcycle;
+  const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
+  const experts = copies ?? parents.length;
+  return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
 }
 
 type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
+
+/** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
+function settingsOf(
+  name: string,
+  experiment: Experiment,
+  { mixture }: Architecture,
+  { unswept }: PlanInputs,
+): Settings {
+  const settings = trainSettings(experiment.stages[name]!.train ?? {}, experiment);
+  if (mixture || !unswept) return settings;
+  const { loadBalance, routerZ } = trainSettings(unswept.stages[name]!.train ?? {}, unswept);
+  return { ...settings, loadBalance, routerZ };
+}
 
 /** The settings as written, completed by those of the stage it is `like`, then by the defaults. Budgets are not among them. */
 function trainSettings(train: TrainConfig, experiment: Experiment): Settings {
@@ -109,11 +148,13 @@ function planTraining(
   inputs: PlanInputs,
   stageNamed: (name: string) => PlannedStage,
 ): TrainPlan {
-  const { evaluateEvery, evaluationTokens, mix, ...rest } = settings;
+  const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(budgetInTokens(config, architecture, stageNamed) / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  return { ...rest, mix: shares(mix, inputs), steps, tokens, flops: tokens * trainingFlops(architecture) };
+  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture) };
+  return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
 }
 
 /** The tokens of a budget: given as such, as FLOPs, or as those of another stage (`like`, whether or not `match` says so). */
@@ -138,23 +179,27 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 
 /**
  * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep.
+ * changes no number: names, how often to evaluate, how many checkpoints to keep. An expert that is listed twice counts once in
+ * the means of shared parameters, which it did not always: keys of such mixtures say so.
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'train'> & {
+  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
     evaluation: EvaluationPlan;
   },
   inputs: PlanInputs,
 ): string {
   const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
+  const parents = stage.parents.map(({ key }) => key);
+  const repeats = new Set(parents).size < parents.length;
   const content = {
     version: RESULT_VERSION,
     seed,
     architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined },
+    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
     ensemble: stage.ensemble?.weights,
-    parents: stage.parents.map(({ key }) => key),
+    parents,
+    imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,
     tokenizer: inputs.tokenizer.fingerprint,

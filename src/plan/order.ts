@@ -17,6 +17,8 @@ export interface TrainerOrder {
   trainerLockFile: string;
   stageLockFile: string;
   version: string;
+  /** Only take some steps, and write down where the time of one goes, as a Chrome trace in this file. */
+  profileFile?: string;
 }
 
 /** What a process is told that evaluates finished stages once more. All paths are absolute. */

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { denseArchitecture } from '../architecture/architecture';
 import { BamError, hasCode } from '../base/errors';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostics';
 import { parseExperiment } from '../config/parse';
@@ -12,8 +11,9 @@ import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
 import { loadTask, type TaskSource } from '../data/tasks';
 import { loadTokenizer } from '../data/tokenizer';
-import { planStages } from './graph';
+import { checkImports, findImport, type FoundImport } from './imports';
 import type { Plan, PlannedDomain, PlannedTask } from './plan';
+import { contextsOf, denseOf, planVariants, seedsOf } from './variants';
 
 /** An experiment file with mistakes. `diagnostics` has every one of them; the message lists them all. */
 export class ExperimentError extends BamError {
@@ -36,7 +36,7 @@ export interface PlannedFile {
 /**
  * Reads, checks and plans an experiment file. `settings` are `path=value` pairs that replace values of the file.
  * `dataFolder` keeps the memo of content hashes. Throws an `ExperimentError` with every mistake found, those of the data
- * (globs without files, a tokenizer that does not load) among them.
+ * (globs without files, a tokenizer that does not load, a checkpoint that cannot be imported) among them.
  */
 export async function planFile(
   file: string,
@@ -67,11 +67,11 @@ export async function planText(
 export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
   const { tokenizer, domains, tasks } = data;
   if (!tokenizer || data.problems.length) return undefined;
-  const inputs = { dense: denseArchitecture(experiment.model, tokenizer.vocabulary), folder, tokenizer, domains };
-  const { name, seed } = experiment;
+  const { name } = experiment;
+  const seed = seedsOf(experiment)[0]!;
   const { backend, step } = experiment.engine;
   const plan = { name, seed, backend, step, folder, tokenizer, domains, ...(tasks.length && { tasks }) };
-  return { ...plan, stages: planStages(experiment, inputs) };
+  return { ...plan, stages: planVariants(experiment, { imports: data.imports, folder, tokenizer, domains }) };
 }
 
 function readExperimentFile(file: string): string {
@@ -87,20 +87,22 @@ function readExperimentFile(file: string): string {
   }
 }
 
-/** What an experiment's corpora and tokenizer turned out to be. */
+/** What an experiment's corpora, tokenizer, tasks and imported checkpoints turned out to be. */
 export interface FoundData {
   /** `undefined` where it cannot be loaded. */
   tokenizer: Plan['tokenizer'] | undefined;
   /** Those that can be used. */
   domains: PlannedDomain[];
   tasks: PlannedTask[];
+  /** Imported checkpoints by stage, those that can be used. */
+  imports: ReadonlyMap<string, FoundImport>;
   /** What cannot be used, with the place in the file that names it. */
   problems: { path: string[]; error: BamError }[];
 }
 
 /**
- * Looks up the tokenizer and every domain of an experiment that lies in `folder`. Reads the whole text of files that the memo of
- * content hashes in `dataFolder` does not know. Throws the signal's reason, or a system error; what cannot be used is no error.
+ * Looks up the tokenizer, every domain, task and imported checkpoint of an experiment that lies in `folder`. Reads the whole text of files that
+ * the memo of content hashes in `dataFolder` does not know. Throws the signal's reason, or a system error; what cannot be used is no error.
  */
 export async function findData(
   experiment: Experiment,
@@ -128,16 +130,28 @@ export async function findData(
     const { fingerprint, files, bytes } = corpus;
     domains.push({ name, config, fingerprint, files: files.length, bytes });
   }
+  const contexts = contextsOf(experiment);
+  const imports = new Map<string, FoundImport>();
+  for (const [name, { import: config }] of Object.entries(experiment.stages)) {
+    if (!config) continue;
+    const found = await attempt(['stages', name, 'import', 'huggingFace'], () =>
+      findImport(config, Math.max(...contexts), folder, hashes, signal),
+    );
+    if (found) imports.set(name, found);
+  }
   hashes.save();
   const tasks = loaded
-    ? await findTasks(experiment, { folder, tokenizer: loaded, context: experiment.model.context }, attempt)
+    ? await findTasks(experiment, { folder, tokenizer: loaded, context: Math.min(...contexts) }, attempt)
     : [];
   const tokenizer = loaded && {
     name: loaded.name,
     vocabulary: loaded.vocabulary,
     fingerprint: loaded.fingerprint,
   };
-  return { tokenizer, domains, tasks, problems };
+  if (tokenizer && imports.size) {
+    problems.push(...checkImports(experiment, imports, denseOf(experiment, tokenizer), tokenizer.vocabulary));
+  }
+  return { tokenizer, domains, tasks, imports, problems };
 }
 
 type Attempt = <T>(path: string[], work: () => T | Promise<T>) => Promise<T | undefined>;
@@ -152,7 +166,12 @@ async function findTasks({ tasks = {} }: Experiment, source: TaskSource, attempt
   return found;
 }
 
-const EXPECTED: Record<string, string> = { model: 'a tokenizer', domains: 'a corpus', tasks: 'a task' };
+const EXPECTED: Record<string, string> = {
+  model: 'a tokenizer',
+  domains: 'a corpus',
+  tasks: 'a task',
+  stages: 'a checkpoint',
+};
 
 /** The problems of an experiment's data as mistakes at the places of the file that name it. */
 export function dataMistakes(source: Source, data: FoundData): Diagnostic[] {

@@ -1,6 +1,14 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, EnsembleConfig, StepChoice, TaskConfig, UpcycleConfig } from '../config/schema';
+import type {
+  DomainConfig,
+  EnsembleConfig,
+  FreezablePart,
+  ImportConfig,
+  StepChoice,
+  TaskConfig,
+  UpcycleConfig,
+} from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -22,6 +30,8 @@ export interface TrainPlan {
   clip: number;
   loadBalance: number;
   routerZ: number;
+  /** Parts that are not trained; absent where all are. */
+  freeze?: FreezablePart[];
   checkpointEvery: number;
   keepCheckpoints: number;
 }
@@ -33,14 +43,37 @@ export interface EvaluationPlan {
   tokens: number;
 }
 
+/** A checkpoint of another program that a stage starts from. */
+export interface PlannedImport extends ImportConfig {
+  /** As its config.json names the model, e.g. `LlamaForCausalLM`. */
+  model: string;
+  /** Of the content of its files. */
+  fingerprint: string;
+}
+
+/** What one of several variants of a stage is. */
+export interface StageVariant {
+  /** The stage's name in the experiment file. */
+  stage: string;
+  seed: number;
+  /** By path in the file, the swept values that the stage depends on. */
+  values: Record<string, unknown>;
+}
+
 /** One stage, ready to run. */
 export interface PlannedStage {
+  /** Unique in the plan. A variant's says what it is a variant by: `bam@seed=2,loadBalance=0.01`. */
   name: string;
+  /** Every random choice of the stage derives from it. */
+  seed: number;
+  /** Only for a stage that the experiment has several of: which of the file's stages it is, and what decides about it. */
+  variant?: StageVariant;
   /** Names what the stage computes: stages of any run with the same key have the same result. */
   key: string;
   /** Stages whose checkpoints it starts from, in the order of the experts. */
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
+  import?: PlannedImport;
   /** Its parents answer as one model. Such a stage makes no checkpoint; `architecture` is its first member's. */
   ensemble?: EnsembleConfig;
   train?: TrainPlan;
@@ -71,6 +104,7 @@ export interface PlannedTask {
 /** An experiment as a graph in the order in which its stages can run. */
 export interface Plan {
   name: string;
+  /** The first one, where the experiment has several. */
   seed: number;
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */

@@ -1,10 +1,12 @@
 import { readJson } from '../base/files';
 import type { Plan } from '../plan/plan';
+import { expertNames } from '../plan/upcycling';
 import { queryCurves, queryRouting, type RoutingPoint, type StageCurves } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
 import { queryRun, type RunDetails } from '../store/queries';
 import { resultsTable, type ResultsTable } from './table';
+import { type VariantTable, variantTable } from './variant-table';
 
 export interface StageReport {
   name: string;
@@ -21,6 +23,8 @@ export interface ReportData {
   /** `undefined` where the run's plan.json is gone or damaged. */
   plan: Plan | undefined;
   results: ResultsTable;
+  /** Results over seeds; `undefined` for a run without variants. */
+  variants: VariantTable | undefined;
   stages: StageReport[];
 }
 
@@ -31,17 +35,20 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
   const stages: StageReport[] = [];
   for (const { name } of run.stages) {
     const curves = await queryCurves(index, id, name);
-    const experts = plan?.stages.find((stage) => stage.name === name)?.upcycle?.experts ?? [];
+    const upcycle = plan?.stages.find((stage) => stage.name === name)?.upcycle;
+    const experts = upcycle ? expertNames(upcycle) : [];
     stages.push({ name, curves, routing: await queryRouting(index, id, name), experts });
   }
-  return { run, plan, results: resultsTable(run.stages, plan), stages };
+  return { run, plan, results: resultsTable(run.stages, plan), variants: variantTable(run.stages, plan), stages };
 }
 
 /** The plan of a run; `undefined` where it is gone or damaged, which must not hide what the log knows. */
 export function readPlan(workspace: Workspace, run: string): Plan | undefined {
   try {
     const plan = readJson(workspace.planFile(run)) as Plan | undefined;
-    return Array.isArray(plan?.stages) && Array.isArray(plan.domains) ? plan : undefined;
+    if (!Array.isArray(plan?.stages) || !Array.isArray(plan.domains)) return undefined;
+    // Plans of older versions have one seed for all stages.
+    return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, seed: stage.seed ?? plan.seed })) };
   } catch {
     return undefined;
   }

@@ -1,10 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { byStage } from '../base/variant-name';
+import { type Summary, summarize } from '../base/statistics';
 import { parseSource } from '../config/source';
 import type { Plan } from '../plan/plan';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
 import { queryRun, type RunDetails } from '../store/queries';
 import { readPlan } from './collect';
+import { variantTable } from './variant-table';
 
 /** A key that runs do not agree on; a value a run, `null` where it has none. */
 export interface Difference {
@@ -19,6 +22,14 @@ export interface StageComparison {
   differences: (number | null)[];
 }
 
+/** A stage over its seeds in every run, and how much more its mean is than in the first. */
+export interface GroupComparison {
+  /** The stage with its swept values. */
+  group: string;
+  averages: (Summary | null)[];
+  differences: (number | null)[];
+}
+
 /** What differs between runs in origin, file, data and budgets, and their results side by side. */
 export interface Comparison {
   runs: { id: string; state: string }[];
@@ -26,17 +37,21 @@ export interface Comparison {
   experiment: Difference[];
   plan: Difference[];
   stages: StageComparison[];
+  /** Empty where no run has variants. */
+  groups: GroupComparison[];
 }
 
 /** Compares runs with the first of them. Throws a `RunError` (reason `unknown-run`). */
 export async function compareRuns(workspace: Workspace, index: Database, ids: readonly string[]): Promise<Comparison> {
   const runs = await Promise.all(ids.map((id) => queryRun(workspace, index, id)));
+  const plans = ids.map((id) => readPlan(workspace, id));
   return {
     runs: runs.map(({ id, state }) => ({ id, state })),
     run: differences(runs.map(runFacts)),
     experiment: differences(runs.map(({ id }) => experimentFacts(workspace, id))),
-    plan: differences(runs.map(({ id }) => planFacts(readPlan(workspace, id)))),
+    plan: differences(plans.map(planFacts)),
     stages: compareStages(runs),
+    groups: compareGroups(runs, plans),
   };
 }
 
@@ -83,8 +98,25 @@ function compareStages(runs: readonly RunDetails[]): StageComparison[] {
   const names = [...new Set(runs.flatMap(({ stages }) => stages.map(({ name }) => name)))];
   return names.map((stage) => {
     const averages = runs.map(({ stages }) => stages.find(({ name }) => name === stage)?.result?.average ?? null);
-    const first = averages[0] ?? null;
-    const differences = averages.map((value) => (value === null || first === null ? null : value - first));
-    return { stage, averages, differences };
+    return { stage, averages, differences: toFirst(averages) };
   });
+}
+
+function compareGroups(runs: readonly RunDetails[], plans: readonly (Plan | undefined)[]): GroupComparison[] {
+  const tables = runs.map(({ stages }, i) => variantTable(stages, plans[i]));
+  if (tables.every((table) => !table)) return [];
+  const averages = runs.map(({ stages }, i) => {
+    const rows = tables[i]?.rows.map(({ group, average }) => [group, average] as const);
+    return new Map(rows ?? stages.map(({ name, result }) => [name, result && summarize([result.average])]));
+  });
+  const groups = [...new Set(averages.flatMap((some) => [...some.keys()]))];
+  return byStage(groups, (group) => group).map((group) => {
+    const found = averages.map((some) => some.get(group) ?? null);
+    return { group, averages: found, differences: toFirst(found.map((summary) => summary?.mean ?? null)) };
+  });
+}
+
+function toFirst(values: readonly (number | null)[]): (number | null)[] {
+  const first = values[0] ?? null;
+  return values.map((value) => (value === null || first === null ? null : value - first));
 }

@@ -1,4 +1,6 @@
 import { csvText } from '../base/csv';
+import type { Summary } from '../base/statistics';
+import { RunError } from '../base/errors';
 import type { Database } from '../store/database';
 import { queryCurves } from '../store/curves';
 import type { Workspace } from '../store/layout';
@@ -6,21 +8,24 @@ import { queryRun } from '../store/queries';
 import { readPlan } from './collect';
 import { type ResultsTable, resultsTable, tableAsMarkdown } from './table';
 import { taskColumns, tasksAsMarkdown } from './task-table';
+import { type VariantTable, variantTable } from './variant-table';
 
 /** What of a run can be written to a file. */
 export const EXPORTS = {
   results: 'Results of every stage (CSV)',
+  seeds: 'Results over seeds (CSV)',
   steps: 'Every training step (CSV)',
   evaluations: 'Every held-out evaluation (CSV)',
   markdown: 'Results of every stage (Markdown)',
 } as const;
 export type ExportKind = keyof typeof EXPORTS;
 
-/** The text of an export. Numbers are those of the index, in full. Throws a `RunError` (reason `unknown-run`). */
+/** The text of an export. Numbers are those of the index, in full. Throws a `RunError` (`unknown-run`, `no-variants`). */
 export async function exportRun(workspace: Workspace, index: Database, id: string, kind: ExportKind): Promise<string> {
   const run = await queryRun(workspace, index, id);
   const table = resultsTable(run.stages, readPlan(workspace, id));
   if (kind === 'markdown') return `${[tableAsMarkdown(table), tasksAsMarkdown(table)].filter(Boolean).join('\n\n')}\n`;
+  if (kind === 'seeds') return seedsCsv(id, variantTable(run.stages, readPlan(workspace, id)));
   if (kind === 'results') return resultsCsv(table);
   const curves = await Promise.all(run.stages.map(({ name }) => queryCurves(index, id, name)));
   const named = run.stages.map(({ name }, i) => ({ name, ...curves[i]! }));
@@ -61,4 +66,28 @@ function resultsCsv(table: ResultsTable): string {
     ];
   });
   return csvText(header, rows);
+}
+
+/** Means, deviations and numbers of seeds, and the paired differences of averages. */
+function seedsCsv(run: string, table: VariantTable | undefined): string {
+  if (!table) {
+    throw new RunError(`Run ${run} has one seed and no sweep.`, {
+      reason: 'no-variants',
+      advice: 'Its results have no spread: export them as "results".',
+    });
+  }
+  const { paths, domains, baseline, rows } = table;
+  const spread = (name: string): string[] => [name, `${name} standard deviation`, `${name} seeds`];
+  const of = (summary: Summary | null | undefined): (number | null)[] =>
+    summary ? [summary.mean, summary.deviation, summary.n] : [null, null, 0];
+  const difference = ['difference', 'difference low', 'difference high', 'difference seeds', 'baseline'];
+  return csvText(
+    ['stage', ...paths, ...[...domains, 'average'].flatMap(spread), ...difference],
+    rows.map((row) => [
+      ...[row.stage, ...row.values],
+      ...[...domains.map((domain) => row.perplexity[domain]), row.average].flatMap(of),
+      ...[row.difference?.mean ?? null, row.difference?.interval?.low ?? null, row.difference?.interval?.high ?? null],
+      ...[row.difference?.n ?? 0, baseline],
+    ]),
+  );
 }

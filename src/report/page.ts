@@ -7,6 +7,7 @@ import { embedJson, html, Html, htmlTable } from './html';
 import { routerSection } from './routers';
 import { tableCaption, tableCells } from './table';
 import { TASK_CAPTION, taskCells } from './task-table';
+import { variantCaption, variantCells } from './variant-table';
 
 /**
  * A run's report as one HTML file that needs no network and opens from disk. Its content policy allows the style and the
@@ -40,6 +41,7 @@ export function renderReport(data: ReportData): string {
           <p>${summary(data)}</p>
         </header>
         <main>
+          ${variantsSection(data)}
           <section>
             <h2>Results</h2>
             ${resultsHtml(data)}
@@ -101,13 +103,24 @@ function resultsHtml({ results }: ReportData): Html {
   ${tasks ? htmlTable(TASK_CAPTION, tasks.header, tasks.rows) : ''}`;
 }
 
+/** Results over seeds, where there are variants. */
+function variantsSection({ variants }: ReportData): Html {
+  if (!variants) return html``;
+  const { header, rows } = variantCells(variants);
+  return html`<section>
+    <h2>Results over seeds</h2>
+    ${htmlTable(variantCaption(variants), header, rows)}
+  </section>`;
+}
+
 function origin({ run, plan }: ReportData): Html {
   const engines = [...new Set(run.stages.flatMap(({ engine }) => engine ?? []))];
   const cached = run.stages.flatMap(({ name, fromRun }) => (fromRun ? [`${name} from ${fromRun}`] : []));
+  const seeds = plan ? [...new Set(plan.stages.map(({ seed }) => seed))] : [run.seed ?? []].flat();
   const facts: [string, string][] = [
     ['Run', run.id],
     ['Experiment file', run.file ?? 'not known'],
-    ['Seed', run.seed === null ? 'not known' : String(run.seed)],
+    ['Seed', seeds.join(', ') || 'not known'],
     ['Commit', run.commit ?? 'not in a git repository'],
     ['BAM Studio', run.version ?? 'not known'],
     ['Engine', engines.join('; ') || 'none: no stage was trained in this run'],

@@ -14,8 +14,14 @@ const SHADES = 10;
 
 const ROUTERS = ['ffn', 'attention'] as const;
 const ROUTER_WORDS = {
-  ffn: { title: 'FFN router', load: 'share of the tokens sent to the expert' },
-  attention: { title: 'Attention router', load: 'share of the tokens whose largest gate is the expert’s' },
+  ffn: {
+    title: 'FFN router',
+    load: 'share of the tokens sent to the expert, or where all are used, of those whose largest gate is the expert’s',
+  },
+  attention: {
+    title: 'Attention router',
+    load: 'share of the tokens whose largest gate is the expert’s, or where some are chosen, of those sent to it',
+  },
 };
 
 /** What the routers of every mixture stage do: load by layer and expert in the last evaluation, and load over the steps. */

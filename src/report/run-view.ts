@@ -1,5 +1,6 @@
 import type { Run, Stage } from '../messages/contract';
 import type { PlannedStage } from '../plan/plan';
+import { expertNames } from '../plan/upcycling';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
@@ -44,7 +45,7 @@ function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stag
   return {
     name,
     state,
-    parents: planned?.parents.map((parent) => parent.name) ?? [],
+    parents: [...new Set(planned?.parents.map((parent) => parent.name))],
     method: planned?.upcycle?.method ?? (planned?.ensemble ? 'ensemble' : 'train'),
     step,
     steps: steps ?? planned?.train?.steps ?? null,
@@ -53,7 +54,7 @@ function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stag
     pooledLoss: result && pooledLoss(result.domains),
     perplexity: Object.fromEntries(domains.map(([domain, { perplexity }]) => [domain, perplexity])),
     accuracy: Object.fromEntries(Object.entries(result?.tasks ?? {}).map(([task, { accuracy }]) => [task, accuracy])),
-    experts: planned?.upcycle?.experts ?? planned?.ensemble?.members ?? [],
+    experts: planned?.upcycle ? expertNames(planned.upcycle) : (planned?.ensemble?.members ?? []),
     totalParameters: planned?.parameters.total ?? null,
     activeParameters: planned?.parameters.active ?? null,
     detail,
@@ -89,8 +90,9 @@ function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: P
       );
     }
   }
+  const experts = planned?.upcycle ? expertNames(planned.upcycle) : [];
   const dead = [...alive].flatMap(([key, load]) => {
-    const names = load.flatMap((share, i) => (share === 0 ? [planned?.upcycle?.experts[i] ?? String(i)] : []));
+    const names = load.flatMap((share, i) => (share === 0 ? [experts[i] ?? String(i)] : []));
     return names.length ? [`${names.join(', ')} (${key})`] : [];
   });
   if (!dead.length) return [];

@@ -1,3 +1,4 @@
+import { readVariantName } from '../base/variant-name';
 import type { Database } from './database';
 import type { Workspace } from './layout';
 import { queryRuns, type RunSummary } from './queries';
@@ -5,6 +6,8 @@ import { queryRuns, type RunSummary } from './queries';
 /** A stage of a run in the run table, with its last evaluation; numbers are `null` before the first. */
 export interface TableStage {
   name: string;
+  /** The name without the seed; what stages that differ in their seed only are called together. */
+  group: string;
   state: string;
   average: number | null;
   /** Training tokens and FLOPs of this stage until then. */
@@ -16,6 +19,8 @@ export interface TableStage {
 
 /** A run in the run table. */
 export interface TableRun extends RunSummary {
+  /** One, or those of its variants. */
+  seeds: number[];
   /** In the order of the plan. */
   stages: TableStage[];
 }
@@ -31,5 +36,11 @@ export async function queryRunTable(workspace: Workspace, index: Database): Prom
   const runs = await queryRuns(workspace, index);
   const rows = await index.all<{ run: string; stages: string }>(STAGES);
   const stages = new Map(rows.map((row) => [row.run, row.stages]));
-  return runs.map((run) => ({ ...run, stages: JSON.parse(stages.get(run.id) ?? '[]') as TableStage[] }));
+  return runs.map((run) => tableRun(run, JSON.parse(stages.get(run.id) ?? '[]') as Omit<TableStage, 'group'>[]));
+}
+
+function tableRun(run: RunSummary, stages: readonly Omit<TableStage, 'group'>[]): TableRun {
+  const names = stages.map(({ name }) => readVariantName(name));
+  const seeds = run.seed === null ? [...new Set(names.flatMap(({ seed }) => seed ?? []))] : [run.seed];
+  return { ...run, seeds, stages: stages.map((stage, i) => ({ ...stage, group: names[i]!.group })) };
 }

@@ -45,6 +45,8 @@ export interface OptimizerOptions {
   norm: string;
   /** Sum of the losses over the passes. */
   loss: string;
+  /** Adds what else a step changes; `go` is true where the step is taken. Gives the assigning operations. */
+  addMore: (go: string) => string[];
 }
 
 /**
@@ -76,6 +78,6 @@ export function addAdamW(graph: Graph, parameters: readonly GraphParameter[], op
     const zero = graph.scalar(0);
     return graph.add('ResourceApplyAdam', [...handles, zero, zero, size, ...betas, scaled, `^${decayed}`], T);
   });
-  const applied = addDone(graph, 'applied', updates);
+  const applied = addDone(graph, 'applied', [...updates, ...options.addMore(go)]);
   graph.add('Merge', [scaleIfGo, applied], { ...T, N: { int: 2 } }, 'updated');
 }

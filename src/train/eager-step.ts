@@ -1,12 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
-import { type ModelParameters, readParameters } from '../model/parameters';
+import { drawTensors, NO_DRAWS } from '../model/draws';
+import { type ModelParameters, readParameters, trainedParameters } from '../model/parameters';
+import type { RouterOutput } from '../model/routing';
 import { AdamW, clipFactor, type Moments } from './adamw';
+import { balanceRate, updateBalanceBiases } from './balance-bias';
 import { EagerModel } from './evaluated-model';
 import { type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
-import type { Step, StepResult, TrainSettings } from './step';
+import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
 
 type Scalars = [number, number, number, number, number];
 
@@ -22,30 +25,36 @@ export class EagerStep implements Step {
     private readonly settings: TrainSettings,
     moments?: Moments,
   ) {
-    this.optimizer = new AdamW(parameters, settings, moments);
+    const trained = trainedParameters(architecture, parameters, settings.freeze);
+    this.optimizer = new AdamW(trained, settings, moments);
     this.evaluated = new EagerModel(architecture, parameters);
     this.model = { architecture, parameters, tables: this.evaluated.tables, settings };
   }
 
-  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
+  train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
     const statistics = new RoutingStatistics();
     return tf.tidy(() => {
       const gradients = new Map<string, tf.Tensor>();
-      const sums = tf.addN(passes.map((pass) => this.pass(pass, gradients, wantRouting ? statistics : undefined)));
+      const routers: RouterOutput[] = [];
+      const sums = tf.addN(passes.map((pass) => this.pass(pass, gradients, routers)));
       const { factor, norm } = clipFactor(gradients.values(), this.settings.clip * passes.length);
       const means = tf.div(tf.concat1d([sums, norm.reshape([1])]), passes.length);
       const [loss, languageModel, loadBalance, routerZ, gradientNorm] = [...means.dataSync<'float32'>()] as Scalars;
       if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
         this.optimizer.apply(gradients, tf.div(factor, passes.length), learningRate, step + 1);
+        const rate = balanceRate(this.model.architecture, this.settings);
+        if (rate) updateBalanceBiases(this.parameters, routers, rate);
       }
+      if (wantRouting) statistics.add(routers);
       return { loss, languageModel, loadBalance, routerZ, gradientNorm, routing: statistics.summarize() };
     });
   }
 
-  /** Adds one pass's gradients to `gradients` and returns its losses (4), as `TrainingPass` has them. */
-  private pass(batch: Batch, gradients: Map<string, tf.Tensor>, statistics?: RoutingStatistics): tf.Tensor1D {
-    const pass = trainingPass(this.model, tf.tensor1d(batch.inputs, 'int32'), tf.tensor1d(batch.targets, 'int32'));
-    statistics?.add(pass.routers);
+  /** Adds one pass's gradients and decisions to what is given, and returns its losses (4), as `TrainingPass` has them. */
+  private pass(batch: TrainingBatch, gradients: Map<string, tf.Tensor>, routers: RouterOutput[]): tf.Tensor1D {
+    const [inputs, targets] = [batch.inputs, batch.targets].map((ids) => tf.tensor1d(ids, 'int32'));
+    const pass = trainingPass(this.model, inputs!, targets!, drawTensors(batch.draws ?? NO_DRAWS));
+    routers.push(...pass.routers);
     for (const [name, gradient] of pass.gradients) {
       const before = gradients.get(name);
       gradients.set(name, before ? tf.add(before, gradient) : gradient);

@@ -23,7 +23,7 @@ export async function runEnsemble(context: StageContext): Promise<StageOutcome> 
     const tasks = evaluation && (await putTasks(model, context));
     if (!tasks) return { state: 'stopped', step: 0 };
     const seconds = (performance.now() - begun) / 1000;
-    return { state: 'finished', step: 0, seconds, evaluation: { ...evaluation, ...tasks } };
+    return { state: 'finished', step: 0, seconds, engine, evaluation: { ...evaluation, ...tasks } };
   } finally {
     model.dispose();
   }

@@ -1,15 +1,17 @@
 import type { Architecture } from '../architecture/architecture';
 import { EngineError } from '../base/errors';
 import type { Batch } from '../data/sequences';
+import type { TimedNode } from '../engine/graph/clock';
 import { type Feed, Session } from '../engine/graph/session';
 import { type GraphVariable, startName } from '../engine/graph/variables';
 import { nativeBackend } from '../engine/ops/native';
+import { drawn, NO_DRAWS } from '../model/draws';
 import { createParameters, disposeParameters, type ParameterValues } from '../model/parameters';
 import type { Moments } from './adamw';
 import { optimizerFeeds } from './adamw-graph';
 import { type Check, recordEvaluations, recordTraining, type RecordedTraining } from './record-pass';
 import { RoutingStatistics } from './routing-statistics';
-import type { Step, StepResult, TrainSettings } from './step';
+import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
 import { buildStepGraph, type GraphForm, type GraphPass, type StepGraph } from './step-graph';
 
 /** What a step is made for: every batch of training has this shape. */
@@ -23,6 +25,8 @@ export interface GraphStepOptions {
   /** Passes of an optimizer step. */
   passes: number;
   form: GraphForm;
+  /** Puts clocks into the step, for `profile`. */
+  clocks?: boolean;
 }
 
 /** By how much a graph may differ from eager execution in a loss, and in the norm of the gradient as a share of it. */
@@ -44,7 +48,7 @@ export class GraphStep implements Step {
   static create({ values, moments, ...options }: GraphStepOptions): GraphStep {
     const backend = nativeBackend();
     if (!backend) throw new EngineError('Only native TensorFlow runs a step as a graph.', { reason: 'not-native' });
-    const { architecture, settings, sequences, passes, form } = options;
+    const { architecture, settings, sequences } = options;
     const parameters = createParameters(architecture, values);
     const source = { backend, architecture, parameters, settings };
     let training: RecordedTraining;
@@ -52,7 +56,7 @@ export class GraphStep implements Step {
     try {
       training = recordTraining(source, sequences);
       const evaluations = recordEvaluations(source, [sequences, 1]);
-      model = buildStepGraph({ binding: backend.binding, parameters, settings, passes, form, training, evaluations });
+      model = buildStepGraph({ ...options, binding: backend.binding, parameters, training, evaluations });
     } finally {
       disposeParameters(parameters);
     }
@@ -72,10 +76,10 @@ export class GraphStep implements Step {
     const feed = (variable: GraphVariable, from: ReadonlyMap<string, Float32Array>, name: string): void => {
       feeds[startName(variable)] = { shape: variable.shape, values: from.get(name)! };
     };
-    for (const [name, { variable, first, second }] of this.model.parameters) {
-      feed(variable, values, name);
-      if (moments) feed(first, moments.first, name);
-      if (moments) feed(second, moments.second, name);
+    for (const [name, variable] of this.model.parameters) feed(variable, values, name);
+    for (const [name, { first, second }] of moments ? this.model.moments : []) {
+      feed(first, moments!.first, name);
+      feed(second, moments!.second, name);
     }
     const entries = Object.entries(feeds);
     const isParameter = ([key]: [string, Feed]): boolean => /^p\d+_start$/.test(key);
@@ -104,7 +108,7 @@ export class GraphStep implements Step {
     });
   }
 
-  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
+  train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
     const statistics = new RoutingStatistics();
     const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
     const { losses, norm } = this.step(passes, feeds, wantRouting ? statistics : undefined);
@@ -113,9 +117,18 @@ export class GraphStep implements Step {
     return { loss, languageModel, loadBalance, routerZ, gradientNorm: mean(norm), routing: statistics.summarize() };
   }
 
+  /** A training step whose operations run one after the other, and when each did. For a step that was made with `clocks`. */
+  profile(batch: TrainingBatch, learningRate: number, step: number): TimedNode[] {
+    const { training } = this.model;
+    const { nodes, times } = training.clocks!;
+    const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
+    const [found] = this.pass(training, batch, [times, 'updated'], undefined, feeds);
+    return nodes.map((node, i) => ({ node, start: found![i]!, end: found![i + 1]! }));
+  }
+
   /** Sums over the passes. */
   private step(
-    batches: readonly Batch[],
+    batches: readonly TrainingBatch[],
     feeds: Record<string, Feed>,
     statistics?: RoutingStatistics,
   ): { losses: Float32Array; norm: number } {
@@ -132,8 +145,8 @@ export class GraphStep implements Step {
 
   /** Feeds a batch and asks for some results, and for what the routers did if anybody wants to know. */
   private pass(
-    { inputs, targets, routers }: GraphPass,
-    batch: Batch,
+    { inputs, targets, draws, routers }: GraphPass,
+    batch: TrainingBatch,
     results: string[],
     statistics?: RoutingStatistics,
     feeds: Record<string, Feed> = {},
@@ -145,10 +158,12 @@ export class GraphStep implements Step {
       [probabilities, assigned ?? [], (choices && chosen) || []].flat(),
     );
     const shape = [batch.inputs.length];
-    const found = this.session.run(
-      { ...feeds, [inputs]: { shape, values: batch.inputs }, [targets]: { shape, values: batch.targets } },
-      [...results, ...decisions],
-    );
+    const given: Record<string, Feed> = {
+      [inputs]: { shape, values: batch.inputs },
+      [targets]: { shape, values: batch.targets },
+    };
+    for (const [name, placeholder] of draws) given[placeholder] = drawn(batch.draws ?? NO_DRAWS, name);
+    const found = this.session.run({ ...feeds, ...given }, [...results, ...decisions]);
     const rest = found.splice(results.length);
     for (const { layer, router, experts, assigned, chosen } of wanted) {
       const probabilities = rest.shift()!;
@@ -190,20 +205,21 @@ export class GraphStep implements Step {
   }
 
   readParameters(): Map<string, Float32Array> {
-    return this.read('variable');
+    return this.read(this.model.parameters);
   }
 
   readMoments(): Moments {
-    return { first: this.read('first'), second: this.read('second') };
+    const of = (part: 'first' | 'second'): Map<string, Float32Array> =>
+      this.read(new Map([...this.model.moments].map(([name, moments]) => [name, moments[part]])));
+    return { first: of('first'), second: of('second') };
   }
 
-  private read(part: 'variable' | 'first' | 'second'): Map<string, Float32Array> {
-    const { parameters } = this.model;
+  private read(variables: ReadonlyMap<string, GraphVariable>): Map<string, Float32Array> {
     const found = this.session.run(
       {},
-      [...parameters.values()].map((parameter) => parameter[part].value),
+      [...variables.values()].map(({ value }) => value),
     );
-    return new Map([...parameters.keys()].map((name, i) => [name, found[i]!]));
+    return new Map([...variables.keys()].map((name, i) => [name, found[i]!]));
   }
 
   dispose(): void {

@@ -2,36 +2,82 @@ import { join } from 'node:path';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
 import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
+import type { UpcycleConfig } from '../config/schema';
+import type { OpenDomain } from '../data/prepare';
 import { randomValues } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
-import { describeMixture, type Parent, upcycle } from '../upcycle/upcycle';
+import { describeMixture } from '../upcycle/describe';
+import { newRouters } from '../upcycle/routers';
+import { averageParents, type Parent, upcycle } from '../upcycle/upcycle';
+import { centroidRouters, mainDomains } from './centroids';
 
 /** The parameters that a stage starts from, and in words where they came from. */
 export interface InitialParameters {
   values: ReadonlyMap<string, Float32Array>;
   description: string;
+  /** What to know about them before the result is believed. */
+  warning?: string;
+}
+
+/** Where a stage finds what it starts from. */
+export interface InitialSources {
+  /** Folder of a stage's checkpoints by key. */
+  checkpoints: (key: string) => string;
+  domains: ReadonlyMap<string, OpenDomain>;
 }
 
 /**
- * A stage's first parameters: random, its parent's, or a mixture of its parents. `checkpoints` gives the folder of a stage's
- * checkpoints by key. Throws a `CheckpointError` where a parent has none or does not fit.
+ * A stage's first parameters where it imports none: random, its parent's, or a mixture of its parents. Throws a `CheckpointError` where a parent has no
+ * checkpoint or does not fit.
  */
-export function initialParameters(
-  plan: Plan,
-  stage: PlannedStage,
-  checkpoints: (key: string) => string,
-): InitialParameters {
-  const { parents, architecture } = stage;
-  const load = ({ name, key }: { name: string; key: string }): Parent => {
-    const { architecture: own, parameters } = loadFinal(name, checkpoints(key));
-    return { name, architecture: own, parameters };
-  };
-  if (stage.upcycle) {
-    const values = upcycle(parents.map(load), architecture, deriveSeed(plan.seed, 'upcycle'));
-    return { values, description: describeMixture(architecture) };
+export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {
+  const { parents, architecture, upcycle: config } = stage;
+  if (config && parents.length) return upcycled(plan, stage, config, sources);
+  if (parents[0]) {
+    const { parameters } = loadParent(parents[0], sources.checkpoints);
+    return { values: parameters, description: `from stage ${parents[0].name}` };
   }
-  if (parents[0]) return { values: load(parents[0]).parameters, description: `from stage ${parents[0].name}` };
-  return { values: randomValues(architecture, plan.seed), description: 'random parameters' };
+  const values = randomValues(architecture, stage.seed);
+  if (config) setAll(values, newRouters(architecture, deriveSeed(stage.seed, 'upcycle'), config.router));
+  return { values, description: 'random parameters' };
+}
+
+function upcycled(
+  plan: Plan,
+  { parents, architecture, seed: runSeed }: PlannedStage,
+  config: UpcycleConfig,
+  sources: InitialSources,
+): InitialParameters {
+  // A checkpoint that is listed twice is one parent.
+  const byKey = new Map(parents.map((parent) => [parent.key, parent]));
+  const loaded = new Map([...byKey].map(([key, parent]) => [key, loadParent(parent, sources.checkpoints)]));
+  const experts = parents.flatMap(({ key }) => Array.from({ length: config.copies ?? 1 }, () => loaded.get(key)!));
+  const seed = deriveSeed(runSeed, 'upcycle');
+  const values = upcycle(experts, architecture, seed, config);
+  if (config.router?.init === 'centroid') {
+    const domains = parents.map(({ name }) => domainsOf(plan, name, sources.domains));
+    const { deviation } = config.router;
+    const dense = averageParents(experts);
+    setAll(values, centroidRouters({ mixture: architecture, dense, domains, deviation, seed }));
+  }
+  return { values, description: describeMixture(architecture, experts, config) };
+}
+
+function setAll(values: Map<string, Float32Array>, changes: ReadonlyMap<string, Float32Array>): void {
+  for (const [name, change] of changes) values.set(name, change);
+}
+
+/** The domains that a stage trained on most; all where it did not train. */
+function domainsOf(plan: Plan, stage: string, domains: InitialSources['domains']): OpenDomain[] {
+  const train = plan.stages.find(({ name }) => name === stage)?.train;
+  return train ? mainDomains(train.mix).map((name) => domains.get(name)!) : [...domains.values()];
+}
+
+function loadParent(
+  { name, key }: PlannedStage['parents'][number],
+  checkpoints: InitialSources['checkpoints'],
+): Parent {
+  return { name, ...loadFinal(name, checkpoints(key)) };
 }
 
 /** The last checkpoint of a finished stage. Throws a `CheckpointError` that names the stage where it has none. */

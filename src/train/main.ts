@@ -20,6 +20,7 @@ import {
 import type { Plan } from '../plan/plan';
 import { checkpointsFolder, writeResult } from '../plan/result';
 import { evaluateStages } from './evaluate-stages';
+import { profileStage } from './profile';
 import { runStage } from './stage';
 
 /** Set by the launcher's message, by a signal, or when the launcher is gone: the stage then saves a checkpoint and ends. */
@@ -74,7 +75,7 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       tokenizer: tokenizer.name,
       version,
     };
-    const outcome = await runStage({
+    const context = {
       plan,
       stage,
       domains,
@@ -83,15 +84,20 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       provenance,
       emit,
       backend,
-      checkpoints: (key) => checkpointsFolder(stagesFolder, key),
+      checkpoints: (key: string) => checkpointsFolder(stagesFolder, key),
       stopRequested: () => stopping.signal.aborted,
-    });
+    };
+    if (order.profileFile) {
+      await profileStage(context, order.profileFile);
+      return TRAINER_EXIT.finished;
+    }
+    const outcome = await runStage(context);
     if (outcome.state === 'stopped') {
       emit({ type: 'stage.stopped', stage: stage.name, step: outcome.step });
       return TRAINER_EXIT.stopped;
     }
-    const { step, seconds, evaluation } = outcome;
-    writeResult(stagesFolder, { key: stage.key, run, step, seconds, engine: backend.description, evaluation });
+    const { step, seconds, engine, evaluation } = outcome;
+    writeResult(stagesFolder, { key: stage.key, run, step, seconds, engine, evaluation });
     emit({ type: 'stage.finished', stage: stage.name, key: stage.key, step, seconds, evaluation });
     return TRAINER_EXIT.finished;
   } finally {
@@ -116,7 +122,7 @@ function openPlanned(
 
 /** The experiment's tasks, read again: a trainer's order has their settings only. */
 function loadTasks({ tasks = [], folder, stages }: Plan, tokenizer: Tokenizer): Promise<Task[]> {
-  const { context } = stages[0]!.architecture;
+  const context = Math.min(...stages.map(({ architecture }) => architecture.context));
   return Promise.all(tasks.map(({ name, config }) => loadTask(name, config, { folder, tokenizer, context })));
 }
 

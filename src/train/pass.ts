@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import { type AttentionTables } from '../model/attention';
-import type { ModelParameters } from '../model/parameters';
+import type { DrawTensors } from '../model/draws';
+import { type ModelParameters, trainedParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { forward, losses } from '../model/transformer';
 import type { TrainSettings } from './step';
@@ -11,30 +12,36 @@ export interface PassModel {
   architecture: Architecture;
   parameters: ModelParameters;
   tables: AttentionTables;
-  settings: Pick<TrainSettings, 'loadBalance' | 'routerZ'>;
+  settings: Pick<TrainSettings, 'loadBalance' | 'routerZ' | 'freeze'>;
 }
 
 /** What the forward and backward pass over a batch gives. */
 export interface TrainingPass {
   /** (4): total, language model, load balance, router z. */
   losses: tf.Tensor1D;
-  /** By parameter name; a parameter that took no part has none. */
+  /** By parameter name; a parameter that took no part, or that is frozen, has none. */
   gradients: Map<string, tf.Tensor>;
   routers: RouterOutput[];
 }
 
 /** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32. Call it inside a `tf.tidy`. */
-export function trainingPass(model: PassModel, inputs: tf.Tensor1D, targets: tf.Tensor1D): TrainingPass {
+export function trainingPass(
+  model: PassModel,
+  inputs: tf.Tensor1D,
+  targets: tf.Tensor1D,
+  draws: DrawTensors,
+): TrainingPass {
   // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
   const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
+  const trained = trainedParameters(model.architecture, model.parameters, model.settings.freeze);
   const { grads } = tf.variableGrads(() => {
-    const output = forward(model.architecture, model.parameters, inputs, model.tables);
+    const output = forward(model.architecture, model.parameters, inputs, model.tables, draws);
     const found = losses(output, targets, model.settings);
     kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
     kept.routers = output.routers.map((router) => mapDecision(router, (tensor) => tf.keep(tf.clone(tensor))));
     return found.total;
-  }, [...model.parameters.values()]);
-  const entries = [...model.parameters].map(([name, variable]) => [name, grads[variable.name]] as const);
+  }, [...trained.values()]);
+  const entries = [...trained].map(([name, variable]) => [name, grads[variable.name]] as const);
   return {
     losses: released(kept.parts as tf.Tensor1D),
     gradients: new Map(entries.filter((entry): entry is [string, tf.Tensor] => entry[1] !== undefined)),

@@ -1,16 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import type { Architecture } from '../architecture/architecture';
+import { elementCount } from '../architecture/parameters';
 import { deriveSeed, uniformGenerator } from '../base/random';
 import type { Batch } from '../data/sequences';
 import { resizeTape, type SizedTape } from '../engine/graph/resize-tape';
 import { record, type Tape, tensorId } from '../engine/graph/tape';
 import { sumOfSquares } from '../engine/ops/sum-of-squares';
 import { attentionTables } from '../model/attention';
+import { drawRouting, type Draws, drawTensors, type DrawTensors, NO_DRAWS } from '../model/draws';
 import type { ModelParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { evaluationPass, type PassModel, trainingPass } from './pass';
-import type { TrainSettings } from './step';
+import type { TrainingBatch, TrainSettings } from './step';
 
 /** The model that is recorded. */
 export interface PassSource {
@@ -39,6 +41,8 @@ export interface RecordedPass {
   targets: number;
   /** By parameter name. */
   parameters: Map<string, number>;
+  /** What the routers draw, by name, with the shape for that batch. Nothing in an evaluation. */
+  draws: Map<string, { id: number; shape: number[] }>;
   routers: RecordedRouter[];
 }
 
@@ -50,7 +54,7 @@ export interface RecordedTraining extends RecordedPass {
 
 /** A batch, and what eager execution computes on it: losses (4), and the norm of the gradient. */
 export interface Check {
-  batch: Batch;
+  batch: TrainingBatch;
   expected: number[];
 }
 
@@ -63,23 +67,39 @@ export interface RecordedEvaluation extends RecordedPass {
  * the rest follows from the difference. The batch of the check is what was recorded, again and again: the means stay the same.
  */
 export function recordTraining(source: PassSource, sequences: number): RecordedTraining {
-  const recordings = recordTwice(source, (model, inputs, targets) => {
-    const { losses, gradients, routers } = trainingPass(model, inputs, targets);
+  const draw = (tokens: number) => drawRouting(source.architecture, tokens, { seed: tokens, step: 0, pass: 0 });
+  const recordings = recordTwice(source, draw, (model, inputs, targets, draws) => {
+    const { losses, gradients, routers } = trainingPass(model, inputs, targets, draws);
     const norm = tf.sqrt(sumOfSquares([...gradients.values()]));
     const id = (tensor: tf.Tensor): number => tensorId(source.backend, tensor);
     const ids = new Map([...gradients].map(([name, gradient]) => [name, id(gradient)]));
     return { found: { losses: id(losses), gradients: ids }, routers, numbers: [losses, norm] };
   });
   const { batch, numbers } = recordings[sequences % 2 ? 0 : 1];
-  const tokens = sequences * source.architecture.context;
-  const repeat = (ids: Int32Array): Int32Array => Int32Array.from({ length: tokens }, (_, i) => ids[i % ids.length]!);
-  const check = { batch: { inputs: repeat(batch.inputs), targets: repeat(batch.targets) }, expected: numbers };
+  const check = { batch: repeated(batch, sequences * source.architecture.context), expected: numbers };
   return { ...resized(recordings, sequences), check };
+}
+
+/** A batch of so many tokens, made of a smaller one again and again. */
+function repeated({ inputs, targets, draws = NO_DRAWS }: TrainingBatch, tokens: number): TrainingBatch {
+  const repeat = (ids: Int32Array): Int32Array => Int32Array.from({ length: tokens }, (_, i) => ids[i % ids.length]!);
+  const redrawn = [...draws].map(([name, { shape, values }]) => {
+    const wanted = shapeFor(shape, tokens);
+    const numbers = Float32Array.from({ length: elementCount(wanted) }, (_, i) => values[i % values.length]!);
+    return [name, { shape: wanted, values: numbers }] as const;
+  });
+  return { inputs: repeat(inputs), targets: repeat(targets), draws: new Map(redrawn) };
+}
+
+/** The shape of something drawn for each token, or once, where there are so many tokens. */
+function shapeFor(shape: readonly number[], tokens: number): number[] {
+  return shape.length ? [tokens, ...shape.slice(1)] : [];
 }
 
 /** Records the forward pass alone, for batches of each of these numbers of sequences. */
 export function recordEvaluations(source: PassSource, sizes: readonly number[]): Map<number, RecordedEvaluation> {
-  const recordings = recordTwice(source, (model, inputs, targets) => {
+  const noDraws = (): Draws => NO_DRAWS;
+  const recordings = recordTwice(source, noDraws, (model, inputs, targets) => {
     const { languageModel, routers } = evaluationPass(model, inputs, targets);
     return { found: { languageModel: tensorId(source.backend, languageModel) }, routers, numbers: [] };
   });
@@ -91,36 +111,47 @@ type Pass<T> = (
   model: PassModel,
   inputs: tf.Tensor1D,
   targets: tf.Tensor1D,
+  draws: DrawTensors,
 ) => { found: T; routers: RouterOutput[]; numbers: tf.Tensor[] };
 
 /** A recording, and on which batch. */
 interface Recording<T> {
   pass: T & RecordedPass;
-  batch: Batch;
+  batch: TrainingBatch;
   numbers: number[];
 }
 
-/** Records a pass on one sequence of random tokens, and on two. */
-function recordTwice<T>(source: PassSource, pass: Pass<T>): [Recording<T>, Recording<T>] {
-  const record = (sequences: number): Recording<T> =>
-    recordOn(source, randomTokens(source.architecture, sequences), pass);
+/** Records a pass on one sequence of random tokens, and on two. `draw` gives what is drawn for so many tokens. */
+function recordTwice<T>(
+  source: PassSource,
+  draw: (tokens: number) => Draws,
+  pass: Pass<T>,
+): [Recording<T>, Recording<T>] {
+  const record = (sequences: number): Recording<T> => {
+    const batch = randomTokens(source.architecture, sequences);
+    return recordOn(source, { ...batch, draws: draw(batch.inputs.length) }, pass);
+  };
   return [record(1), record(2)];
 }
 
 function recordOn<T>(
   { backend, architecture, parameters, settings }: PassSource,
-  batch: Batch,
+  batch: TrainingBatch & { draws: Draws },
   pass: Pass<T>,
 ): Recording<T> {
   tf.engine().startScope();
   try {
     const inputs = tf.tensor1d(batch.inputs, 'int32');
     const targets = tf.tensor1d(batch.targets, 'int32');
-    const ids = { inputs: tensorId(backend, inputs), targets: tensorId(backend, targets) };
+    const draws = drawTensors(batch.draws);
+    const drawIds = [...draws].map(
+      ([name, tensor]) => [name, { id: tensorId(backend, tensor), shape: tensor.shape }] as const,
+    );
+    const ids = { inputs: tensorId(backend, inputs), targets: tensorId(backend, targets), draws: new Map(drawIds) };
     const named = new Map([...parameters].map(([name, variable]) => [name, tensorId(backend, variable)]));
     const { result, tape } = record(backend, () => {
       const tables = attentionTables(architecture, architecture.context);
-      const { found, numbers, routers } = pass({ architecture, parameters, tables, settings }, inputs, targets);
+      const { found, numbers, routers } = pass({ architecture, parameters, tables, settings }, inputs, targets, draws);
       return { found, numbers, routers: routers.map((router) => recordedRouter(backend, router)) };
     });
     const { found, routers } = result;
@@ -143,7 +174,11 @@ function resized<T>([one, two]: [Recording<T>, Recording<T>], sequences: number)
     sequences: pass.tokens / one.pass.tokens,
   });
   const tape = resizeTape(sized(one), sized(two), sequences);
-  return { ...one.pass, tape, tokens: sequences * one.pass.tokens };
+  const tokens = sequences * one.pass.tokens;
+  const draws = [...one.pass.draws].map(
+    ([name, { id, shape }]) => [name, { id, shape: shapeFor(shape, tokens) }] as const,
+  );
+  return { ...one.pass, tape, tokens, draws: new Map(draws) };
 }
 
 function recordedRouter(backend: NodeJSKernelBackend, output: RouterOutput): RecordedRouter {
@@ -158,9 +193,10 @@ function recordedRouter(backend: NodeJSKernelBackend, output: RouterOutput): Rec
   };
 }
 
-function leaves({ inputs, targets, parameters }: RecordedPass): Map<number, string> {
+function leaves({ inputs, targets, parameters, draws }: RecordedPass): Map<number, string> {
   const named = [...parameters].map(([name, id]): [number, string] => [id, `parameter ${name}`]);
-  return new Map<number, string>([[inputs, 'inputs'], [targets, 'targets'], ...named]);
+  const drawn = [...draws].map(([name, { id }]): [number, string] => [id, name]);
+  return new Map<number, string>([[inputs, 'inputs'], [targets, 'targets'], ...named, ...drawn]);
 }
 
 function randomTokens({ context, vocabulary }: Architecture, sequences: number): Batch {

@@ -9,7 +9,7 @@ interface RouterSums {
   layer: number;
   router: 'ffn' | 'attention';
   tokens: number;
-  /** Assignments to each expert: dispatched pairs (FFN), or tokens whose largest gate it was (attention). */
+  /** Assignments to each expert: tokens sent to it, or with soft routing tokens whose largest gate it was. */
   assigned: number[];
   gates: number[];
   entropy: number;
@@ -26,9 +26,9 @@ export interface RouterNumbers {
   experts: number;
   /** (tokens x experts) */
   probabilities: Float32Array;
-  /** FFN routers only: how many tokens each expert got. */
+  /** Of a router that chooses: how many tokens each expert got. */
   assigned?: Float32Array;
-  /** FFN routers only, where choices are followed: 1 where the token was sent to the expert, (tokens x experts). */
+  /** Of a router that chooses, where choices are followed: 1 where the token was sent to the expert, (tokens x experts). */
   chosen?: Float32Array;
 }
 
@@ -64,8 +64,8 @@ export class RoutingStatistics {
     const sums = this.sums.get(id) ?? { layer, router, ...nothing, pairs: empty((experts * (experts - 1)) / 2) };
     this.sums.set(id, sums);
     if (this.followsChoices) addChoices(sums, probabilities, chosen);
-    addTokens(sums, probabilities);
-    assigned?.forEach((count, expert) => (sums.assigned[expert]! += count));
+    const first = addTokens(sums, probabilities);
+    (assigned ?? first).forEach((count, expert) => (sums.assigned[expert]! += count));
   }
 
   /** What the routers chose; empty unless choices are followed. */
@@ -97,17 +97,20 @@ export class RoutingStatistics {
   }
 }
 
-function addTokens(sums: RouterSums, probabilities: Float32Array): void {
+/** Adds all but the assignments. Returns for each expert the number of tokens whose largest gate it is. */
+function addTokens(sums: RouterSums, probabilities: Float32Array): number[] {
   const experts = sums.gates.length;
+  const first = new Array<number>(experts).fill(0);
   for (let at = 0; at < probabilities.length; at += experts) {
     for (let expert = 0; expert < experts; expert++) {
       const gate = probabilities[at + expert]!;
       sums.gates[expert]! += gate;
       if (gate > 0) sums.entropy -= gate * Math.log(gate);
     }
-    if (sums.router === 'attention') sums.assigned[largest(probabilities, at, experts)]!++;
+    first[largest(probabilities, at, experts)]!++;
     sums.tokens++;
   }
+  return first;
 }
 
 /** The expert with the largest gate of the token whose gates begin at `at`. */

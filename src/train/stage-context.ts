@@ -25,7 +25,8 @@ export interface StageContext {
 
 /** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */
 export type StageOutcome =
-  { state: 'finished'; step: number; seconds: number; evaluation: Evaluation } | { state: 'stopped'; step: number };
+  | { state: 'finished'; step: number; seconds: number; engine: string; evaluation: Evaluation }
+  | { state: 'stopped'; step: number };
 
 /** Does work that tells of its progress; gives `undefined` as soon as the user asks to stop. */
 export async function unlessStopped<T>(

@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { TrainingError } from '../base/errors';
-import { deriveSeed } from '../base/random';
 import {
   type Checkpoint,
   listCheckpoints,
@@ -9,16 +8,17 @@ import {
   saveCheckpoint,
   type TrainingState,
 } from '../checkpoint/checkpoint';
-import { MixtureSampler } from '../data/mixture';
-import type { Batch } from '../data/sequences';
+import type { MixtureSampler } from '../data/mixture';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
 import type { PlannedStage, TrainPlan } from '../plan/plan';
+import { startSampler, trainingPasses } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
-import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { runEnsemble } from './ensemble-stage';
+import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { EagerModel } from './evaluated-model';
-import { initialParameters } from './initial';
+import { importedParameters } from './imported';
+import { type InitialParameters, initialParameters } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
@@ -40,7 +40,7 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
-  const initial = checkpoint ? undefined : initialParameters(plan, stage, context.checkpoints);
+  const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
   const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
   const engine = `${context.backend.description}, ${chosen.form}`;
@@ -48,12 +48,20 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
   const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  if (initial?.warning) emit({ type: 'note', level: 'warning', stage: stage.name, message: initial.warning });
   emit(stepNote(stage.name, chosen));
   try {
-    return await new StageRun(context, chosen.step, folder, checkpoint).execute();
+    return await new StageRun(context, chosen.step, engine, folder, checkpoint).execute();
   } finally {
     chosen.step.dispose();
   }
+}
+
+/** A stage's first parameters, imported ones too. Throws as `initialParameters` and `importedParameters` do. */
+export async function firstParameters(context: StageContext): Promise<InitialParameters> {
+  const { plan, stage } = context;
+  if (stage.import) return importedParameters(stage.import, stage.architecture.context, plan.folder);
+  return initialParameters(plan, stage, context);
 }
 
 /** What the log says about how the steps of a stage run. */
@@ -76,19 +84,14 @@ class StageRun {
   constructor(
     private readonly context: StageContext,
     private readonly step: Step,
+    /** What computes, and how. */
+    private readonly engine: string,
     private readonly folder: string,
     checkpoint: Checkpoint | undefined,
   ) {
     this.train = context.stage.train;
     this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
-    this.sampler = this.train && this.startSampler(this.train, checkpoint);
-  }
-
-  private startSampler({ mix }: TrainPlan, checkpoint: Checkpoint | undefined): MixtureSampler {
-    const { domains, stage, plan } = this.context;
-    const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
-    const seed = deriveSeed(plan.seed, 'batches');
-    return new MixtureSampler(sources, stage.architecture.context, seed, checkpoint && { draws: this.state.draws });
+    this.sampler = this.train && startSampler(context, this.train, checkpoint?.training.draws);
   }
 
   async execute(): Promise<StageOutcome> {
@@ -108,8 +111,9 @@ class StageRun {
     this.save();
     const tasks = await this.evaluateTasks();
     if (!tasks) return this.stop();
-    const { step, seconds } = this.state;
-    return { state: 'finished', step, seconds, evaluation: { ...evaluation, ...tasks } };
+    const { engine, state } = this;
+    const { step, seconds } = state;
+    return { state: 'finished', step, seconds, engine, evaluation: { ...evaluation, ...tasks } };
   }
 
   private stop(): StageOutcome {
@@ -120,21 +124,21 @@ class StageRun {
   private trainStep(train: TrainPlan): void {
     const { step } = this.state;
     const begun = performance.now();
-    const { context } = this.context.stage.architecture;
-    const passes = splitBatch(this.sampler!.next(train.batch), train.accumulate);
+    const { stage } = this.context;
+    const passes = trainingPasses(stage, train, this.sampler!.next(train.batch), step);
     const rate = learningRate(step, train);
     const result = this.step.train(passes, rate, step, step % ROUTING_EVERY === 0);
-    checkHealth(this.context.stage, step, result);
+    checkHealth(stage, step, result);
     const seconds = (performance.now() - begun) / 1000;
     this.state.step++;
     this.state.draws = this.sampler!.position().draws;
     this.context.emit({
       type: 'step',
-      stage: this.context.stage.name,
+      stage: stage.name,
       ...this.progress(),
       ...result,
       learningRate: rate,
-      tokensPerSecond: (train.batch * context) / seconds,
+      tokensPerSecond: (train.batch * stage.architecture.context) / seconds,
       ...processMemory(),
     });
   }
@@ -194,15 +198,6 @@ class StageRun {
     pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
     emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
   }
-}
-
-/** Divides a batch into passes of equal size. */
-function splitBatch({ inputs, targets }: Batch, passes: number): Batch[] {
-  const size = inputs.length / passes;
-  return Array.from({ length: passes }, (_, i) => ({
-    inputs: inputs.subarray(i * size, (i + 1) * size),
-    targets: targets.subarray(i * size, (i + 1) * size),
-  }));
 }
 
 /** Loss above which training counts as diverged: twice that of guessing every token alike. */

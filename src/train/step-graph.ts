@@ -1,4 +1,7 @@
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding';
+import { addClocks, type Clocks } from '../engine/graph/clock';
+import type { Architecture } from '../architecture/architecture';
+import { balanceBiasName } from '../architecture/parameters';
 import { addTape, type Place } from '../engine/graph/from-tape';
 import { Graph, TYPE } from '../engine/graph/graph';
 import {
@@ -12,6 +15,7 @@ import {
 } from '../engine/graph/variables';
 import type { ModelParameters } from '../model/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
+import { addBalanceBiases, balanceRate } from './balance-bias';
 import type { RecordedEvaluation, RecordedPass, RecordedTraining } from './record-pass';
 import type { TrainSettings } from './step';
 
@@ -29,6 +33,8 @@ export interface GraphRouter {
 export interface GraphPass {
   inputs: string;
   targets: string;
+  /** What the routers draw, by name. */
+  draws: Map<string, string>;
   routers: GraphRouter[];
 }
 
@@ -40,8 +46,10 @@ export interface GraphPass {
 export interface StepGraph {
   graph: Graph;
   /** By name, in the order of the forward pass. */
-  parameters: Map<string, Omit<GraphParameter, 'gradient'>>;
-  training: GraphPass & { losses: string; norm: string };
+  parameters: Map<string, GraphVariable>;
+  /** Of the parameters that are trained. */
+  moments: Map<string, Pick<GraphParameter, 'first' | 'second'>>;
+  training: GraphPass & { losses: string; norm: string; clocks?: Clocks };
   /** By the number of sequences of a batch. */
   evaluations: Map<number, GraphPass & { loss: string }>;
 }
@@ -52,36 +60,36 @@ export type GraphForm = 'graph' | 'xla';
 /** What a graph is made of. `passes` is how many passes an optimizer step sums up. */
 export interface StepGraphSource {
   binding: TFJSBinding;
+  architecture: Architecture;
   parameters: ModelParameters;
   settings: TrainSettings;
   passes: number;
   form: GraphForm;
   training: RecordedTraining;
   evaluations: Map<number, RecordedEvaluation>;
+  /** Puts clocks into a step, which has one pass then. */
+  clocks?: boolean | undefined;
 }
 
 export function buildStepGraph(source: StepGraphSource): StepGraph {
   const graph = new Graph();
-  const parameters = new Map(
-    [...source.parameters].map(([name, { shape }], i) => {
-      const add = (suffix: string): GraphVariable => addVariable(graph, `p${i}${suffix}`, shape);
-      return [name, { variable: add(''), first: add('_first'), second: add('_second') }];
-    }),
-  );
-  const all = [...parameters.values()];
-  const moments = all.flatMap(({ first, second }) => [first, second]);
-  addStart(
-    graph,
-    all.map(({ variable }) => variable),
-    'started',
-  );
-  addStart(graph, moments, 'moments_started');
-  addZeros(graph, moments, 'moments_zeroed');
+  const parameters: StepGraph['parameters'] = new Map();
+  const moments: StepGraph['moments'] = new Map();
+  for (const [i, [name, { shape }]] of [...source.parameters].entries()) {
+    const add = (suffix: string): GraphVariable => addVariable(graph, `p${i}${suffix}`, shape);
+    parameters.set(name, add(''));
+    if (source.training.gradients.has(name)) moments.set(name, { first: add('_first'), second: add('_second') });
+  }
+  const momentVariables = [...moments.values()].flatMap(({ first, second }) => [first, second]);
+  addStart(graph, [...parameters.values()], 'started');
+  addStart(graph, momentVariables, 'moments_started');
+  addZeros(graph, momentVariables, 'moments_zeroed');
   const builder = new PassBuilder(graph, source.binding, parameters);
   return {
     graph,
     parameters,
-    training: addTraining(builder, source),
+    moments,
+    training: addTraining(builder, moments, source),
     evaluations: new Map(
       [...source.evaluations].map(([sequences, recorded]) => {
         const { pass, results } = builder.add(recorded, `evaluate${sequences}`, [recorded.languageModel]);
@@ -113,8 +121,14 @@ class PassBuilder {
       [recorded.inputs, { at: inputs, dtype: TYPE.int32 }],
       [recorded.targets, { at: targets, dtype: TYPE.int32 }],
     ]);
+    const draws = new Map<string, string>();
+    for (const [name, { id, shape: drawnShape }] of recorded.draws) {
+      const at = graph.placeholder(`${prefix}_draw${draws.size}`, TYPE.float32, drawnShape);
+      draws.set(name, at);
+      given.set(id, { at, dtype: TYPE.float32 });
+    }
     for (const [name, id] of recorded.parameters) {
-      given.set(id, { at: this.parameters.get(name)!.variable.value, dtype: TYPE.float32 });
+      given.set(id, { at: this.parameters.get(name)!.value, dtype: TYPE.float32 });
     }
     const decisions = recorded.routers.flatMap(({ probabilities, assigned, chosen }) =>
       [probabilities, assigned ?? [], chosen ?? []].flat(),
@@ -130,13 +144,18 @@ class PassBuilder {
       ...(assigned !== undefined && { assigned: rest.shift()! }),
       ...(chosen !== undefined && { chosen: rest.shift()! }),
     }));
-    return { pass: { inputs, targets, routers }, results };
+    return { pass: { inputs, targets, draws, routers }, results };
   }
 }
 
-function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['training'] {
-  const { training, settings, passes, form } = source;
+function addTraining(
+  builder: PassBuilder,
+  moments: StepGraph['moments'],
+  source: StepGraphSource,
+): StepGraph['training'] {
+  const { architecture, training, settings, passes, form } = source;
   const { graph } = builder;
+  const first = graph.nodes.length;
   const names = [...training.gradients.keys()];
   const { pass, results } = builder.add(
     training,
@@ -144,29 +163,48 @@ function addTraining(builder: PassBuilder, source: StepGraphSource): StepGraph['
     [training.losses, ...training.gradients.values()],
     form === 'xla' ? 'step' : undefined,
   );
-  const sums = passes === 1 ? results : addSums(graph, builder, names, results);
-  const [losses, ...gradients] = sums as [string, ...string[]];
+  const balanceBias = balanceRate(architecture, settings);
+  const biased = balanceBias ? pass.routers.filter(({ router, assigned }) => router === 'ffn' && assigned) : [];
+  const loads = biased.map(({ experts, assigned }): Summand => [[experts], assigned!]);
+  const [losses, ...rest] = addSums(graph, passes, [
+    [[4], results[0]!],
+    ...names.map((name, i): Summand => [builder.parameters.get(name)!.shape, results[i + 1]!]),
+    ...loads,
+  ]) as [string, ...string[]];
+  const gradients = rest.splice(0, names.length);
+  const biases = biased.map(({ layer }, i) => {
+    return { variable: builder.parameters.get(balanceBiasName(layer))!, load: rest[i]! };
+  });
   const norm = addNorm(graph, gradients);
   const axis = graph.constant({ dtype: TYPE.int32, shape: [1], bytes: new Uint8Array(4) });
   const loss = graph.add('Sum', [losses, axis], { T: { type: TYPE.float32 }, Tidx: { type: TYPE.int32 } });
-  const trained = names.map((name, i) => ({ ...builder.parameters.get(name)!, gradient: gradients[i]! }));
-  addAdamW(graph, trained, { settings, passes, norm, loss });
-  return { ...pass, losses, norm };
+  const trained = names.map((name, i) => {
+    return { variable: builder.parameters.get(name)!, ...moments.get(name)!, gradient: gradients[i]! };
+  });
+  const addMore = (go: string): string[] => (balanceBias ? addBalanceBiases(graph, biases, balanceBias, go) : []);
+  addAdamW(graph, trained, { settings, passes, norm, loss, addMore });
+  return { ...pass, losses, norm, ...(source.clocks && { clocks: addClocks(graph, first) }) };
 }
 
-/** Adds variables for sums over passes, of the losses and of each gradient, and the entry points `first` and `next`. */
-function addSums(graph: Graph, builder: PassBuilder, names: string[], results: string[]): string[] {
-  const shapes = [[4], ...names.map((name) => builder.parameters.get(name)!.variable.shape)];
-  const sums = shapes.map((shape, i) => addVariable(graph, `sum${i}`, shape));
+/** The shape of a result of a pass, and where it is. */
+type Summand = [shape: number[], at: string];
+
+/**
+ * Where the sums over the passes of a step are. For several passes it adds variables that hold them, and the entry points
+ * `first` and `next`.
+ */
+function addSums(graph: Graph, passes: number, summands: readonly Summand[]): string[] {
+  if (passes === 1) return summands.map(([, at]) => at);
+  const sums = summands.map(([shape, at], i) => ({ variable: addVariable(graph, `sum${i}`, shape), at }));
   addDone(
     graph,
     'first',
-    sums.map((sum, i) => addAssign(graph, sum, results[i]!)),
+    sums.map(({ variable, at }) => addAssign(graph, variable, at)),
   );
   addDone(
     graph,
     'next',
-    sums.map((sum, i) => addAssignAdd(graph, sum, results[i]!)),
+    sums.map(({ variable, at }) => addAssignAdd(graph, variable, at)),
   );
-  return sums.map(({ value }) => value);
+  return sums.map(({ variable }) => variable.value);
 }

@@ -1,5 +1,6 @@
 import type { Batch } from '../data/sequences';
 import type { Routing } from '../events/event';
+import type { Draws } from '../model/draws';
 import type { TrainPlan } from '../plan/plan';
 import type { Moments } from './adamw';
 import type { RoutingStatistics } from './routing-statistics';
@@ -17,7 +18,16 @@ export interface StepResult {
 }
 
 /** The settings that a step is computed with. */
-export type TrainSettings = Pick<TrainPlan, 'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ'>;
+export type TrainSettings = Pick<
+  TrainPlan,
+  'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ' | 'freeze'
+>;
+
+/** What a training pass reads. */
+export interface TrainingBatch extends Batch {
+  /** What the routers draw; may be left out of models that draw nothing. */
+  draws?: Draws;
+}
 
 /** A model under training. The loop knows only this, not how a step is computed. */
 export interface Step {
@@ -25,7 +35,7 @@ export interface Step {
    * One optimizer step over one or more passes of equal size. `step` counts from 0. Returns without updating where a loss or
    * the gradient is not finite, so that the caller can stop with the last good parameters.
    */
-  train(passes: readonly Batch[], learningRate: number, step: number, wantRouting: boolean): StepResult;
+  train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult;
   /** Evaluates a batch; routing is added to `routers`. Returns the summed loss in nats. */
   evaluate(batch: Batch, routers: RoutingStatistics): number;
   readParameters(): Map<string, Float32Array>;

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { type Architecture, headSize } from '../../src/architecture/architecture';
+import type { Architecture } from '../../src/architecture/architecture';
 import { routerName } from '../../src/architecture/parameters';
-import { uniformGenerator } from '../../src/base/random';
 import { linear } from '../../src/engine/ops/linear';
 import { attention, type AttentionTables, attentionTables } from '../../src/model/attention';
 import { ffn } from '../../src/model/ffn';
@@ -19,46 +18,9 @@ import {
   SMALL,
   withoutLeak,
 } from '../support/engine';
+import { describeShape, randomShapes } from '../support/shapes';
 
 const ATTENTIONS = ['kv-experts', 'shared-kv'] as const;
-
-/** Random mixtures with a batch size each. */
-function randomShapes(count: number): { batch: number; mixture: Architecture }[] {
-  const uniform = uniformGenerator(20240814);
-  const pick = <T>(values: readonly T[]): T => values[Math.floor(uniform() * values.length)]!;
-  return Array.from({ length: count }, () => {
-    const [heads, kvHeads] = pick([
-      [2, 1],
-      [2, 2],
-      [3, 1],
-      [4, 2],
-      [4, 4],
-      [6, 2],
-    ] as const);
-    const experts = pick([2, 3, 4, 5]);
-    const dense: Architecture = {
-      layers: pick([1, 2, 3]),
-      width: heads * pick([2, 4, 6]),
-      heads,
-      kvHeads,
-      ffnHidden: pick([5, 12]),
-      context: pick([1, 3, 8, 11]),
-      vocabulary: pick([7, 30]),
-      tiedEmbeddings: pick([true, false]),
-      ropeBase: 100,
-      normEpsilon: 1e-5,
-    };
-    const ffnTopK = 1 + Math.floor(uniform() * experts);
-    return { batch: pick([1, 2, 3]), mixture: asMixture(dense, { experts, ffnTopK }) };
-  });
-}
-
-function describeShape({ batch, mixture }: { batch: number; mixture: Architecture }): string {
-  const { layers, heads, kvHeads, context } = mixture;
-  const { experts, ffnTopK } = mixture.mixture!;
-  const size = headSize(mixture);
-  return `${layers} layers, ${heads}/${kvHeads} heads of ${size}, ${batch} x ${context} tokens, ${experts} experts, top ${ffnTopK}`;
-}
 
 const shapes = [{ batch: 3, mixture: asMixture(SMALL, { experts: 3, ffnTopK: 2 }) }, ...randomShapes(7)];
 

@@ -3,11 +3,13 @@ import * as tf from '@tensorflow/tfjs';
 import { causalAttention, causalMask } from '../../src/engine/ops/causal-attention';
 import { crossEntropy } from '../../src/engine/ops/cross-entropy';
 import { headLoss } from '../../src/engine/ops/head-loss';
-import { layerNorm } from '../../src/engine/ops/layer-norm';
+import { gelu } from '../../src/engine/ops/gelu';
+import { layerNorm, rmsNorm } from '../../src/engine/ops/layer-norm';
 import { linear } from '../../src/engine/ops/linear';
 import { rotaryTable, rotate } from '../../src/engine/ops/rotary';
 import { embed, permuteRows } from '../../src/engine/ops/rows';
 import { swiglu } from '../../src/engine/ops/swiglu';
+import { keepTop, routerScores } from '../../src/model/routing';
 import { assertClose, normal, onEveryBackend, withoutLeak } from '../support/engine';
 
 /** An operation of ours, and the same written without any operation of ours. */
@@ -48,6 +50,24 @@ const cases: Case[] = [
     },
   },
   {
+    name: 'rmsNorm',
+    inputs: [
+      [[5, 8], 1],
+      [[8], 1],
+    ],
+    own: ([x, scale]) => rmsNorm(spread(x!), scale as tf.Tensor1D, EPSILON),
+    plain: ([x, scale]) => {
+      const root = tf.sqrt(tf.add(tf.mean(tf.square(spread(x!)), 1, true), EPSILON));
+      return tf.mul(tf.div(spread(x!), root), scale!);
+    },
+  },
+  {
+    name: 'gelu',
+    inputs: [[[5, 7], 2]],
+    own: ([x]) => gelu(x!),
+    plain: ([x]) => tf.mul(tf.mul(x!, 0.5), tf.add(tf.erf(tf.div(x!, Math.SQRT2)), 1)),
+  },
+  {
     name: 'swiglu',
     inputs: [
       [[5, 7], 2],
@@ -61,6 +81,18 @@ const cases: Case[] = [
     inputs: [[[2, 6, 3, 8], 1]],
     own: ([x]) => rotate(x as tf.Tensor4D, rotaryTable(6, 8, 100)),
     plain: ([x]) => plainRotation(x!, 100),
+  },
+  {
+    name: 'rotate, of some dimensions only',
+    inputs: [[[2, 6, 3, 8], 1]],
+    own: ([x]) => rotate(x as tf.Tensor4D, rotaryTable(6, 8, 100, 4)),
+    plain: ([x]) => {
+      // Pairs (0, 4) and (1, 5) turn as a head of four dimensions would; the rest stays.
+      const part = (from: number): tf.Tensor => tf.slice(x!, [0, 0, 0, from], [-1, -1, -1, 2]);
+      const turned = plainRotation(tf.concat([part(0), part(4)], 3), 100);
+      const [first, second] = tf.split(turned, 2, 3) as [tf.Tensor, tf.Tensor];
+      return tf.concat([first, part(2), second, part(6)], 3);
+    },
   },
   attentionCase('one query head a key head', [2, 3, 1, 6, 4]),
   attentionCase('grouped queries', [2, 2, 3, 5, 4]),
@@ -107,6 +139,30 @@ const cases: Case[] = [
     plain: ([table]) => tf.matMul(oneHot(IDS, 6), table as tf.Tensor2D),
   },
   {
+    name: 'normalised logits of a router',
+    inputs: [
+      [[6, 5], 1],
+      [[4, 5], 1],
+    ],
+    own: ([u, weight]) => routerScores(u as tf.Tensor2D, weight as tf.Tensor2D, 1.5).logits,
+    plain: ([u, weight]) => {
+      const { mean, variance } = tf.moments(tf.matMul(u!, weight!, false, true), 1, true);
+      const centred = tf.sub(tf.matMul(u!, weight!, false, true), mean);
+      return tf.mul(tf.div(centred, tf.sqrt(tf.add(variance, 1e-6))), 1.5);
+    },
+  },
+  ...(['softmax-topk', 'topk-softmax'] as const).map((gate): Case => ({
+    name: `keepTop, ${gate}`,
+    inputs: [[[6, 5], 2]],
+    own: ([logits]) => keepTop(tf.softmax(logits as tf.Tensor2D), 2, gate).gates,
+    plain: ([logits]) => {
+      const kept = tf.tensor2d((logits!.arraySync() as number[][]).map(twoLargest));
+      const powers = tf.exp(logits!);
+      const whole = gate === 'softmax-topk' ? powers : tf.mul(powers, kept);
+      return tf.div(tf.mul(powers, kept), tf.sum(whole, 1, true));
+    },
+  })),
+  {
     name: 'permuteRows',
     inputs: [[[6, 5], 1]],
     own: ([rows]) => {
@@ -143,6 +199,12 @@ function attentionCase(name: string, shape: [number, number, number, number, num
 
 function row(length: number, value: (i: number) => number): number[] {
   return Array.from({ length }, (_, i) => value(i));
+}
+
+/** 1 for the two largest numbers, 0 for the others. */
+function twoLargest(numbers: number[]): number[] {
+  const second = [...numbers].sort((a, b) => b - a)[1]!;
+  return numbers.map((number) => Number(number >= second));
 }
 
 function oneHot(ids: number[], count: number): tf.Tensor2D {

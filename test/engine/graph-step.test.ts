@@ -10,17 +10,25 @@ import { GraphStep } from '../../src/train/graph-step';
 import { RoutingStatistics } from '../../src/train/routing-statistics';
 import type { Step, StepResult } from '../../src/train/step';
 import type { GraphForm } from '../../src/train/step-graph';
-import { assertClose, largeValues, MODELS, randomBatch, SMALL } from '../support/engine';
+import { asMixture, assertClose, largeValues, MODELS, randomBatch, SMALL, VARIANTS } from '../support/engine';
 import { parityCases } from '../support/parity';
 
 const SETTINGS = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clip: 1, loadBalance: 0.01, routerZ: 0.001 };
 const RATE = 3e-3;
 const SEQUENCES = 3;
 
-/** Models that the graphs have to follow: those that training meets, and one that pads its products and unties its head. */
+/** Models that the graphs have to follow: those that training meets, one that pads its products and unties its head, imported ones. */
 const GRAPH_MODELS: Record<string, Architecture> = {
   ...MODELS,
   'a wide FFN and an untied head': { ...SMALL, layers: 1, ffnHidden: 1024, tiedEmbeddings: false },
+  'gpt-neox, dense': { ...SMALL, ...VARIANTS.neox },
+  'gpt-neox, as bam with kv-experts': asMixture({ ...SMALL, ...VARIANTS.neox }),
+  'gpt-neox, as bam with shared-kv': asMixture({ ...SMALL, ...VARIANTS.neox }, { attention: 'shared-kv' }),
+  'llama, as btx': asMixture(
+    { ...SMALL, ...VARIANTS.llama },
+    { attention: 'averaged', ffnTopK: 2, gate: 'topk-softmax' },
+  ),
+  cohere: { ...SMALL, ...VARIANTS.cohere },
 };
 
 interface Start {
@@ -123,7 +131,7 @@ for (const form of ['graph', 'xla'] as const) {
 describe('a training step as a graph', () => {
   before(() => startBackend('native'));
 
-  for (const name of ['dense', 'btx', 'bam with kv-experts']) {
+  for (const name of ['dense', 'btx', 'bam with kv-experts', 'a balance bias']) {
     it(`sums up two passes as the eager step does: ${name}`, () => {
       const architecture = MODELS[name]!;
       const start = { values: randomValues(architecture, 1) };
@@ -133,8 +141,11 @@ describe('a training step as a graph', () => {
     });
   }
 
-  it('goes on from parameters and moments exactly as if it had never stopped', () => {
-    const architecture = MODELS['bam with kv-experts']!;
+  for (const name of ['bam with kv-experts', 'a balance bias']) {
+    it(`goes on from parameters and moments exactly as if it had never stopped: ${name}`, () => goesOn(MODELS[name]!));
+  }
+
+  const goesOn = (architecture: Architecture): void => {
     const more = (step: Step): unknown[] => [
       [2, 3].map((i) => step.train(batches(architecture, i), RATE, i, true)),
       step.readParameters(),
@@ -146,7 +157,7 @@ describe('a training step as a graph', () => {
       return { start, expected: more(step) };
     });
     assert.deepEqual(withStep(architecture, 'graph', middle.start, more), middle.expected);
-  });
+  };
 
   it('does not change when it is evaluated or read', () => {
     const architecture = MODELS.btx!;
@@ -178,13 +189,13 @@ describe('a training step as a graph', () => {
 
   for (const stored of parityCases()) {
     it(`gives PyTorch's losses and gradients: ${stored.name}`, () => {
-      const { architecture, tensors, inputs, targets } = stored;
+      const { architecture, tensors, inputs, targets, draws } = stored;
       const sequences = inputs.length / architecture.context;
       // With beta1 at 0 and nothing clipped, the first moment after a step is the gradient.
       const settings = { ...SETTINGS, beta1: 0, clip: 1e9 };
       const values = stored.parameters;
       const step = GraphStep.create({ architecture, values, settings, sequences, passes: 1, form: 'graph' });
-      const found = step.train([{ inputs, targets }], RATE, 0, false);
+      const found = step.train([{ inputs, targets, draws }], RATE, 0, false);
       for (const part of ['languageModel', 'loadBalance', 'routerZ'] as const) {
         assertClose([found[part]], tensors.get(`loss.${part}`)!.values, 1e-4, part);
       }

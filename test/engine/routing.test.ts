@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { uniformGenerator } from '../../src/base/random';
 import { dispatchByExpert } from '../../src/engine/ops/dispatch';
 import { topExperts, topExpertsOnHost } from '../../src/engine/ops/top-experts';
-import { loadBalanceLoss, type RouterOutput, routerZLoss } from '../../src/model/routing';
+import { keepTop, loadBalanceLoss, type RouterOutput, routerScores, routerZLoss } from '../../src/model/routing';
 import { RoutingStatistics } from '../../src/train/routing-statistics';
 import { assertClose, onEveryBackend, withoutLeak } from '../support/engine';
 
@@ -120,6 +120,57 @@ onEveryBackend('the losses of a router', () => {
   });
 });
 
+onEveryBackend('keepTop', () => {
+  const probabilities = [
+    [0.5, 0.2, 0.3],
+    [0.1, 0.6, 0.3],
+  ];
+  const kept = (k: number, gate: 'softmax-topk' | 'topk-softmax'): number[][] =>
+    withoutLeak(() =>
+      tf.tidy(() => {
+        const { gates, assigned } = keepTop(tf.tensor2d(probabilities), k, gate);
+        return [[...gates.dataSync()], [...assigned.dataSync()]];
+      }),
+    );
+
+  it('keeps the largest probabilities as they are, or makes them sum to 1', () => {
+    const [gates, assigned] = kept(2, 'softmax-topk');
+    assertClose(gates!, [0.5, 0, 0.3, 0, 0.6, 0.3], 1e-6);
+    assert.deepEqual(assigned, [1, 1, 2]);
+    assertClose(kept(2, 'topk-softmax')[0]!, [5 / 8, 0, 3 / 8, 0, 2 / 3, 1 / 3], 1e-6);
+    assertClose(kept(3, 'softmax-topk')[0]!, probabilities.flat(), 1e-6);
+  });
+});
+
+onEveryBackend('a router with normalised logits', () => {
+  it('has logits of mean 0 and the deviation that is asked for, and equal ones where scores are equal', () => {
+    withoutLeak(() =>
+      tf.tidy(() => {
+        const u = tf.tensor2d([
+          [1, 0],
+          [0, 1],
+          [0, 0],
+        ]);
+        const weight = tf.tensor2d([
+          [3, 1],
+          [-1, 2],
+          [1, 3],
+          [1, -6],
+        ]);
+        const found = routerScores(u, weight, 2);
+        const spread = Math.sqrt(12.5 + 1e-6); // variance of 1, 2, 3, -6
+        const expected = [2 / Math.SQRT2, -2 / Math.SQRT2, 0, 0].map((z) => z * 2);
+        assertClose(
+          found.logits.dataSync(),
+          [...expected, ...[1, 2, 3, -6].map((z) => (2 * z) / spread), 0, 0, 0, 0],
+          1e-5,
+        );
+        assertClose(found.probabilities.dataSync().slice(8), [0.25, 0.25, 0.25, 0.25], 1e-6);
+      }),
+    );
+  });
+});
+
 onEveryBackend('routing statistics', () => {
   it('are those of a case worked out by hand, over two batches', () => {
     withoutLeak(() =>
@@ -146,6 +197,20 @@ onEveryBackend('routing statistics', () => {
         assert.deepEqual([attentionRouter!.router, attentionRouter!.deadExperts], ['attention', 1]);
         assertClose(attentionRouter!.load, [1 / 3, 0, 2 / 3], 1e-6, 'load');
         assertClose([attentionRouter!.maxViolation], [1], 1e-6, 'MaxVio');
+      }),
+    );
+  });
+
+  it('are of the largest gate where FFNs are soft, and of what was sent where attention chooses', () => {
+    withoutLeak(() =>
+      tf.tidy(() => {
+        const probabilities = [...repeat([0.6, 0.4], 3), [0.1, 0.9]];
+        const statistics = new RoutingStatistics();
+        const assigned = tf.tensor1d([2, 2]);
+        statistics.add([routerOutput(probabilities), routerOutput(probabilities, { router: 'attention', assigned })]);
+        const [soft, chosen] = statistics.summarize();
+        assertClose(soft!.load, [0.75, 0.25], 1e-6, 'load of soft FFNs');
+        assertClose(chosen!.load, [0.5, 0.5], 1e-6, 'load of attention');
       }),
     );
   });

@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../../src/architecture/architecture';
-import { ffnName, routerName } from '../../src/architecture/parameters';
+import { biasName, ffnName, routerName } from '../../src/architecture/parameters';
+import { startBackend } from '../../src/engine/backend';
 import { ffn } from '../../src/model/ffn';
+import { pairsByExpert, restorePairs } from '../../src/engine/ops/expert-rows';
+import { nativeBackend } from '../../src/engine/ops/native';
 import { createParameters, disposeParameters, type ModelParameters } from '../../src/model/parameters';
-import { asMixture, assertClose, largeValues, normal, onEveryBackend, SMALL, withoutLeak } from '../support/engine';
+import {
+  asMixture,
+  assertClose,
+  largeValues,
+  normal,
+  onEveryBackend,
+  SMALL,
+  VARIANTS,
+  withoutLeak,
+} from '../support/engine';
 
 /** How one expert's score is shifted, to give it no token or all of them. */
 type Shift = { expert: number; by: number } | undefined;
@@ -28,6 +40,13 @@ const sparseCases: SparseCase[] = [
     holds: everyBusy,
   },
   { name: 'top 4 of 4', mixture: asMixture(SMALL, { ffnTopK: 4 }), holds: everyBusy },
+  { name: 'GELU with biases', mixture: asMixture({ ...SMALL, ...VARIANTS.neox }), holds: everyBusy },
+  {
+    name: 'GELU with biases, top 2, an expert without tokens',
+    mixture: asMixture({ ...SMALL, ...VARIANTS.neox }, { ffnTopK: 2 }),
+    shift: { expert: 2, by: -8 },
+    holds: ([, , none]) => none === 0,
+  },
   {
     name: 'an expert without tokens',
     mixture: asMixture(SMALL),
@@ -72,6 +91,45 @@ onEveryBackend('the sparse FFN against all experts and a mask', () => {
       });
       disposeParameters(parameters);
     });
+  });
+});
+
+describe("the rows of native TensorFlow's experts", () => {
+  before(() => startBackend('native'));
+
+  const rowsOf = (chosen: number[]): number[][] =>
+    tf.tidy(() => {
+      const backend = nativeBackend()!;
+      const pairs = pairsByExpert(backend, tf.tensor1d(chosen, 'int32'), 3);
+      const numbers = tf.tensor2d(
+        chosen.map((_, place) => place),
+        [chosen.length, 1],
+      );
+      const padded = tf.concat([numbers, tf.zeros<tf.Rank.R2>([1, 1])]);
+      const rows = pairs.map((places) => tf.gather(padded, places));
+      const restored = restorePairs(
+        backend,
+        pairs.map((places, expert) => ({ pairs: places, rows: rows[expert]! })),
+        chosen.length,
+      );
+      assert.deepEqual([...restored.dataSync()], [...chosen.keys()]);
+      return pairs.map((places) => [...places.dataSync()]);
+    });
+  const repeat = (expert: number, times: number): number[] => new Array<number>(times).fill(expert);
+
+  it('come in blocks of 32, fillers last; an expert without tokens has none', () => {
+    const [first, second, third] = rowsOf([...repeat(0, 33), ...repeat(2, 1)]);
+    assert.deepEqual(first, [...Array(33).keys(), ...repeat(34, 31)]);
+    assert.deepEqual(second, []);
+    assert.deepEqual(third, [33, ...repeat(34, 31)]);
+  });
+
+  it('need no fillers where they fill their blocks', () => {
+    const found = rowsOf([...repeat(1, 32), ...repeat(0, 64)]);
+    assert.deepEqual(
+      found.map(({ length }) => length),
+      [64, 32, 0],
+    );
   });
 });
 
@@ -123,7 +181,7 @@ function chosenMask(logits: tf.Tensor2D, k: number): tf.Tensor2D {
 
 /** What the sparse FFN stands for: every expert computes every token, and gates of experts that were not chosen are 0. */
 function maskedFfn(
-  { mixture }: Architecture,
+  { mixture, ffn: form }: Architecture,
   parameters: ModelParameters,
   u: tf.Tensor2D,
   chosen: tf.Tensor2D,
@@ -135,6 +193,13 @@ function maskedFfn(
   const total = mixture!.gate === 'softmax-topk' ? tf.sum(powers, 1, true) : tf.sum(kept, 1, true);
   const gates = tf.split(tf.div(kept, total), mixture!.experts, 1);
   const outputs = gates.map((gate, expert) => {
+    if (form === 'gelu') {
+      const projected = (x: tf.Tensor, name: string): tf.Tensor =>
+        tf.add(times(x, name), parameters.get(biasName(name))!);
+      const raised = projected(u, ffnName(0, 'up', expert));
+      const bent = tf.mul(tf.mul(raised, 0.5), tf.add(tf.erf(tf.div(raised, Math.SQRT2)), 1));
+      return tf.mul(projected(bent, ffnName(0, 'down', expert)), gate);
+    }
     const hidden = times(u, ffnName(0, 'gate', expert));
     const active = tf.mul(tf.mul(hidden, tf.sigmoid(hidden)), times(u, ffnName(0, 'up', expert)));
     return tf.mul(times(active, ffnName(0, 'down', expert)), gate);

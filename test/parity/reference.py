@@ -8,7 +8,9 @@ V vocabulary.
 
 import itertools
 import json
+import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ from torch.nn import functional as F
 STORED = Path(__file__).parent / "stored"
 BATCH = 3
 LOSS_WEIGHTS = {"loadBalance": 0.01, "routerZ": 0.001}
+LOGIT_EPSILON = 1e-6  # equal logits have no deviation to divide by
 OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "clip": 1.0, "weightDecay": 0.1}
 # Float32 results of two implementations differ by about 1e-6; a choice of experts nearer to a tie than this could flip.
 SMALLEST_MARGIN = 1e-3
@@ -25,13 +28,15 @@ SMALLEST_MARGIN = 1e-3
 Parameters = dict[str, Tensor]
 
 
-def architecture(tied: bool, attention: str | None = None, top_k: int = 1, gate: str = "softmax-topk") -> dict:
+def architecture(
+    tied: bool, attention: str | None = None, top_k: int = 1, gate: str = "softmax-topk", **routing
+) -> dict:
     """One tiny architecture, in the field names of the TypeScript type `Architecture`; dense without `attention`."""
     dense = dict(layers=2, width=16, heads=4, kvHeads=2, ffnHidden=24, context=12, vocabulary=40)
     dense |= dict(tiedEmbeddings=tied, ropeBase=10000, normEpsilon=1e-5)
     if attention is None:
         return dense
-    return dense | {"mixture": dict(experts=3, ffnTopK=top_k, gate=gate, attention=attention)}
+    return dense | {"mixture": dict(experts=3, ffnTopK=top_k, gate=gate, attention=attention, **routing)}
 
 
 CASES = {
@@ -41,6 +46,13 @@ CASES = {
     "btx-top2-topk-softmax": architecture(False, "averaged", 2, "topk-softmax"),
     "bam-kv-experts-top1": architecture(True, "kv-experts", 1),
     "bam-shared-kv-top2": architecture(False, "shared-kv", 2),
+    "btx-soft": architecture(True, "averaged", 3, ffnRouting="soft"),
+    "bam-attention-top2": architecture(True, "kv-experts", 1, attentionTopK=2),
+    "btx-balance-bias": architecture(True, "averaged", 2, router=dict(balanceBias=0.01)),
+    "btx-sample-top1": architecture(True, "averaged", 1, ffnRouting="sample-top-1", router=dict(noise=0.2)),
+    "bam-attention-top2-topk-softmax": architecture(
+        True, "shared-kv", 2, "topk-softmax", attentionTopK=2, router=dict(normalizeLogits=1.5)
+    ),
 }
 
 
@@ -82,6 +94,8 @@ def parameter_shapes(a: dict) -> dict[str, list[int]]:
                 shapes[name_of(layer, "attention", projection, copies[projection], expert)] = shape
         if experts > 1:
             shapes[f"layers.{layer}.ffn.router.weight"] = [experts, E]
+        if "balanceBias" in a.get("mixture", {}).get("router", {}):
+            shapes[f"layers.{layer}.ffn.router.bias"] = [experts]
         for projection, shape in ffn.items():
             for expert in range(experts):
                 shapes[name_of(layer, "ffn", projection, experts, expert)] = shape
@@ -100,7 +114,40 @@ def random_parameters(a: dict, generator: torch.Generator) -> Parameters:
     return parameters
 
 
+def random_draws(a: dict, generator: torch.Generator) -> Parameters:
+    """What the routers of a training pass draw, (B*T, ...) each, and the temperature; nothing for most models."""
+    draws, mixture, tokens = {}, a.get("mixture", {}), BATCH * a["context"]
+    noise, samples = mixture.get("router", {}).get("noise"), mixture.get("ffnRouting") == "sample-top-1"
+    for layer in range(a["layers"]):
+        if noise:
+            uniform = torch.rand(tokens, a["width"], generator=generator)
+            draws[f"layers.{layer}.ffn.router.noise"] = 1 + noise * (2 * uniform - 1)
+        if samples and layer > 0:
+            uniform = torch.rand(tokens, mixture["experts"], generator=generator).clamp(min=1e-7)
+            draws[f"layers.{layer}.ffn.router.gumbel"] = -torch.log(-torch.log(uniform))
+    if samples:
+        draws["temperature"] = torch.tensor(0.8)
+    return draws
+
+
 # ---- Forward pass ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Router:
+    """What a router decided. Of a soft router `chosen` is None, and the weights are of all experts in their order."""
+
+    logits: Tensor  # (B, T, N)
+    scored: Tensor  # (B, T, N), the logits that choice and weights are made of: perturbed ones where the choice is a draw
+    rank: Tensor  # (B, T, N), what the best are chosen by
+    chosen: Tensor | None  # (B, T, K)
+    weights: Tensor  # (B, T, K)
+
+    def weight_of(self, expert: int) -> Tensor:
+        """(B, T, 1); 0 where the expert was not chosen."""
+        if self.chosen is None:
+            return self.weights[..., [expert]]
+        return (self.weights * (self.chosen == expert)).sum(-1, keepdim=True)
 
 
 def layer_norm(x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
@@ -138,8 +185,10 @@ def attention_expert(u: Tensor, query: Tensor, key: Tensor, value: Tensor, outpu
     return torch.cat(heads, dim=-1) @ output.T
 
 
-def attention(parameters: Parameters, a: dict, layer: int, u: Tensor, expert_forward=attention_expert) -> Tensor:
-    """One attention, or BAM's soft mixture of all attention experts (arXiv 2408.08274): sum_j g_j MHA_j(u)."""
+def attention(
+    parameters: Parameters, a: dict, layer: int, u: Tensor, routers: list[Router], expert_forward=attention_expert
+) -> Tensor:
+    """One attention, or a mixture of attention experts: all as BAM has it (arXiv 2408.08274), sum_j g_j MHA_j(u), or the best."""
     copies = attention_copies(a)
     outputs = []
     for expert in range(copies["query"]):
@@ -147,8 +196,12 @@ def attention(parameters: Parameters, a: dict, layer: int, u: Tensor, expert_for
         outputs.append(expert_forward(u, **{p: parameters[name] for p, name in names.items()}, a=a))
     if len(outputs) == 1:
         return outputs[0]
-    g = (u @ parameters[f"layers.{layer}.attention.router.weight"].T).softmax(-1)  # (B, T, N)
-    return sum(g[..., [expert]] * output for expert, output in enumerate(outputs))
+    logits = u @ parameters[f"layers.{layer}.attention.router.weight"].T  # (B, T, N)
+    K = a["mixture"].get("attentionTopK")
+    if K is None:
+        return sum(logits.softmax(-1)[..., [expert]] * output for expert, output in enumerate(outputs))
+    routers.append(choose(logits, K, a["mixture"]["gate"]))
+    return sum(routers[-1].weight_of(expert) * output for expert, output in enumerate(outputs))
 
 
 def ffn_expert(parameters: Parameters, layer: int, u: Tensor, copies: int = 1, expert: int = 0) -> Tensor:
@@ -157,52 +210,73 @@ def ffn_expert(parameters: Parameters, layer: int, u: Tensor, copies: int = 1, e
     return (F.silu(u @ gate.T) * (u @ up.T)) @ down.T
 
 
-def choose(router_logits: Tensor, mixture: dict) -> tuple[Tensor, Tensor]:
-    """The chosen experts of every token and their weights, both (B, T, K)."""
-    probabilities = router_logits.softmax(-1)  # (B, T, N)
-    chosen = probabilities.topk(mixture["ffnTopK"], dim=-1).indices
-    if mixture["gate"] == "softmax-topk":
-        return chosen, probabilities.gather(-1, chosen)  # not renormalised
-    return chosen, router_logits.gather(-1, chosen).softmax(-1)
+def choose(
+    logits: Tensor, K: int, gate: str, bias: Tensor | float = 0.0, scored: Tensor | None = None
+) -> Router:
+    """Chooses K experts of every token by probability and bias, and weighs them by probability alone."""
+    scored = logits if scored is None else scored
+    probabilities = scored.softmax(-1)  # (B, T, N)
+    rank = probabilities + bias
+    chosen = rank.topk(K, dim=-1).indices
+    if gate == "softmax-topk":
+        return Router(logits, scored, rank, chosen, probabilities.gather(-1, chosen))  # not renormalised
+    return Router(logits, scored, rank, chosen, scored.gather(-1, chosen).softmax(-1))
 
 
-def ffn_mixture(parameters: Parameters, mixture: dict, layer: int, u: Tensor, router_logits: Tensor) -> Tensor:
-    """The weighted sum of the chosen experts; every expert runs on every token, with weight 0 where not chosen."""
-    chosen, weights = choose(router_logits, mixture)
-    y = torch.zeros_like(u)
-    for expert in range(mixture["experts"]):
-        weight = (weights * (chosen == expert)).sum(-1, keepdim=True)  # (B, T, 1)
-        y = y + weight * ffn_expert(parameters, layer, u, mixture["experts"], expert)
-    return y
+def ffn_router(parameters: Parameters, mixture: dict, layer: int, u: Tensor, draws: Parameters) -> Router:
+    """What the FFN router of a layer says of normed inputs (B, T, E)."""
+    noise, gumbel = (draws.get(f"layers.{layer}.ffn.router.{name}") for name in ("noise", "gumbel"))
+    if noise is not None:
+        u = u * noise.view_as(u)
+    logits = u @ parameters[f"layers.{layer}.ffn.router.weight"].T
+    if deviation := mixture.get("router", {}).get("normalizeLogits"):
+        variance = logits.var(-1, correction=0, keepdim=True)
+        logits = deviation * (logits - logits.mean(-1, keepdim=True)) / torch.sqrt(variance + LOGIT_EPSILON)
+    if gumbel is not None:  # BTX's sampling (arXiv 2403.07816)
+        perturbed = (logits + gumbel.view_as(logits)) / draws["temperature"]
+        return choose(logits, 1, "softmax-topk", scored=perturbed)
+    if "ffnRouting" in mixture:  # soft; sampling leaves layer 0 so
+        return Router(logits, logits, logits.softmax(-1), None, logits.softmax(-1))
+    bias = parameters.get(f"layers.{layer}.ffn.router.bias", 0.0)
+    return choose(logits, mixture["ffnTopK"], mixture["gate"], bias)
 
 
-def forward(parameters: Parameters, a: dict, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Logits (B, T, V) of token ids (B, T), and the FFN router's logits (B, T, N) of every layer of a mixture."""
+def ffn_mixture(parameters: Parameters, mixture: dict, layer: int, u: Tensor, router: Router) -> Tensor:
+    """The weighted sum of the experts; every expert runs on every token, with weight 0 where not chosen."""
+    N = mixture["experts"]
+    return sum(router.weight_of(expert) * ffn_expert(parameters, layer, u, N, expert) for expert in range(N))
+
+
+def forward(parameters: Parameters, a: dict, inputs: Tensor, draws: Parameters) -> tuple[Tensor, list[Router]]:
+    """Logits (B, T, V) of token ids (B, T), and the routers that losses are made of: of FFNs, and what else chooses."""
     x = parameters["embedding.weight"][inputs]  # (B, T, E)
-    router_logits = []
+    routers: list[Router] = []
     for layer in range(a["layers"]):
         u = layer_norm(x, parameters[f"layers.{layer}.norm.weight"], a["normEpsilon"])
         if "mixture" in a:
-            router_logits.append(u @ parameters[f"layers.{layer}.ffn.router.weight"].T)
-            y = ffn_mixture(parameters, a["mixture"], layer, u, router_logits[-1])
+            routers.append(ffn_router(parameters, a["mixture"], layer, u, draws))
+            y = ffn_mixture(parameters, a["mixture"], layer, u, routers[-1])
         else:
             y = ffn_expert(parameters, layer, u)
-        x = x + attention(parameters, a, layer, u) + y
+        x = x + attention(parameters, a, layer, u, routers) + y
     x = layer_norm(x, parameters["norm.weight"], a["normEpsilon"])
     head = parameters["embedding.weight" if a["tiedEmbeddings"] else "head.weight"]
-    return x @ head.T, router_logits
+    return x @ head.T, routers
 
 
-def losses(parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def losses(
+    parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, draws: Parameters
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits, and the losses: cross entropy, N sum_i f_i P_i and squared logsumexp (sums over layers), and total."""
-    logits, router_logits = forward(parameters, a, inputs)
+    logits, routers = forward(parameters, a, inputs, draws)
     balance, z = torch.zeros((), dtype=logits.dtype), torch.zeros((), dtype=logits.dtype)
-    for r in router_logits:
-        N = a["mixture"]["experts"]
-        chosen, _ = choose(r, a["mixture"])
-        f = F.one_hot(chosen, N).to(r.dtype).mean((0, 1, 2))  # counts of choices: no gradient flows through them
-        balance = balance + N * (f * r.softmax(-1).mean((0, 1))).sum()
+    for router in routers:
+        N, r = a["mixture"]["experts"], router.logits
         z = z + (r.logsumexp(-1) ** 2).mean()
+        if router.chosen is None:
+            continue
+        f = F.one_hot(router.chosen, N).to(r.dtype).mean((0, 1, 2))  # counts of choices: no gradient flows through them
+        balance = balance + N * (f * r.softmax(-1).mean((0, 1))).sum()
     language = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     total = language + LOSS_WEIGHTS["loadBalance"] * balance + LOSS_WEIGHTS["routerZ"] * z
     return logits, {"languageModel": language, "loadBalance": balance, "routerZ": z, "total": total}
@@ -227,43 +301,57 @@ def attention_expert_again(u: Tensor, query: Tensor, key: Tensor, value: Tensor,
     return F.linear(heads.transpose(1, 2).flatten(2), output)
 
 
-def check_layers(parameters: Parameters, a: dict, generator: torch.Generator) -> None:
-    """Norm and attention against PyTorch's own; the FFN mixture against a loop over tokens and their experts."""
+def check_layers(parameters: Parameters, a: dict, draws: Parameters, generator: torch.Generator) -> None:
+    """Norm and attention against PyTorch's own; the mixtures against loops over tokens and their experts."""
     close = dict(rtol=1e-5, atol=1e-5)
     x, scale = torch.randn(BATCH, a["context"], a["width"], generator=generator), parameters["layers.0.norm.weight"]
     u = layer_norm(x, scale, a["normEpsilon"])
     torch.testing.assert_close(u, F.layer_norm(x, scale.shape, scale, None, a["normEpsilon"]), **close)
-    again = attention(parameters, a, 0, u, attention_expert_again)
-    torch.testing.assert_close(attention(parameters, a, 0, u), again, **close)
+    again = attention(parameters, a, 0, u, [], attention_expert_again)
+    torch.testing.assert_close(attention(parameters, a, 0, u, []), again, **close)
     if "mixture" not in a:
         return
     N, K, gate = (a["mixture"][key] for key in ("experts", "ffnTopK", "gate"))
-    r = F.linear(u, parameters["layers.0.ffn.router.weight"])
+    router = ffn_router(parameters, a["mixture"], 1, u, draws)
     tokens = []
-    for token, scores in zip(u.flatten(0, 1), r.flatten(0, 1).tolist()):
-        chosen = sorted(range(N), key=lambda expert: -scores[expert])[:K]
-        powers = torch.tensor(scores).exp()
-        whole = powers.sum() if gate == "softmax-topk" else powers[chosen].sum()
-        tokens.append(sum(powers[i] / whole * ffn_expert(parameters, 0, token, N, i) for i in chosen))
-    torch.testing.assert_close(ffn_mixture(parameters, a["mixture"], 0, u, r), torch.stack(tokens).view_as(u), **close)
+    bias = parameters.get("layers.1.ffn.router.bias", torch.zeros(N)).tolist()
+    for token, scores in zip(u.flatten(0, 1), router.scored.flatten(0, 1).tolist()):
+        weights = loop_weights(scores, bias, K, gate)
+        tokens.append(sum(weight * ffn_expert(parameters, 1, token, N, i) for i, weight in weights.items()))
+    y = ffn_mixture(parameters, a["mixture"], 1, u, router)
+    torch.testing.assert_close(y, torch.stack(tokens).view_as(u), **close)
 
 
-def check_gradients(parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, gradients: Parameters) -> None:
-    """Every parameter's gradient along a random direction, against central differences of the total loss in float64."""
+def loop_weights(scores: list[float], bias: list[float], K: int, gate: str) -> dict[int, float]:
+    """One token's chosen experts with their weights."""
+    powers = [math.exp(score) for score in scores]
+    chosen = sorted(range(len(scores)), key=lambda expert: -powers[expert] / sum(powers) - bias[expert])[:K]
+    whole = sum(powers if gate == "softmax-topk" else [powers[i] for i in chosen])
+    return {i: powers[i] / whole for i in chosen}
+
+
+def check_gradients(
+    parameters: Parameters, a: dict, inputs: Tensor, targets: Tensor, draws: Parameters, gradients: Parameters
+) -> None:
+    """Every gradient along a random direction, against central differences of the total loss in float64."""
     generator = torch.Generator().manual_seed(0)
     exact = {name: value.detach().double() for name, value in parameters.items()}
-    for name, value in exact.items():
+    drawn = {name: value.double() for name, value in draws.items()}
+    for name in gradients:
+        value = exact[name]
         direction = torch.randn(value.shape, generator=generator).double()
         ends = [exact | {name: value + step * direction} for step in (1e-5, -1e-5)]
-        plus, minus = (losses(end, a, inputs, targets)[1]["total"] for end in ends)
+        plus, minus = (losses(end, a, inputs, targets, drawn)[1]["total"] for end in ends)
         analytic = (gradients[name].double() * direction).sum()
         torch.testing.assert_close((plus - minus) / 2e-5, analytic, rtol=1e-4, atol=1e-6, msg=lambda m: f"{name}: {m}")
 
 
-def routes_clearly(parameters: Parameters, a: dict, inputs: Tensor) -> bool:
-    """Whether every FFN expert of every layer gets tokens and no choice is near a tie. True for a dense model."""
-    for r in forward(parameters, a, inputs)[1]:
-        K, ranked = a["mixture"]["ffnTopK"], r.softmax(-1).sort(-1, descending=True)
+def routes_clearly(parameters: Parameters, a: dict, inputs: Tensor, draws: Parameters) -> bool:
+    """Whether every expert of every router that chooses gets tokens, and no choice is near a tie. True for a dense model."""
+    for router in forward(parameters, a, inputs, draws)[1]:
+        if router.chosen is None:
+            continue
+        K, ranked = router.chosen.shape[-1], router.rank.sort(-1, descending=True)
         margin = (ranked.values[..., K - 1] - ranked.values[..., K]).min()
         if margin <= SMALLEST_MARGIN or ranked.indices[..., :K].unique().numel() < a["mixture"]["experts"]:
             return False
@@ -295,17 +383,19 @@ def store_case(case: str, a: dict) -> None:
         parameters = random_parameters(a, generator)
         ids = torch.randint(a["vocabulary"], (BATCH, a["context"] + 1), generator=generator)
         inputs, targets = ids[:, :-1], ids[:, 1:]
-        if routes_clearly(parameters, a, inputs):
+        draws = random_draws(a, generator)
+        if routes_clearly(parameters, a, inputs, draws):
             break
-    check_layers(parameters, a, generator)
+    check_layers(parameters, a, draws, generator)
     for parameter in parameters.values():
         parameter.requires_grad_()
-    logits, loss = losses(parameters, a, inputs, targets)
+    logits, loss = losses(parameters, a, inputs, targets, draws)
     loss["total"].backward()
-    gradients = {name: parameter.grad for name, parameter in parameters.items()}
-    check_gradients(parameters, a, inputs, targets, gradients)
+    # A bias only takes part in choices, so it has none.
+    gradients = {name: parameter.grad for name, parameter in parameters.items() if parameter.grad is not None}
+    check_gradients(parameters, a, inputs, targets, draws, gradients)
     tensors = {"inputs": inputs.int(), "targets": targets.int(), "logits": logits}
-    groups = {"loss": loss, "parameters": parameters, "gradients": gradients}
+    groups = {"loss": loss, "parameters": parameters, "gradients": gradients, "draws": draws}
     for group, members in groups.items():
         tensors |= {f"{group}.{name}": tensor for name, tensor in members.items()}
     metadata = {"architecture": a, "lossWeights": LOSS_WEIGHTS, "seed": seed}

@@ -4,7 +4,8 @@ import type { Architecture, MixtureArchitecture } from '../../src/architecture/a
 import { elementCount, parameterSpecs } from '../../src/architecture/parameters';
 import { deriveSeed, normalValues, uniformGenerator } from '../../src/base/random';
 import { startBackend } from '../../src/engine/backend';
-import type { Batch } from '../../src/data/sequences';
+import { drawRouting } from '../../src/model/draws';
+import type { TrainingBatch } from '../../src/train/step';
 
 /** Runs the same tests on native TensorFlow and on wasm. `npm test` installs the native runtime beforehand. */
 export function onEveryBackend(title: string, tests: () => void): void {
@@ -75,7 +76,18 @@ export const MODELS: Record<string, Architecture> = {
   btx: asMixture(SMALL, { attention: 'averaged', ffnTopK: 2, gate: 'topk-softmax' }),
   'bam with kv-experts': asMixture(SMALL),
   'bam with shared-kv': asMixture(SMALL, { attention: 'shared-kv', ffnTopK: 2 }),
+  'soft FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'soft', ffnTopK: 4 }),
+  'a balance bias': asMixture(SMALL, { attention: 'averaged', ffnTopK: 2, router: { balanceBias: 0.01 } }),
+  'sampled FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'sample-top-1', router: { noise: 0.1 } }),
+  'two of four attention experts': asMixture(SMALL, { attentionTopK: 2, router: { normalizeLogits: 1 } }),
 };
+
+/** In what the models of other families differ from ours. */
+export const VARIANTS = {
+  neox: { kvHeads: 4, block: 'parallel-two-norms', ffn: 'gelu', biases: true, rotaryDimensions: 2 },
+  llama: { block: 'sequential', norm: 'rms' },
+  cohere: { logitScale: 0.5 },
+} as const satisfies Record<string, Partial<Architecture>>;
 
 /** Parameters far larger than initial ones, so that every part of the model shows in its output. */
 export function largeValues(architecture: Architecture, seed: number): Map<string, Float32Array> {
@@ -93,13 +105,15 @@ export function equalExperts(dense: Map<string, Float32Array>, mixture: Architec
   return new Map([...random].map(([name, own]) => [name, dense.get(name.replace(/experts\.\d+\./, '')) ?? own]));
 }
 
-/** Random token ids; targets are the next ids. */
-export function randomBatch({ context, vocabulary }: Architecture, sequences: number, seed: number): Batch {
+/** Random token ids, with targets that are the next ids, and what routers draw. */
+export function randomBatch(architecture: Architecture, sequences: number, seed: number): TrainingBatch {
+  const { context, vocabulary } = architecture;
+  const draws = drawRouting(architecture, sequences * context, { seed, step: 0, pass: 0 });
   const uniform = uniformGenerator(seed);
   const ids = Int32Array.from({ length: sequences * (context + 1) }, () => Math.floor(uniform() * vocabulary));
   const rows = (shift: number): Int32Array =>
     Int32Array.from({ length: sequences * context }, (_, i) => {
       return ids[Math.floor(i / context) * (context + 1) + (i % context) + shift]!;
     });
-  return { inputs: rows(0), targets: rows(1) };
+  return { inputs: rows(0), targets: rows(1), draws };
 }

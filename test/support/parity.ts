@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors, readSafetensorsHeader, type StoredTensor } from '../../src/checkpoint/safetensors';
+import type { Draws } from '../../src/model/draws';
 import type { Architecture } from '../../src/architecture/architecture';
 
 const FOLDER = join(__dirname, '..', 'parity', 'stored');
@@ -11,13 +12,14 @@ export interface ParityCase {
   architecture: Architecture;
   parameters: Map<string, Float32Array>;
   gradients: Map<string, Float32Array>;
+  draws: Draws;
   inputs: Int32Array;
   targets: Int32Array;
   tensors: Map<string, StoredTensor>;
 }
 
 /** Stored files that hold no model case. */
-const OTHERS = ['adamw.safetensors', 'decoding.safetensors'];
+const OTHERS = ['adamw.safetensors', 'decoding.safetensors', 'statistics.json'];
 
 /** The stored model cases by name. */
 export function parityCases(): ParityCase[] {
@@ -45,6 +47,11 @@ function readCase(name: string): ParityCase {
     architecture,
     parameters: below('parameters.'),
     gradients: below('gradients.'),
+    draws: new Map(
+      [...tensors]
+        .filter(([key]) => key.startsWith('draws.'))
+        .map(([key, value]) => [key.slice('draws.'.length), value]),
+    ),
     inputs: readIds(name, 'inputs'),
     targets: readIds(name, 'targets'),
     tensors,

@@ -1,7 +1,10 @@
 import { formatDifference } from '../../src/base/difference';
 import { formatMeasure } from '../../src/base/format';
+import { formatSummary, type Summary } from '../../src/base/statistics';
+import { readVariantName } from '../../src/base/variant-name';
 import type { Numbers } from '../shared/export';
 import { element } from '../shared/dom';
+import { seedsOf } from '../shared/seeds';
 import { AVERAGE, type Comparison, letterOf, resultLines } from './model';
 
 const SOURCES = { run: 'Runs', experiment: 'Experiment files', plan: 'Plans' } as const;
@@ -31,8 +34,8 @@ function runHeadings({ runs }: Comparison): Cell[] {
 
 /** Which runs are compared. */
 export function runsTable(comparison: Comparison): HTMLElement {
-  const rows = comparison.runs.map(({ title, experiment, state, seed }, i) =>
-    row(letterOf(i), [i ? title : `${title} (baseline)`, experiment, state, seed === null ? '-' : String(seed)]),
+  const rows = comparison.runs.map((run, i) =>
+    row(letterOf(i), [i ? run.title : `${run.title} (baseline)`, run.experiment, run.state, seedsOf(run) || '-']),
   );
   const header = ['letter', 'run', 'experiment', 'state', 'seed'];
   return table('Further down each run is called by its letter', 'texts', header, element('tbody', {}, ...rows));
@@ -64,20 +67,26 @@ export function resultsTable(comparison: Comparison, withDomains: boolean): HTML
     const cells = values.map((value, i) => resultCell(value, i ? (values[0] ?? null) : null));
     return row(domain === AVERAGE ? stage : element('span', { class: 'domain' }, `${stage}, ${domain}`), cells);
   });
-  const name = `Held-out perplexity, lower is better; differences to ${letterOf(0)}`;
+  const hasSeeds = comparison.runs.some(({ stages }) => stages.some(({ name }) => readVariantName(name).seed !== null));
+  const overSeeds = hasSeeds ? '; over seeds mean ± standard deviation (seeds)' : '';
+  const name = `Held-out perplexity, lower is better; differences to ${letterOf(0)}${overSeeds}`;
   return table(name, 'numbers', ['stage', ...runHeadings(comparison)], element('tbody', {}, ...rows));
 }
 
-function resultCell(value: number | null, baseline: number | null): Cell {
+function resultCell(value: Summary | null, baseline: Summary | null): Cell {
   if (value === null) return '-';
-  if (baseline === null) return formatMeasure(value);
-  const difference = element('span', { class: 'small' }, formatDifference(value, baseline, formatMeasure));
-  return element('span', {}, `${formatMeasure(value)} `, difference);
+  const text = value.n > 1 ? formatSummary(value, formatMeasure) : formatMeasure(value.mean);
+  if (baseline === null) return text;
+  const difference = element('span', { class: 'small' }, formatDifference(value.mean, baseline.mean, formatMeasure));
+  return element('span', {}, `${text} `, difference);
 }
 
 /** The results for a file. */
 export function resultNumbers(comparison: Comparison, withDomains: boolean): Numbers {
   const { runs } = comparison;
-  const rows = resultLines(comparison, withDomains).map(({ stage, domain, values }) => [stage, domain, ...values]);
+  const rows = resultLines(comparison, withDomains).map(({ stage, domain, values }) => [
+    ...[stage, domain],
+    ...values.map((value) => value?.mean ?? null),
+  ]);
   return { header: ['stage', 'domain', ...runs.map(({ title }, i) => `${letterOf(i)} ${title}`)], rows };
 }

@@ -9,6 +9,7 @@ export const choicesSchema = z.object({
   isLogX: z.boolean().default(false),
   isLogY: z.boolean().default(false),
   smoothing: z.number().default(0),
+  joinsSeeds: z.boolean().default(true),
   perplexityBy: z.enum(['stage', 'domain']).default('stage'),
   showsHeldOut: z.boolean().default(true),
   showsTraining: z.boolean().default(false),

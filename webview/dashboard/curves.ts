@@ -1,10 +1,12 @@
 import { formatCount, formatMeasure } from '../../src/base/format';
 import type { StepColumn } from '../../src/messages/contract';
-import type { Series } from '../shared/chart';
+import type { Series } from '../shared/series';
 import { element } from '../shared/dom';
 import { type FigureContent, Figures } from '../shared/figures';
+import { seriesOf, type SteppedCurve } from '../shared/join-curves';
 import { xOfSteps } from '../shared/x-axis';
 import { type Actions, chartOptions, openStage, type Page, type Section } from './page';
+import { groupsOf } from './stage-groups';
 
 /** A column of training steps as a chart. */
 interface Measure {
@@ -71,10 +73,14 @@ export class CurvesSection implements Section {
 
   private content(page: Page, { column, title, detail, format, isOfRouters }: Measure): FigureContent {
     const { run, points, choices } = page;
-    const series = run.stages.flatMap(({ name: label }, color): Series[] => {
-      const data = points.of(run.id, label);
-      if (!data.columns.step.values.length || (isOfRouters && !data.hasRouting)) return [];
-      return [{ label, color, x: xOfSteps(data, choices.xAxis), y: data.columns[column].values }];
+    const series = groupsOf(run.stages, choices.joinsSeeds).flatMap(({ label, stages }, color): Series[] => {
+      const curves = stages.flatMap(({ name }): SteppedCurve[] => {
+        const data = points.of(run.id, name);
+        const steps = data.columns.step.values;
+        if (!steps.length || (isOfRouters && !data.hasRouting)) return [];
+        return [{ steps, x: xOfSteps(data, choices.xAxis), y: data.columns[column].values }];
+      });
+      return seriesOf(curves, { label, color });
     });
     const open = (stage: string): void => openStage(this.actions, run, stage);
     return { id: column, title, detail, series, options: { ...chartOptions(page, format), open } };

@@ -1,13 +1,15 @@
 import { formatCount, formatDuration, formatMeasure } from '../../src/base/format';
+import { readVariantName } from '../../src/base/variant-name';
 import type { Stage } from '../../src/messages/contract';
 import { button } from '../shared/controls';
 import { element, setAttributes, svgElement } from '../shared/dom';
 import { placeStages, type Place } from './graph-layout';
 import { type Actions, openStage, type Page, type Section } from './page';
+import { groupsOf, joinedStage, type StageGroup } from './stage-groups';
 import { STATE_SIGNS, stateWord } from './words';
 
-/** Pixels. */
-const NODE = { width: 168, height: 52 };
+/** Pixels. What sets variants apart takes a line of its own. */
+const NODE = { width: 168, height: 52, variantHeight: 70 };
 const GAP = { x: 56, y: 14 };
 
 /** The stages as a graph; the chosen one's facts stand below it. */
@@ -17,6 +19,7 @@ export class StageGraph implements Section {
   private readonly facts = element('div', { class: 'tools', 'aria-live': 'polite' });
   private readonly nodes = new Map<string, HTMLButtonElement>();
   private shape = '';
+  private nodeHeight = NODE.height;
 
   constructor(private readonly actions: Actions) {
     const heading = element('h2', { id: 'stages-heading' }, 'Stages');
@@ -30,13 +33,15 @@ export class StageGraph implements Section {
   }
 
   draw({ run, choices }: Page): void {
-    const shape = JSON.stringify(run.stages.map(({ name, parents }) => [name, parents]));
-    if (shape !== this.shape) this.layOut(run.stages);
+    const groups = groupsOf(run.stages, choices.joinsSeeds);
+    const stages = choices.joinsSeeds ? groups.map(joinedStage) : groups.flatMap((group) => group.stages);
+    const isChosen = ({ label, stages: members }: StageGroup): boolean =>
+      label === choices.stage || members.some(({ name }) => name === choices.stage);
+    const shape = JSON.stringify(stages.map(({ name, parents }) => [name, parents]));
+    if (shape !== this.shape) this.layOut(stages);
     this.shape = shape;
-    for (const stage of run.stages) {
-      this.drawNode(stage, stage.name === choices.stage);
-    }
-    const chosen = run.stages.find(({ name }) => name === choices.stage);
+    stages.forEach((stage, i) => this.drawNode(stage, isChosen(groups[i]!)));
+    const chosen = stages.find((_, i) => isChosen(groups[i]!));
     const text = chosen ? stageFacts(chosen) : 'Choose a stage for its facts.';
     if (this.facts.textContent?.startsWith(text)) return;
     this.facts.replaceChildren(element('span', {}, text));
@@ -45,18 +50,19 @@ export class StageGraph implements Section {
 
   private layOut(stages: readonly Stage[]): void {
     const places = placeStages(stages);
+    this.nodeHeight = stages.some(({ name }) => variantText(name)) ? NODE.variantHeight : NODE.height;
     const width = Math.max(...places.map(({ column }) => column)) * (NODE.width + GAP.x) + NODE.width;
-    const height = Math.max(...places.map(({ row }) => row)) * (NODE.height + GAP.y) + NODE.height;
+    const height = Math.max(...places.map(({ row }) => row)) * (this.nodeHeight + GAP.y) + this.nodeHeight;
     Object.assign(this.canvas.style, { width: `${width}px`, height: `${height}px` });
     this.nodes.clear();
     const nodes = places.map((place) => this.node(place));
-    this.canvas.replaceChildren(arrows(places, width, height), ...nodes);
+    this.canvas.replaceChildren(arrows(places, { width, height, nodeHeight: this.nodeHeight }), ...nodes);
   }
 
   private node({ stage, column, row }: Place): HTMLElement {
     const made = element('button', { type: 'button', class: 'node' });
-    const style = { left: `${column * (NODE.width + GAP.x)}px`, top: `${row * (NODE.height + GAP.y)}px` };
-    Object.assign(made.style, style, { width: `${NODE.width}px`, height: `${NODE.height}px` });
+    const style = { left: `${column * (NODE.width + GAP.x)}px`, top: `${row * (this.nodeHeight + GAP.y)}px` };
+    Object.assign(made.style, style, { width: `${NODE.width}px`, height: `${this.nodeHeight}px` });
     made.addEventListener('click', () => this.actions.choose({ stage: stage.name }));
     made.addEventListener('dblclick', () => this.facts.querySelector<HTMLElement>('vscode-button')?.click());
     this.nodes.set(stage.name, made);
@@ -74,10 +80,15 @@ export class StageGraph implements Section {
       title: text,
       'data-state': stage.state,
     });
-    const name = element('span', { class: 'node-name' }, stage.name);
-    if (node.textContent !== stage.name + small)
-      node.replaceChildren(name, element('span', { class: 'node-state' }, small));
+    const lines = [readVariantName(stage.name).stage, variantText(stage.name), small].filter(Boolean);
+    if (node.textContent === lines.join('')) return;
+    node.replaceChildren(...lines.map((line, i) => element('span', { class: i ? 'node-state' : 'node-name' }, line)));
   }
+}
+
+/** What sets a variant apart: `seed=2,loadBalance=0.01`. */
+function variantText(name: string): string {
+  return name.slice(readVariantName(name).stage.length + 1);
 }
 
 function nodeText({ state, step, steps, average }: Stage): string {
@@ -103,7 +114,7 @@ function stageFacts(stage: Stage): string {
   const answers = Object.entries(stage.accuracy).map(([task, share]) => `${task} ${(100 * share).toFixed(1)} %`);
   const facts = [
     `${name}: ${stateWord(state)}`,
-    experts.length ? `${method} of ${experts.join(', ')}` : undefined,
+    method === 'train' ? undefined : [method, experts.join(', ')].filter(Boolean).join(' of '),
     step === null ? undefined : `step ${step}${steps === null ? '' : ` of ${steps}`}`,
     secondsLeft === null ? undefined : `${formatDuration(secondsLeft)} left`,
     total === null
@@ -119,9 +130,12 @@ function stageFacts(stage: Stage): string {
 }
 
 /** A curved line from every parent to its child. The nodes say the same in words. */
-function arrows(places: readonly Place[], width: number, height: number): SVGElement {
+function arrows(
+  places: readonly Place[],
+  { width, height, nodeHeight }: { width: number; height: number; nodeHeight: number },
+): SVGElement {
   const byName = new Map(places.map((place) => [place.stage.name, place]));
-  const middle = (row: number): number => row * (NODE.height + GAP.y) + NODE.height / 2;
+  const middle = (row: number): number => row * (nodeHeight + GAP.y) + nodeHeight / 2;
   const lines = places.flatMap((child) =>
     child.stage.parents.flatMap((name) => {
       const parent = byName.get(name);

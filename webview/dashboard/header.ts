@@ -2,6 +2,7 @@ import { formatDuration } from '../../src/base/format';
 import type { Run } from '../../src/messages/contract';
 import { button, progressRing, setEnabled, tag } from '../shared/controls';
 import { element } from '../shared/dom';
+import { seedsOf } from '../shared/seeds';
 import type { Actions, Page, Section } from './page';
 import { currentStage, isDone, partDone } from './progress';
 import { stateWord } from './words';
@@ -58,11 +59,13 @@ export class Header implements Section {
   }
 }
 
-function factsOf({ id, title, experiment, seed, seconds, message }: Run): string {
+function factsOf(run: Run): string {
+  const { id, title, experiment, seconds, message } = run;
+  const seeds = seedsOf(run);
   const facts = [
     title === id ? undefined : id,
     `experiment ${experiment}`,
-    seed === null ? undefined : `seed ${seed}`,
+    seeds ? `${seeds.includes(',') ? 'seeds' : 'seed'} ${seeds}` : undefined,
     seconds === null ? undefined : `took ${formatDuration(seconds)}`,
     message ?? undefined,
   ];

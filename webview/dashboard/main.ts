@@ -23,8 +23,11 @@ let isDue = false;
 
 const actions: Actions = { send: (request) => host.send(request), choose };
 const perplexity = new PerplexitySection(actions, choices);
-const before: Section[] = [new Header(actions), new Alerts(actions), new StageGraph(actions)];
-const after: Section[] = [
+const sections: Section[] = [
+  new Header(actions),
+  new Alerts(actions),
+  new StageGraph(actions),
+  chartToolbar(choices, actions),
   perplexity,
   new RouterLoadSection(actions, choices),
   new UtilizationSection(actions, choices),
@@ -52,8 +55,7 @@ function receive(message: DashboardMessage): void {
 }
 
 function showPage(): void {
-  const toolbar = chartToolbar(choices, actions);
-  main.replaceChildren(...before.map(({ root }) => root), toolbar, ...after.map(({ root }) => root));
+  main.replaceChildren(...sections.map(({ root }) => root));
 }
 
 function choose(next: Partial<Choices>): void {
@@ -73,7 +75,7 @@ function draw(): void {
   isDue = false;
   if (!run) return;
   const page = { run, points, choices };
-  for (const section of [...before, ...after]) section.draw(page);
+  for (const section of sections) section.draw(page);
 }
 
 /** Brings a stage's charts into view, once they are drawn. */

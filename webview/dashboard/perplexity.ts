@@ -1,12 +1,15 @@
 import { formatMeasure } from '../../src/base/format';
-import type { Stage } from '../../src/messages/contract';
-import type { Series } from '../shared/chart';
+import { readVariantName } from '../../src/base/variant-name';
+import type { EvaluationPoint } from '../../src/messages/contract';
+import type { Series } from '../shared/series';
 import { checkbox, radios } from '../shared/controls';
 import { element } from '../shared/dom';
 import { type FigureContent, Figures } from '../shared/figures';
+import { seriesOf, type SteppedCurve } from '../shared/join-curves';
 import { xOfEvaluations, xOfSteps } from '../shared/x-axis';
 import type { Choices } from './choices';
 import { type Actions, chartOptions, openStage, type Page, type Section } from './page';
+import { groupsOf, type StageGroup } from './stage-groups';
 
 const AVERAGE = 'average';
 const TRAINING = 'training batches';
@@ -45,39 +48,43 @@ export class PerplexitySection implements Section {
     this.figures.draw(shown);
   }
 
-  /** The chart of a stage; `undefined` where there is none. */
+  /** The chart of a stage, or of the stages that differ from it in their seed only; `undefined` where there is none. */
   figureOf(stage: string): HTMLElement | undefined {
-    return this.figures.find(`stage ${stage}`);
+    return this.figures.find(`stage ${stage}`) ?? this.figures.find(`stage ${readVariantName(stage).group}`);
   }
 
   private byStage(page: Page): FigureContent[] {
     const { run, choices } = page;
-    return run.stages.map((stage) => {
+    return groupsOf(run.stages, choices.joinsSeeds).map((group) => {
       const lines = choices.showsHeldOut ? [...run.domains, AVERAGE] : [];
-      const held = lines.map((line, color) => heldOut(page, stage, line, line, line === AVERAGE ? null : color));
-      const training = choices.showsTraining ? [trainingLine(page, stage, TRAINING, run.domains.length)] : [];
-      const series = [...training, ...held].filter(({ x }) => x.length);
-      const options = { ...chartOptions(page, formatMeasure), open: () => openStage(this.actions, run, stage.name) };
-      return { id: `stage ${stage.name}`, title: stage.name, detail: detailOf(choices), series, options };
+      const held = lines.flatMap((line, i) =>
+        heldOut(page, group, line, { label: line, color: line === AVERAGE ? null : i }),
+      );
+      const look = { label: TRAINING, color: run.domains.length };
+      const training = choices.showsTraining ? trainingLine(page, group, look) : [];
+      const { label: title } = group;
+      const options = { ...chartOptions(page, formatMeasure), open: () => openStage(this.actions, run, title) };
+      return { id: `stage ${title}`, title, detail: detailOf(choices), series: [...training, ...held], options };
     });
   }
 
   private byDomain(page: Page): FigureContent[] {
     const { run, choices } = page;
+    const groups = groupsOf(run.stages, choices.joinsSeeds);
     const lines = choices.showsHeldOut ? [...run.domains, AVERAGE] : [];
     const options = {
       ...chartOptions(page, formatMeasure),
       open: (stage: string) => openStage(this.actions, run, stage),
     };
     const charts = lines.map((line) => {
-      const series = run.stages.map((stage, color) => heldOut(page, stage, line, stage.name, color));
+      const series = groups.flatMap((group, color) => heldOut(page, group, line, { label: group.label, color }));
       return { id: `domain ${line}`, title: line, detail: 'held-out perplexity', series, options };
     });
     if (choices.showsTraining) {
-      const series = run.stages.map((stage, color) => trainingLine(page, stage, stage.name, color));
+      const series = groups.flatMap((group, color) => trainingLine(page, group, { label: group.label, color }));
       charts.push({ id: 'training', title: TRAINING, detail: 'perplexity', series, options });
     }
-    return charts.map((chart) => ({ ...chart, series: chart.series.filter(({ x }) => x.length) }));
+    return charts;
   }
 }
 
@@ -86,20 +93,26 @@ function detailOf({ showsHeldOut, showsTraining }: Choices): string {
   return showsHeldOut ? 'held-out perplexity' : 'perplexity of training batches';
 }
 
-function heldOut(
-  { run, points, choices }: Page,
-  stage: Stage,
-  domain: string,
-  label: string,
-  color: number | null,
-): Series {
-  const data = points.of(run.id, stage.name);
-  const of = domain === AVERAGE ? data.evaluations : data.evaluations.filter(({ perplexity }) => domain in perplexity);
-  const y = Float64Array.from(of, ({ average, perplexity }) => (domain === AVERAGE ? average : perplexity[domain]!));
-  return { label, color, isMarked: true, x: xOfEvaluations(data, of, choices.xAxis), y };
+type LabelAndColor = Pick<Series, 'label' | 'color'>;
+
+function heldOut({ run, points, choices }: Page, group: StageGroup, domain: string, look: LabelAndColor): Series[] {
+  const curves = group.stages.flatMap(({ name }): SteppedCurve[] => {
+    const data = points.of(run.id, name);
+    const has = ({ perplexity }: EvaluationPoint): boolean => domain === AVERAGE || domain in perplexity;
+    const of = data.evaluations.filter(has);
+    if (!of.length) return [];
+    const y = Float64Array.from(of, ({ average, perplexity }) => (domain === AVERAGE ? average : perplexity[domain]!));
+    return [{ steps: of.map(({ step }) => step), x: xOfEvaluations(data, of, choices.xAxis), y }];
+  });
+  return seriesOf(curves, { ...look, isMarked: true });
 }
 
-function trainingLine({ run, points, choices }: Page, { name }: Stage, label: string, color: number): Series {
-  const data = points.of(run.id, name);
-  return { label, color, x: xOfSteps(data, choices.xAxis), y: data.columns.languageModel.values.map(Math.exp) };
+function trainingLine({ run, points, choices }: Page, group: StageGroup, look: LabelAndColor): Series[] {
+  const curves = group.stages.flatMap(({ name }): SteppedCurve[] => {
+    const data = points.of(run.id, name);
+    const steps = data.columns.step.values;
+    const y = data.columns.languageModel.values.map(Math.exp);
+    return steps.length ? [{ steps, x: xOfSteps(data, choices.xAxis), y }] : [];
+  });
+  return seriesOf(curves, look);
 }

@@ -2,13 +2,14 @@ import { checkbox, dropdown, slider } from '../shared/controls';
 import { element } from '../shared/dom';
 import { X_AXES, type XAxis } from '../shared/x-axis';
 import { type Choices, smoothingSpan } from './choices';
-import type { Actions } from './page';
+import type { Actions, Section } from './page';
+import { hasSeeds } from './stage-groups';
 
 /** Places of the smoothing slider. */
 const SMOOTHING_PLACES = 10;
 
-/** What holds for all charts: the x axis, logarithms, smoothing. */
-export function chartToolbar(choices: Choices, { choose }: Actions): HTMLElement {
+/** What holds for all charts: the x axis, logarithms, smoothing, and where there are several seeds whether they are joined. */
+export function chartToolbar(choices: Choices, { choose }: Actions): Section {
   const axes = Object.entries(X_AXES).map(([value, { label }]) => ({ value, label }));
   const words = (place: number): string => {
     const span = smoothingSpan(place);
@@ -21,6 +22,12 @@ export function chartToolbar(choices: Choices, { choose }: Actions): HTMLElement
     checkbox('logarithmic values', choices.isLogY, (isLogY) => choose({ isLogY })),
     slider('smoothing', range, words, (smoothing) => choose({ smoothing })),
   ];
-  const roots = controls.map(({ root }) => root);
-  return element('div', { class: 'tools toolbar', role: 'group', 'aria-label': 'All charts' }, ...roots);
+  const seeds = checkbox('join seeds: mean, shaded from lowest to highest', choices.joinsSeeds, (joinsSeeds) =>
+    choose({ joinsSeeds }),
+  ).root;
+  const roots = [...controls.map(({ root }) => root), seeds];
+  return {
+    root: element('div', { class: 'tools toolbar', role: 'group', 'aria-label': 'All charts' }, ...roots),
+    draw: ({ run }) => void (seeds.hidden = !hasSeeds(run.stages)),
+  };
 }

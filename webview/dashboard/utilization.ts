@@ -1,6 +1,6 @@
 import { formatMeasure } from '../../src/base/format';
 import type { Router, RoutingPoint, Stage } from '../../src/messages/contract';
-import type { Series } from '../shared/chart';
+import type { Series } from '../shared/series';
 import { dropdown, radios } from '../shared/controls';
 import { element } from '../shared/dom';
 import { type FigureContent, Figures } from '../shared/figures';

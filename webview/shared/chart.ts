@@ -1,10 +1,11 @@
 import uPlot from 'uplot';
-import { smoothCurve } from '../../src/base/curves';
-import { align, nearest, type Curve } from './align';
+import { align, nearest } from './align';
 import { element } from './dom';
 import { Legend } from './legend';
+import { type DrawnLine, linesOf } from './lines';
 import { onThemeChange } from './palette';
-import { HEIGHT, penOf, plotOptions, type Line } from './plot-options';
+import { HEIGHT, penOf, plotOptions } from './plot-options';
+import type { Series } from './series';
 
 /** How near a click must be to a point, in pixels. */
 const CLICK_DISTANCE = 16;
@@ -14,15 +15,6 @@ const DOUBLE_CLICK = 250;
 const PAN = 0.2;
 const ZOOM = 0.6;
 const KEYS = 'arrows: read points; shift and arrows: move; plus and minus: zoom; 0: show all; Enter: open in the file';
-
-/** One curve with its name. Names are unique in a chart. */
-export interface Series extends Curve {
-  label: string;
-  /** One of eight colours and dashes; `null` for the colour of text, drawn thick. */
-  color: number | null;
-  /** Draw a mark at every point, and never smooth: few points, far apart. */
-  isMarked?: boolean;
-}
 
 /** How a chart looks. */
 export interface ChartOptions {
@@ -54,8 +46,8 @@ export class Chart {
   private plot: uPlot | undefined;
   private options: ChartOptions | undefined;
   private series: readonly Series[] = [];
-  /** The curves as drawn: pale raw lines behind, then one for each series. */
-  private lines: (Line & Curve & { label: string })[] = [];
+  /** As drawn; the last ones are those of the series. */
+  private lines: DrawnLine[] = [];
   /** The range that the user chose; `undefined` for all. */
   private zoom: Range | undefined;
   /** What the plot was built for; another shape needs another plot. */
@@ -111,12 +103,8 @@ export class Chart {
     const { options, series } = this;
     if (!options || !this.holder.clientWidth) return;
     this.isStale = false;
-    const smoothed = ({ isMarked }: Series): boolean => options.smoothing > 0 && !isMarked;
-    this.lines = [
-      ...series.filter(smoothed).map((one) => line(one, one.y, true)),
-      ...series.map((one) => line(one, smoothed(one) ? smoothCurve(one.y, options.smoothing) : one.y, false)),
-    ];
-    const looks = this.lines.map(({ label, color, isFaint, isMarked }) => [label, color, isFaint, isMarked]);
+    this.lines = linesOf(series, options.smoothing);
+    const looks = this.lines.map(({ label, color, role, isMarked }) => [label, color, role, isMarked]);
     const shape = JSON.stringify([looks, options.xLabel, options.isLogX, options.isLogY]);
     if (shape === this.shape) this.drawRange();
     else {
@@ -143,7 +131,10 @@ export class Chart {
       },
     };
     const empty = [[], ...this.lines.map(() => [])] as uPlot.AlignedData;
-    this.plot = new uPlot(plotOptions({ width, ...options }, this.lines, hooks, bind), empty, this.holder);
+    const made = plotOptions({ width, ...options }, this.lines, hooks, bind);
+    // Hidden from the start: hiding a curve of a plot without data fixes the range of its values at nothing.
+    this.lines.forEach(({ label }, i) => (made.series[i + 1]!.show = !this.hidden.has(label)));
+    this.plot = new uPlot(made, empty, this.holder);
     let pressedAt = 0;
     this.plot.over.addEventListener('mousedown', ({ clientX }) => (pressedAt = clientX));
     this.plot.over.addEventListener('click', (event) => {
@@ -151,7 +142,6 @@ export class Chart {
       const isDrag = event.shiftKey || Math.abs(event.clientX - pressedAt) > 2;
       if (!isDrag) this.opening = window.setTimeout(() => this.openNear(event), DOUBLE_CLICK);
     });
-    this.lines.forEach(({ label }, i) => this.hidden.has(label) && this.plot?.setSeries(i + 1, { show: false }, false));
     this.legend.draw(this.series, this.hidden);
     this.drawRange();
   }
@@ -300,12 +290,4 @@ export class Chart {
     const first = this.series.find(({ label }) => !this.hidden.has(label));
     if (first) this.options?.open?.(first.label);
   }
-}
-
-function line(
-  { label, color, isMarked = false, x }: Series,
-  y: Float64Array,
-  isFaint: boolean,
-): Line & Curve & { label: string } {
-  return { label, color, isMarked: isMarked && !isFaint, isFaint, x, y };
 }

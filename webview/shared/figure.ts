@@ -1,5 +1,6 @@
 import type { Save } from '../../src/messages/contract';
-import { Chart, type ChartOptions, type Series } from './chart';
+import { Chart, type ChartOptions } from './chart';
+import type { Series } from './series';
 import { dataTable } from './data-table';
 import { element } from './dom';
 import { type Numbers, savePicture, saveText, toCsv } from './export';

@@ -1,5 +1,6 @@
 import type { Save } from '../../src/messages/contract';
-import type { ChartOptions, Series } from './chart';
+import type { ChartOptions } from './chart';
+import type { Series } from './series';
 import { element, showExactly } from './dom';
 import { ChartFigure } from './figure';
 

@@ -13,8 +13,8 @@ const SYNC_KEY = 'x';
 /** A curve as it is drawn. */
 export interface Line {
   color: number | null;
-  /** Thin and pale, behind the others. */
-  isFaint: boolean;
+  /** A `faint` one is thin and pale, behind the others; two `edge` lines after each other, which are not drawn, bound a shaded band. */
+  role: 'main' | 'faint' | 'edge';
   isMarked: boolean;
 }
 
@@ -50,6 +50,9 @@ export function plotOptions(
       axis(formatPlain, look.isLogY, { size: 56 }),
     ],
     series: [{}, ...lines.map(seriesOptions)],
+    bands: lines.flatMap(({ role, color }, i) =>
+      role === 'edge' && i % 2 === 0 ? [{ series: [i + 2, i + 1], fill: shade(strokeOf(color).color, 20) }] : [],
+    ),
     cursor: {
       // The chart itself tells clicks from drags: the library takes a click at the edge for a drag and stops it.
       drag: { x: true, y: false, setScale: false, click: () => undefined },
@@ -79,10 +82,14 @@ function logRange(low: number, high: number): uPlot.Range.MinMax {
   return low > 0 && high > 0 ? [low / 1.05, high * 1.05] : [1, 10];
 }
 
-function seriesOptions({ color, isFaint, isMarked }: Line): uPlot.Series {
+function shade(color: string, percent: number): string {
+  return `color-mix(in srgb, ${color} ${percent}%, transparent)`;
+}
+
+function seriesOptions({ color, role, isMarked }: Line): uPlot.Series {
   const { color: stroke } = strokeOf(color);
   return {
-    stroke: isFaint ? `color-mix(in srgb, ${stroke} 35%, transparent)` : stroke,
+    stroke: role === 'faint' ? shade(stroke, 35) : stroke,
     spanGaps: true,
     points: { show: isMarked, size: 5, fill: stroke },
   };
@@ -92,8 +99,9 @@ function seriesOptions({ color, isFaint, isMarked }: Line): uPlot.Series {
  * How a line with these values is drawn. Noise gets a thin line without dashes: they could not be seen in it, and drawing them took 100
  * times as long. Smoothing or zooming in brings them back.
  */
-export function penOf({ color, isFaint }: Line, values: readonly (number | null)[]): { width: number; dash: number[] } {
-  if (isFaint || roughness(values) > ROUGH) return { width: 1, dash: [] };
+export function penOf({ color, role }: Line, values: readonly (number | null)[]): { width: number; dash: number[] } {
+  if (role === 'edge') return { width: 0, dash: [] };
+  if (role === 'faint' || roughness(values) > ROUGH) return { width: 1, dash: [] };
   return { width: color === null ? 3 : 2, dash: strokeOf(color).dash };
 }
 

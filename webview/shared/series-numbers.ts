@@ -1,8 +1,12 @@
-import type { Curve } from './align';
+import type { Series } from './series';
 import type { Numbers } from './export';
 
-/** The curves as columns over all their x. */
-export function seriesNumbers(xLabel: string, series: readonly (Curve & { label: string })[]): Numbers {
+/** The curves as columns over all their x; a band's edges are columns beside its curve. */
+export function seriesNumbers(xLabel: string, all: readonly Pick<Series, 'label' | 'x' | 'y' | 'band'>[]): Numbers {
+  const series = all.flatMap(({ label, x, y, band }) => [
+    { label, x, y },
+    ...Object.entries(band ?? {}).map(([edge, values]) => ({ label: `${label} ${edge}`, x, y: values })),
+  ]);
   const x = [...new Set(series.flatMap((one) => [...one.x]))].sort((a, b) => a - b);
   const place = new Map(x.map((value, i) => [value, i]));
   const rows: (number | null)[][] = x.map((value) => [value, ...series.map(() => null)]);

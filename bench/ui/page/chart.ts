@@ -1,6 +1,7 @@
 // The page that bench/ui/chart.ts measures: the dashboard's own chart with many points.
 import '../../../webview/shared/theme.css';
-import { Chart, type Series } from '../../../webview/shared/chart';
+import { Chart } from '../../../webview/shared/chart';
+import type { Series } from '../../../webview/shared/series';
 import type { ChartTimes } from '../chart-times';
 
 const FRAMES = 120;

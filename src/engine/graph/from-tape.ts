@@ -13,7 +13,8 @@ export interface Place {
 
 /**
  * Adds the operations of a tape on which `wanted` (ids) depend. `given` says where in the graph the tensors are that the tape's
- * code was given, by id. With `xlaScope`, XLA compiles what has the same sizes in every step. Returns the places of `wanted`. Throws an `EngineError` (`unknown-tensor`) for a tensor that nobody made.
+ * code was given, by id. Nodes are called after their sections, `section/Operation_1`, which tells TensorFlow's messages and profiles
+ * apart. With `xlaScope`, XLA compiles what has the same sizes in every step. Returns the places of `wanted`. Throws an `EngineError` (`unknown-tensor`) for a tensor that nobody made.
  */
 export function addTape(
   graph: Graph,
@@ -38,7 +39,8 @@ export function addTape(
     places.set(id, found);
     return found;
   };
-  for (const operation of needed) {
+  const sections = sectionsOf(needed);
+  needed.forEach((operation, i) => {
     const inputs = operation.inputs.map(place);
     const attributes = completeAttributes(binding, operation, inputs);
     if (!dynamic.has(operation) && xlaScope) Object.assign(attributes, compiledBy(xlaScope));
@@ -46,14 +48,39 @@ export function addTape(
       operation.name,
       inputs.map(({ at }) => at),
       attributes,
+      `${sections[i]}/${operation.name}_${graph.nodes.length}`,
     );
-    operation.outputs.forEach(({ id, dtype }, i) => places.set(id, { at: i ? `${name}:${i}` : name, dtype }));
-  }
+    operation.outputs.forEach(({ id, dtype }, output) =>
+      places.set(id, { at: output ? `${name}:${output}` : name, dtype }),
+    );
+  });
   return wanted.map((id) => place(id).at);
 }
 
 function compiledBy(scope: string): Record<string, AttributeValue> {
   return { _XlaCompile: { bool: true }, _XlaScope: { string: scope } };
+}
+
+const VIEWS = new Set(['Cast', 'Reshape', 'Transpose']);
+
+/**
+ * The section of each operation. Those of a backward pass were recorded outside of sections: they belong to the section whose tensors they use
+ * (`backward/section`), else where the gradient came from.
+ */
+function sectionsOf(operations: readonly TapeOperation[]): string[] {
+  const forward = new Map<number, string>();
+  const backward = new Map<number, string>();
+  return operations.map(({ name, section, inputs, outputs }) => {
+    const firstOf = (map: ReadonlyMap<number, string>): string | undefined =>
+      inputs.map((id) => map.get(id)).find((found) => found !== undefined);
+    const found = section ?? firstOf(forward) ?? firstOf(backward) ?? 'step';
+    // Another view of a tensor of the forward pass still tells where it is from.
+    const isForward = section !== undefined || (VIEWS.has(name) && !inputs.some((id) => backward.has(id)));
+    for (const { id } of outputs) (isForward ? forward : backward).set(id, found);
+    // Parameters belong to the section that takes them first.
+    if (section) for (const id of inputs) if (!forward.has(id)) forward.set(id, section);
+    return section ?? `backward/${found}`;
+  });
 }
 
 /** Follows tensors whose sizes the data decides: XLA would compile anew for each size. */

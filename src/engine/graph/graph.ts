@@ -1,7 +1,7 @@
 import { Message } from './protobuf';
 
 /** TensorFlow's numbers of the types in use (types.proto). */
-export const TYPE = { float32: 1, int32: 3, bool: 10, resource: 20 } as const;
+export const TYPE = { float32: 1, float64: 2, int32: 3, bool: 10, resource: 20 } as const;
 
 /** The value of a node's attribute (attr_value.proto). */
 export type AttributeValue =

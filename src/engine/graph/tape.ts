@@ -11,6 +11,8 @@ export interface TensorType {
 /** One operation that ran: tensors are named by the binding's ids, which are never used twice. */
 export interface TapeOperation {
   name: string;
+  /** The part of the code that took it, as `inSection` names it. */
+  section?: string;
   attributes: TFEOpAttr[];
   inputs: number[];
   outputs: (TensorType & { id: number })[];
@@ -25,6 +27,19 @@ export interface TapeConstant extends TensorType {
 export interface Tape {
   operations: TapeOperation[];
   constants: Map<number, TapeConstant>;
+}
+
+let openSection: string | undefined;
+
+/** Runs `code`; operations that are recorded meanwhile are known by the name of this section of a model. */
+export function inSection<T>(name: string, code: () => T): T {
+  const outer = openSection;
+  openSection = name;
+  try {
+    return code();
+  } finally {
+    openSection = outer;
+  }
 }
 
 /** Tensors of the tape that the code was given, by id, each with a name of the caller's. */
@@ -54,7 +69,13 @@ export function record<T>(backend: NodeJSKernelBackend, code: () => T): { result
 function recordOperation(binding: TFJSBinding, { operations }: Tape): TFJSBinding['executeOp'] {
   return (name, attributes, inputs, count) => {
     const outputs = binding.executeOp(name, attributes, inputs, count);
-    operations.push({ name, attributes, inputs: [...inputs], outputs: outputs.map((output) => ({ ...output })) });
+    operations.push({
+      name,
+      ...(openSection && { section: openSection }),
+      attributes,
+      inputs: [...inputs],
+      outputs: outputs.map((output) => ({ ...output })),
+    });
     return outputs;
   };
 }

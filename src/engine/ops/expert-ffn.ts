@@ -1,23 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import { dispatchByExpert } from './dispatch';
-import { linear } from './linear';
-import { intAttribute, nativeBackend, typeAttribute } from './native';
+import { pairsByExpert, realPairs, restorePairs } from './expert-rows';
+import { denseFfn, type FfnForm, type FfnWeights, formGradients, formOf, SWIGLU_TENSORS } from './ffn-forms';
+import { nativeBackend } from './native';
 import { ownGradient } from './own-gradient';
 import { permuteRows, takeRows } from './rows';
-import { swiglu } from './swiglu';
-
-/** The matrices of one SwiGLU FFN: gate and up (F, E), down (E, F). */
-export interface FfnWeights {
-  gate: tf.Tensor2D;
-  up: tf.Tensor2D;
-  down: tf.Tensor2D;
-}
-
-/** One SwiGLU FFN: down(silu(gate u) * up u). (K, E) -> (K, E). */
-export function swigluFfn(u: tf.Tensor2D, { gate, up, down }: FfnWeights): tf.Tensor2D {
-  return linear(swiglu(linear(u, gate), linear(u, up)), down);
-}
 
 /**
  * What each chosen expert makes of its token. `u` (T, E); `chosen` (T*k) int32, the experts of each token, k different ones ->
@@ -41,7 +29,7 @@ function portableExperts(u: tf.Tensor2D, chosen: tf.Tensor1D, experts: readonly 
   const sizes = busy.map((expert) => assigned[expert]!);
   // tfjs has no gradient for a split into one part.
   const inputs: tf.Tensor2D[] = busy.length === 1 ? [byExpert] : tf.split(byExpert, sizes);
-  const outputs = tf.concat(busy.map((expert, i) => swigluFfn(inputs[i]!, experts[expert]!)));
+  const outputs = tf.concat(busy.map((expert, i) => denseFfn(inputs[i]!, experts[expert]!)));
   return permuteRows(outputs, inverseTensor, orderTensor);
 }
 
@@ -57,71 +45,58 @@ function nativeExperts(
 ): tf.Tensor2D {
   const [tokens, width] = u.shape;
   const k = chosen.shape[0] / tokens;
+  const forms = experts.map(formOf);
   return ownGradient(
-    [u, ...experts.flatMap(({ gate, up, down }) => [gate, up, down])],
+    [u, ...forms.flatMap(({ tensors }) => tensors)],
     () => {
+      const rows = tf.concat([u, tf.zeros<tf.Rank.R2>([1, width])]); // (T+1, E): fillers take the last
       const passes = pairsByExpert(backend, chosen, experts.length).map((pairs, expert) =>
-        forward(u, pairs, k, experts[expert]!),
+        forward(rows, pairs, k, forms[expert]!),
       );
-      const value = stitch(
+      const value = restorePairs(
         backend,
-        passes.map(({ pairs }) => pairs),
-        passes.map(({ output }) => output),
-      ) as tf.Tensor2D;
+        passes.map(({ pairs, output }) => ({ pairs, rows: output })),
+        tokens * k,
+      );
       return { value, saved: passes.flatMap(({ saved }) => saved) };
     },
     (dy, saved) => {
-      const passes = experts.map((_, expert) => backward(dy as tf.Tensor2D, saved.slice(expert * SAVED)));
-      const dPairs = stitch(
+      const each = saved.length / forms.length;
+      const passes = forms.map((form, expert) =>
+        backward(dy as tf.Tensor2D, saved.slice(expert * each, (expert + 1) * each), form.tensors.length),
+      );
+      const dPairs = restorePairs(
         backend,
-        passes.map(({ pairs }) => pairs),
-        passes.map(({ dx }) => dx),
+        passes.map(({ pairs, dx }) => ({ pairs, rows: dx })),
+        tokens * k,
       ); // (T*k, E)
       const du = k === 1 ? dPairs : tf.sum(tf.reshape(dPairs, [tokens, k, width]), 1); // (T, E)
-      return [du, ...passes.flatMap(({ dWeights }) => dWeights)];
+      return [du, ...passes.flatMap(({ dTensors }) => dTensors)];
     },
   );
 }
 
-/** How many tensors `forward` saves. */
-const SAVED = 9;
-
-/** One expert on its own rows. `pairs` (R) int32 says which of the (T*k) pairs they are. */
-function forward(u: tf.Tensor2D, pairs: tf.Tensor1D, k: number, { gate, up, down }: FfnWeights) {
+/** One expert on its own rows. `u` (T+1, E), the last row zero; `pairs` (R) int32 says which of the (T*k) pairs they are. */
+function forward(u: tf.Tensor2D, pairs: tf.Tensor1D, k: number, form: FfnForm) {
   const x = takeRows(u, k === 1 ? pairs : (tf.floorDiv(pairs, tf.scalar(k, 'int32')) as tf.Tensor1D)); // (R, E)
-  const gated = linear(x, gate); // (R, F)
-  const raised = linear(x, up); // (R, F)
-  const sigmoid = tf.sigmoid(gated);
-  const silu = tf.mul(gated, sigmoid);
-  const hidden = tf.mul(silu, raised) as tf.Tensor2D; // (R, F)
-  return { pairs, output: linear(hidden, down), saved: [pairs, x, sigmoid, silu, raised, hidden, gate, up, down] };
+  const { output, saved } = form.forward(x);
+  return { pairs, output, saved: [pairs, x, ...saved, ...form.tensors] };
 }
 
-/** The gradients of `forward` by its rows and its weights. `dy` (T*k, E) is the gradient of all pairs. */
-function backward(dy: tf.Tensor2D, saved: tf.Tensor[]) {
-  const [pairs, x, sigmoid, silu, raised, hidden, gate, up, down] = saved as tf.Tensor2D[];
-  const dOutput = takeRows(dy, pairs as tf.Tensor as tf.Tensor1D); // (R, E)
-  const dHidden = tf.matMul(dOutput, down!); // (R, F)
-  // d silu / d gate = sigmoid + silu * (1 - sigmoid)
-  const slope = tf.add(sigmoid!, tf.sub(silu!, tf.mul(silu!, sigmoid!)));
-  const dGated = tf.mul(tf.mul(dHidden, raised!), slope) as tf.Tensor2D;
-  const dRaised = tf.mul(dHidden, silu!) as tf.Tensor2D;
-  return {
-    pairs: pairs as tf.Tensor,
-    dx: tf.add(tf.matMul(dGated, gate!), tf.matMul(dRaised, up!)),
-    dWeights: [tf.matMul(dGated, x!, true), tf.matMul(dRaised, x!, true), tf.matMul(dOutput, hidden!, true)],
-  };
+/** The gradients of `forward` by its rows and its weights, the last `count` of `saved`. `dy` (T*k, E) is the gradient of all pairs. */
+function backward(dy: tf.Tensor2D, saved: tf.Tensor[], count: number) {
+  const [pairs, x, ...rest] = saved as [tf.Tensor1D, tf.Tensor2D, ...tf.Tensor[]];
+  const gradients = formGradients(outputGradient(dy, pairs, count), x, rest.slice(0, -count), rest.slice(-count));
+  return { pairs, ...gradients };
 }
 
-/** For each expert the places of `chosen` that name it, in their order. */
-function pairsByExpert(backend: NodeJSKernelBackend, chosen: tf.Tensor1D, experts: number): tf.Tensor1D[] {
-  const places = tf.range(0, chosen.shape[0], 1, 'int32');
-  const attributes = [intAttribute(backend, 'num_partitions', experts), typeAttribute(backend, 'T', 'int32')];
-  return backend.executeMultipleOutputs('DynamicPartition', attributes, [places, chosen], experts) as tf.Tensor1D[];
-}
-
-/** Puts rows back where they came from: row i of `rows[e]` becomes row `places[e][i]`. Every place is named once. */
-function stitch(backend: NodeJSKernelBackend, places: tf.Tensor[], rows: tf.Tensor[]): tf.Tensor {
-  const attributes = [intAttribute(backend, 'N', rows.length), typeAttribute(backend, 'T', 'float32')];
-  return backend.executeSingleOutput('ParallelDynamicStitch', attributes, [...places, ...rows]);
+/**
+ * The rows of `dy` that are an expert's, (R, E). With SwiGLU a filler may take any row, since what it is multiplied with is zero; with
+ * biases that is not so, and a filler's row has to be zero.
+ */
+function outputGradient(dy: tf.Tensor2D, pairs: tf.Tensor1D, count: number): tf.Tensor2D {
+  const rows = takeRows(dy, realPairs(pairs, dy.shape[0]));
+  if (count === SWIGLU_TENSORS) return rows;
+  const isReal = tf.cast(tf.less(pairs, tf.scalar(dy.shape[0], 'int32')), 'float32');
+  return tf.mul(rows, tf.expandDims(isReal, 1));
 }

@@ -10,15 +10,17 @@ export interface RotaryTable {
 
 /**
  * The angles of rotary position embedding (arXiv 2104.09864) in the half-split layout: position t turns the pair
- * (i, i + D/2) by t * base^(-2i/D). `headSize` D is even.
+ * (i, i + D/2) by t * base^(-2i/D). `headSize` D is even. Of fewer `turned` dimensions R, the pairs with i < R/2 turn by
+ * t * base^(-2i/R), and the others not at all.
  */
-export function rotaryTable(context: number, headSize: number, base: number): RotaryTable {
+export function rotaryTable(context: number, headSize: number, base: number, turned = headSize): RotaryTable {
   const half = headSize / 2;
   const cosine = new Float32Array(context * headSize);
   const sine = new Float32Array(context * headSize);
   for (let position = 0; position < context; position++) {
     for (let i = 0; i < headSize; i++) {
-      const angle = position * base ** ((-2 * (i % half)) / headSize);
+      const pair = i % half;
+      const angle = pair < turned / 2 ? position * base ** ((-2 * pair) / turned) : 0;
       cosine[position * headSize + i] = Math.cos(angle);
       sine[position * headSize + i] = i < half ? -Math.sin(angle) : Math.sin(angle);
     }

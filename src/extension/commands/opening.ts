@@ -2,11 +2,12 @@ import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { RunError } from '../../base/errors';
 import { writeFileAtomic } from '../../base/files';
+import { readVariantName } from '../../base/variant-name';
 import { outlineOf } from '../../config/outline';
 import { reportRun } from '../../report/run-report';
 import type { Workspace } from '../../store/layout';
 
-/** Opens an experiment file, at the line of a stage if one is named. */
+/** Opens an experiment file, at the line of a stage or of its variant if one is named. */
 export async function openAtStage(file: string | null, stage?: string): Promise<void> {
   if (file === null || !existsSync(file)) {
     throw new RunError(vscode.l10n.t('The experiment file {0} is gone.', file ?? ''), {
@@ -15,7 +16,8 @@ export async function openAtStage(file: string | null, stage?: string): Promise<
     });
   }
   const document = await vscode.workspace.openTextDocument(file);
-  const key = outlineOf(document.getText()).stages.find(({ name }) => name === stage)?.key;
+  const fileStage = stage === undefined ? undefined : readVariantName(stage).stage;
+  const key = outlineOf(document.getText()).stages.find(({ name }) => name === fileStage)?.key;
   const at = document.positionAt(key?.start ?? 0);
   const viewColumn = vscode.window.visibleTextEditors.find(({ document: shown }) => shown === document)?.viewColumn;
   const options = { selection: new vscode.Range(at, at), viewColumn: viewColumn ?? vscode.ViewColumn.One };

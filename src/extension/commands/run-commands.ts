@@ -91,6 +91,9 @@ async function resolveStage(argument: CommandArgument, all: readonly vscode.Uri[
   if (argument && 'kind' in argument && argument.kind === 'stage' && argument.run.file !== null) {
     return { file: argument.run.file, stage: argument.stage.name };
   }
+  if (argument && 'kind' in argument && argument.kind === 'variants' && argument.run.file !== null) {
+    return { file: argument.run.file, stage: argument.stage };
+  }
   const file = await resolveFile(argument, all);
   if (file === undefined) return undefined;
   const { stages } = outlineOf((await vscode.workspace.openTextDocument(file)).getText());

@@ -129,8 +129,14 @@ export class DocumentPlans implements vscode.Disposable {
 }
 
 /** All of an experiment that decides what its data is. */
-function dataAsked({ domains, model, tasks }: Experiment): string {
-  return JSON.stringify([model.tokenizer, model.context, domains, tasks]);
+function dataAsked({ domains, model, stages, sweep, tasks }: Experiment): string {
+  const asked = [model.tokenizer, domains, tasks, model.context, sweep?.['model.context']];
+  if (!Object.values(stages).some((stage) => stage.import)) return JSON.stringify(asked);
+  // Imported checkpoints have to fit the model, the experts that they become, and the ensembles that they are in.
+  const origins = Object.entries(stages).map(([name, { from, import: imported, upcycle, ensemble }]) => {
+    return [name, from, imported, upcycle, ensemble];
+  });
+  return JSON.stringify([...asked, model, origins]);
 }
 
 /** Where content hashes are kept: with the runs, or, since looking at a file should not make a `.bam` folder, in the user's cache. */

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { explainError } from '../../base/errors';
+import { readVariantName } from '../../base/variant-name';
 import { escapeMarkdown, subjectAt } from '../../config/documentation';
 import type { NamePlace } from '../../config/outline';
 import { domainFacts, type Fact, type LastResult, stageFacts } from '../../plan/facts';
@@ -38,14 +39,20 @@ export class ExperimentHover implements vscode.HoverProvider {
   }
 
   private async aboutStage(document: vscode.TextDocument, name: string): Promise<Fact[] | undefined> {
-    const stage = this.plans.get(document)?.stages.find((each) => each.name === name);
-    if (!stage) return undefined;
+    const variants = this.plans.get(document)?.stages.filter((each) => readVariantName(each.name).stage === name);
+    const stage = variants?.[0];
+    if (!variants || !stage) return undefined;
     const file = document.uri.fsPath;
     const [speed, last] = await Promise.all([
       orNothing(this.sources.measuredSpeed(file)),
       orNothing(this.sources.lastResult(file, name)),
     ]);
-    return stageFacts(stage, { speed, last });
+    const facts = stageFacts(stage, { speed, last });
+    if (variants.length === 1) return facts;
+    return [
+      [vscode.l10n.t('variants'), vscode.l10n.t('{0}, of which this is {1}', variants.length, stage.name)],
+      ...facts,
+    ];
   }
 
   private aboutDomain(document: vscode.TextDocument, name: string): Fact[] | undefined {

@@ -2,9 +2,10 @@ import * as vscode from 'vscode';
 import { formatDuration, formatMeasure } from '../../base/format';
 import { outlineOf } from '../../config/outline';
 import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
+import { stagesByFileName } from '../../report/variant-summary';
 import type { ProjectRun, Projects } from '../project/projects';
 import type { FileTarget, RunTarget } from '../runs/targets';
-import { stateName } from '../tree/items';
+import { describeVariants, stateName } from '../tree/items';
 
 /** Lenses on an experiment file: what to do with it and its stages, and how its newest runs went. */
 export class ExperimentLenses implements vscode.CodeLensProvider, vscode.Disposable {
@@ -80,10 +81,11 @@ interface StageContext {
 }
 
 function stageCommands({ file, stage, newest, last, before, active }: StageContext): vscode.Command[] {
-  const now = last?.stages.find(({ name }) => name === stage);
+  const variants = stagesByFileName(last?.stages ?? []).get(stage) ?? [];
+  const now = variants[0];
   const commands: vscode.Command[] = [];
   if (active) {
-    const isHere = now?.state === 'running' || now?.state === 'preparing';
+    const isHere = variants.some(({ state }) => state === 'running' || state === 'preparing');
     const title = `$(debug-stop) ${vscode.l10n.t('Stop')}`;
     if (isHere) commands.push({ command: 'bam.stop', title, arguments: [targetOf(active)] });
   } else {
@@ -92,9 +94,10 @@ function stageCommands({ file, stage, newest, last, before, active }: StageConte
   }
   if (!now || !newest) return commands;
   const then = before?.stages.find(({ name }) => name === stage);
-  const target = targetOf(newest, stage);
-  commands.push({ command: 'bam.openDashboard', title: describeStage(now, then), arguments: [target] });
-  if (now.result) {
+  const target = targetOf(newest, now.name);
+  const title = variants.length > 1 ? describeVariants(variants) : describeStage(now, then);
+  commands.push({ command: 'bam.openDashboard', title, arguments: [target] });
+  if (variants.some(({ result }) => result)) {
     const title = `$(graph-line) ${vscode.l10n.t('Curves')}`;
     commands.push({ command: 'bam.openDashboard', title, arguments: [target] });
   }

@@ -1,8 +1,17 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { formatDuration, formatMeasure, formatTime } from '../../base/format';
-import type { RunState, StageState } from '../../store/queries';
-import { type CheckpointNode, type FileNode, type Node, type RunNode, runLabel, type StageNode } from './nodes';
+import { summarizeVariants } from '../../report/variant-summary';
+import type { RunState, StageState, StageSummary } from '../../store/queries';
+import {
+  type CheckpointNode,
+  type FileNode,
+  type Node,
+  type RunNode,
+  runLabel,
+  type StageNode,
+  type VariantsNode,
+} from './nodes';
 
 type AnyState = RunState | StageState;
 
@@ -47,6 +56,8 @@ export function treeItem(node: Node): vscode.TreeItem {
       return fileItem(node);
     case 'run':
       return runItem(node);
+    case 'variants':
+      return variantsItem(node);
     case 'stage':
       return stageItem(node);
     case 'checkpoint':
@@ -81,6 +92,29 @@ function runItem({ run, project }: RunNode): vscode.TreeItem {
   const marks = [run.state, run.starred ? 'starred' : 'plain', run.archived ? 'archived' : 'listed'];
   item.contextValue = `run ${marks.join(' ')}`;
   return item;
+}
+
+function variantsItem({ run, stage, members, project }: VariantsNode): vscode.TreeItem {
+  const item = new vscode.TreeItem(stage, vscode.TreeItemCollapsibleState.Collapsed);
+  const stages = members.map((member) => member.stage);
+  const { done, total, failed, working } = summarizeVariants(stages);
+  item.id = `variants ${project.workspace.root} ${run.id} ${stage}`;
+  item.description = describeVariants(stages);
+  item.iconPath = stateIcon(working?.state ?? (failed ? 'failed' : done === total ? 'finished' : 'waiting'));
+  item.contextValue = 'stage';
+  return item;
+}
+
+/** How the variants of a stage stand: `3 of 6 done, 1 failed, perplexity 5.432`, where the perplexity is the best mean over seeds. */
+export function describeVariants(stages: readonly StageSummary[]): string {
+  const { done, total, failed, working, best } = summarizeVariants(stages);
+  const parts = [
+    vscode.l10n.t('{0} of {1} done', done, total),
+    failed ? vscode.l10n.t('{0} failed', failed) : undefined,
+    working && `${working.name}: ${stateName(working.state)}`,
+    best && vscode.l10n.t('perplexity {0}', formatMeasure(best.mean)),
+  ];
+  return parts.filter(Boolean).join(', ');
 }
 
 function stageItem({ run, stage, checkpoints, project }: StageNode): vscode.TreeItem {

@@ -23,6 +23,16 @@ export interface StageNode {
   checkpoints: Checkpoint[];
 }
 
+/** All variants of one stage of the file. */
+export interface VariantsNode {
+  kind: 'variants';
+  project: Project;
+  run: RunSummary;
+  /** The stage's name in the file. */
+  stage: string;
+  members: StageNode[];
+}
+
 export interface CheckpointNode {
   kind: 'checkpoint';
   project: Project;
@@ -30,7 +40,7 @@ export interface CheckpointNode {
   checkpoint: Checkpoint;
 }
 
-export type Node = FileNode | RunNode | StageNode | CheckpointNode;
+export type Node = FileNode | RunNode | VariantsNode | StageNode | CheckpointNode;
 
 export const SORT_ORDERS = ['newest', 'best', 'name', 'starred'] as const;
 export type SortOrder = (typeof SORT_ORDERS)[number];

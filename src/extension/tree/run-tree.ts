@@ -2,11 +2,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { compareRuns } from '../../report/compare';
-import { queryRun } from '../../store/queries';
+import { stagesByFileName } from '../../report/variant-summary';
+import { queryRun, type StageSummary } from '../../store/queries';
 import type { ExperimentFiles } from '../project/experiment-files';
 import type { Projects } from '../project/projects';
 import { runFacts, treeItem } from './items';
-import { arrange, type FileNode, type Node, type RunNode, type StageNode, type TreeView } from './nodes';
+import {
+  arrange,
+  type FileNode,
+  type Node,
+  type RunNode,
+  type StageNode,
+  type TreeView,
+  type VariantsNode,
+} from './nodes';
 
 /** Most differences to the run before that a tooltip lists. */
 const MAXIMUM_DIFFERENCES = 8;
@@ -44,6 +53,7 @@ export class RunTree implements vscode.TreeDataProvider<Node>, vscode.Disposable
     if (!node) return this.fileNodes();
     if (node.kind === 'file') return this.runNodes(node.file);
     if (node.kind === 'run') return this.stageNodes(node);
+    if (node.kind === 'variants') return node.members;
     if (node.kind === 'stage') {
       const { project, run } = node;
       return node.checkpoints.map((checkpoint) => ({ kind: 'checkpoint', project, run, checkpoint }));
@@ -53,7 +63,7 @@ export class RunTree implements vscode.TreeDataProvider<Node>, vscode.Disposable
 
   getParent(node: Node): Node | undefined {
     if (node.kind === 'run' && node.run.file !== null) return fileNode(node.run.file);
-    if (node.kind === 'stage') return { kind: 'run', project: node.project, run: node.run };
+    if (node.kind === 'stage' || node.kind === 'variants') return { kind: 'run', project: node.project, run: node.run };
     return undefined;
   }
 
@@ -80,15 +90,20 @@ export class RunTree implements vscode.TreeDataProvider<Node>, vscode.Disposable
     });
   }
 
-  private async stageNodes({ project, run }: RunNode): Promise<StageNode[]> {
+  private async stageNodes({ project, run }: RunNode): Promise<(StageNode | VariantsNode)[]> {
     const details = await project.query((index) => queryRun(project.workspace, index, run.id));
-    return details.stages.map((stage) => {
+    const nodeOf = (stage: StageSummary): StageNode => {
       const checkpoints = details.checkpoints.filter(
         (checkpoint) =>
           checkpoint.stage === stage.name && existsSync(join(project.workspace.folder, checkpoint.folder)),
       );
       return { kind: 'stage', project, run, stage, checkpoints };
-    });
+    };
+    return [...stagesByFileName(details.stages)].map(([stage, members]) =>
+      members.length === 1
+        ? nodeOf(members[0]!)
+        : { kind: 'variants', project, run, stage, members: members.map(nodeOf) },
+    );
   }
 
   private async differences({ project, run }: RunNode): Promise<string[]> {

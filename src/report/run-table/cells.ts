@@ -1,4 +1,5 @@
 import { formatDifference } from '../../base/difference';
+import { summarize } from '../../base/statistics';
 import type { TableRun } from '../../store/run-table';
 import { type Column, COUNT_COLUMN } from './columns';
 import { runTitle } from './measures';
@@ -8,7 +9,7 @@ export interface Cell {
   text: string;
   /** For sorting and for files; of several runs the mean of a measure. */
   value: number | string | null;
-  /** Sample standard deviation over the runs of a group; `null` for fewer than two numbers. */
+  /** Sample standard deviation over the seeds of a run or the runs of a group; `null` for fewer than two numbers. */
   deviation: number | null;
 }
 
@@ -18,6 +19,7 @@ const MAXIMUM_LISTED = 4;
 /** The cell of one run, or of the runs of a group, newest first. */
 export function cellOf(column: Column, runs: readonly TableRun[]): Cell {
   if (column === COUNT_COLUMN) return plain(String(runs.length), runs.length);
+  if (column.values) return meanCell(column, runs.flatMap(column.values));
   if (runs.length === 1) return runCell(column, runs[0]!);
   if (column.id === 'run') return plain(`${runTitle(runs[0]!)} and ${runs.length - 1} more`);
   const values = runs.map((run) => column.value(run)).filter((value) => value !== null);
@@ -40,9 +42,10 @@ function plain(text: string, value: Cell['value'] = text): Cell {
 }
 
 function meanCell({ format }: Column, values: readonly number[]): Cell {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (values.length < 2) return plain(format(mean), mean);
-  const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+  const summary = summarize(values);
+  if (!summary) return plain('', null);
+  const { mean, deviation } = summary;
+  if (deviation === null) return plain(format(mean), mean);
   return { text: `${format(mean)} ± ${format(deviation)}`, value: mean, deviation };
 }
 

@@ -1,4 +1,5 @@
 import { formatCount, formatDuration, formatMeasure, formatTime } from '../../base/format';
+import { summarize } from '../../base/statistics';
 import type { TableRun } from '../../store/run-table';
 import { measuresOf, runTitle } from './measures';
 
@@ -13,6 +14,8 @@ export interface Column {
   /** Whether it is shown until somebody chooses. */
   isDefault: boolean;
   value: (run: TableRun) => number | string | null;
+  /** Of a measure that a run may have several numbers of, one a seed; `value` is their mean. */
+  values?: (run: TableRun) => number[];
   /** For numbers. */
   format: (value: number) => string;
 }
@@ -43,7 +46,7 @@ const RESULT_COLUMNS: Column[] = [
 ];
 
 const FACT_COLUMNS: Column[] = [
-  own('seed', 'Seed', 'label', ({ seed }) => seed),
+  own('seed', 'Seed', 'label', ({ seeds }) => (seeds.length > 1 ? seeds.join(', ') : (seeds[0] ?? null))),
   own('started', 'Started', 'time', ({ started }) => started, formatTime),
   own('duration', 'Duration', 'measure', ({ seconds }) => seconds, formatDuration),
   own('experiment', 'Experiment', 'text', ({ experiment }) => experiment),
@@ -69,8 +72,9 @@ function own(
 
 /** Only the average of each stage is shown at first. */
 function stageColumns(runs: readonly TableRun[]): Column[] {
-  return measuresOf(runs).map(({ id, isAverage, isPerplexity, value }) => {
+  return measuresOf(runs).map(({ id, isAverage, isPerplexity, values }) => {
     const format = isPerplexity ? formatMeasure : formatCount;
-    return { id, label: id, kind: 'measure', isDefault: isAverage, value, format };
+    const value: Column['value'] = (run) => summarize(values(run))?.mean ?? null;
+    return { id, label: id, kind: 'measure', isDefault: isAverage, value, values, format };
   });
 }

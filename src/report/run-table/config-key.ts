@@ -24,7 +24,7 @@ export class ConfigKeys {
 }
 
 function withoutSeed({ name, backend, tokenizer, domains, stages }: Plan): string {
-  const keyless = stages.map(({ key: _key, parents, ...stage }) => ({
+  const keyless = stages.map(({ key: _key, seed: _seed, parents, ...stage }) => ({
     ...stage,
     parents: parents.map((parent) => parent.name),
   }));

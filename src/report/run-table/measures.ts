@@ -1,3 +1,4 @@
+import { readVariantName } from '../../base/variant-name';
 import type { TableRun, TableStage } from '../../store/run-table';
 
 /** What a stage has beside the perplexity of its domains. */
@@ -5,38 +6,40 @@ const OWN = ['average', 'tokens', 'flops'] as const;
 
 /** A number of a stage: its average perplexity, the perplexity of one domain, training tokens or FLOPs. */
 export interface Measure {
-  /** Stage and measure, e.g. `bam.average`, `bam.law`, `bam.tokens`. */
+  /** Stage and measure, e.g. `bam.average`, `bam.law`, `bam.tokens`; a swept value is part of the stage: `bam@batch=8.average`. */
   id: string;
-  stage: string;
+  /** What a query may call it: its id, and that without swept values. */
+  names: string[];
+  /** Names of the stage: with and without swept values. */
+  stages: string[];
   isAverage: boolean;
   isPerplexity: boolean;
-  /** Its value in a run; `null` where there is none. */
-  value: (run: TableRun) => number | null;
+  /** Its values in a run, one a seed. */
+  values: (run: TableRun) => number[];
 }
 
 /** Every number that a stage of some run has: for each stage the average, its domains, then tokens and FLOPs. */
 export function measuresOf(runs: readonly TableRun[]): Measure[] {
   const domains = new Map<string, Set<string>>();
   for (const { stages } of runs) {
-    for (const { name, perplexity } of stages) {
-      const known = domains.get(name) ?? new Set();
+    for (const { group, perplexity } of stages) {
+      const known = domains.get(group) ?? new Set();
       for (const domain in perplexity) known.add(domain);
-      domains.set(name, known);
+      domains.set(group, known);
     }
   }
   return [...domains].flatMap(([stage, names]) => stageMeasures(stage, [...names]));
 }
 
-function stageMeasures(stage: string, domains: readonly string[]): Measure[] {
+function stageMeasures(group: string, domains: readonly string[]): Measure[] {
+  const stages = [...new Set([group, readVariantName(group).stage])];
   const measure = (name: string, isPerplexity: boolean, read: (from: TableStage) => number | null): Measure => ({
-    id: `${stage}.${name}`,
-    stage,
+    id: `${group}.${name}`,
+    names: stages.map((stage) => `${stage}.${name}`),
+    stages,
     isAverage: name === 'average',
     isPerplexity,
-    value: ({ stages }) => {
-      const found = stages.find((one) => one.name === stage);
-      return found ? read(found) : null;
-    },
+    values: (run) => run.stages.flatMap((stage) => (stage.group === group ? (read(stage) ?? []) : [])),
   });
   return [
     measure('average', true, ({ average }) => average),

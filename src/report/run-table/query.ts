@@ -1,3 +1,5 @@
+import { summarize } from '../../base/statistics';
+import { readVariantName } from '../../base/variant-name';
 import type { RunState } from '../../store/queries';
 import type { TableRun } from '../../store/run-table';
 import { type Measure, measuresOf, runTitle } from './measures';
@@ -17,7 +19,7 @@ export interface Query {
 
 /** Fields whose value is a text; `*` in a value stands for anything. */
 const TEXTS: Record<string, (run: TableRun) => readonly (string | null)[]> = {
-  stage: ({ stages }) => stages.map(({ name }) => name),
+  stage: ({ stages }) => stages.flatMap(({ name, group }) => [name, group, readVariantName(name).stage]),
   tag: ({ tags }) => tags,
   state: ({ state }) => [state],
   experiment: ({ experiment }) => [experiment],
@@ -27,7 +29,8 @@ const TEXTS: Record<string, (run: TableRun) => readonly (string | null)[]> = {
 };
 
 interface NumberField {
-  value: (run: TableRun) => number | null;
+  /** Several only where the run has several; one that fits is enough. */
+  values: (run: TableRun) => readonly (number | null)[];
   read: (text: string) => Span | undefined;
   /** What should stand behind the operator. */
   expected: string;
@@ -39,11 +42,11 @@ const A_DURATION = 'a duration such as 90s, 10min, 2h or 1d';
 
 /** Fields whose value is a number. */
 const NUMBERS: Record<string, NumberField> = {
-  seed: { value: ({ seed }) => seed, read: readNumber, expected: A_NUMBER },
-  best: { value: ({ bestAverage }) => bestAverage, read: readNumber, expected: A_NUMBER },
-  stages: { value: ({ stagesDone }) => stagesDone, read: readNumber, expected: A_NUMBER },
-  started: { value: ({ started }) => started, read: readDate, expected: A_DATE },
-  duration: { value: ({ seconds }) => seconds, read: readDuration, expected: A_DURATION },
+  seed: { values: ({ seeds }) => seeds, read: readNumber, expected: A_NUMBER },
+  best: { values: ({ bestAverage }) => [bestAverage], read: readNumber, expected: A_NUMBER },
+  stages: { values: ({ stagesDone }) => [stagesDone], read: readNumber, expected: A_NUMBER },
+  started: { values: ({ started }) => [started], read: readDate, expected: A_DATE },
+  duration: { values: ({ seconds }) => [seconds], read: readDuration, expected: A_DURATION },
 };
 
 const FLAGS: Record<string, Test> = { starred: ({ starred }) => starred, archived: ({ archived }) => archived };
@@ -109,7 +112,7 @@ function textTest(field: string, operator: Operator, value: string, measures: re
   if (operator !== ':' && operator !== '=') return `${field} is a text: write ${field}:${value}.`;
   const matches = (text: string | null): boolean => text !== null && matchesPattern(value, text);
   if (field === 'state' && !STATES.some(matches)) return `there is no state ${value}; there are ${STATES.join(', ')}.`;
-  if (field === 'stage' && measures.length && !measures.some(({ stage }) => matches(stage))) {
+  if (field === 'stage' && measures.length && !measures.some(({ stages }) => stages.some(matches))) {
     return `no run has a stage ${value}.`;
   }
   // A commit is known by its first digits.
@@ -120,10 +123,7 @@ function textTest(field: string, operator: Operator, value: string, measures: re
 function numberTest(name: string, operator: Operator, text: string, field: NumberField): Test | string {
   const span = field.read(text);
   if (!span) return `${name} needs ${field.expected}, not ${text}.`;
-  return (run) => {
-    const value = field.value(run);
-    return value !== null && compares(value, operator, span);
-  };
+  return (run) => field.values(run).some((value) => value !== null && compares(value, operator, span));
 }
 
 function measureTest(
@@ -135,10 +135,13 @@ function measureTest(
 ): Test | string {
   const span = readNumber(text);
   if (!span) return `${name} needs ${A_NUMBER}, not ${text}.`;
-  const known = measures.filter(({ id }) => matchesPattern(pattern, id));
+  const known = measures.filter(({ names }) => names.some((known) => matchesPattern(pattern, known)));
   if (measures.length && !known.length) return `no run has a number ${pattern}.`;
-  const fits = (value: number | null): boolean => value !== null && compares(value, operator, span);
-  return (run) => known.some((measure) => fits(measure.value(run)));
+  const mean = (values: readonly number[]): number | undefined => summarize(values)?.mean;
+  return (run) => {
+    const means = known.map(({ values }) => mean(values(run)));
+    return means.some((value) => value !== undefined && compares(value, operator, span));
+  };
 }
 
 function unknownField(field: string): string {

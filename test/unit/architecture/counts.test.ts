@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Architecture, denseArchitecture, type MixtureArchitecture } from '../../../src/architecture/architecture';
 import { countParameters, forwardFlops, trainingFlops } from '../../../src/architecture/counts';
-import { elementCount, parameterSpecs } from '../../../src/architecture/parameters';
+import { elementCount, parameterSpecs, partOf } from '../../../src/architecture/parameters';
 import { modelSchema } from '../../../src/config/schema';
 
 /** The 590m model of BAM's Table 8; its "FFN dimension" of 4096 is gate and up together. */
@@ -31,6 +31,32 @@ describe('parameter counts', () => {
     // Table 9 prints 662,731,776 for six experts, which counts routers over four.
     const routersOverTwo = 6 * 2 * 1024;
     assert.equal(countParameters(mixed('averaged', 6, 3)).active, 662_731_776 + routersOverTwo);
+  });
+
+  it('are those of published models of other families', () => {
+    const shape = { context: 2048, ropeBase: 10000, normEpsilon: 1e-5 };
+    const pythia70m: Architecture = {
+      ...shape,
+      ...{ layers: 6, width: 512, heads: 8, kvHeads: 8, ffnHidden: 2048, vocabulary: 50_304, tiedEmbeddings: false },
+      ...{ block: 'parallel-two-norms', ffn: 'gelu', biases: true, rotaryDimensions: 16 },
+    };
+    const llama2: Architecture = {
+      ...shape,
+      ...{ layers: 32, width: 4096, heads: 32, kvHeads: 32, ffnHidden: 11_008, vocabulary: 32_000 },
+      ...{ tiedEmbeddings: false, block: 'sequential', norm: 'rms' },
+    };
+    const commandR: Architecture = {
+      ...shape,
+      ...{ layers: 40, width: 8192, heads: 64, kvHeads: 64, ffnHidden: 22_528, vocabulary: 256_000 },
+      ...{ tiedEmbeddings: true, logitScale: 0.0625 },
+    };
+    const totals = [pythia70m, llama2, commandR].map((architecture) => countParameters(architecture).total);
+    assert.deepEqual(totals, [70_426_624, 6_738_415_616, 34_980_831_232]);
+    const mixtral = { ...llama2, kvHeads: 8, ffnHidden: 14_336 };
+    const mixture = { experts: 8, ffnTopK: 2, gate: 'topk-softmax', attention: 'averaged' } as const;
+    assert.deepEqual(countParameters({ ...mixtral, mixture }), { total: 46_702_792_704, active: 12_879_925_248 });
+    // Without a gate, a GELU FFN has two products: 2 * 2 * 512 * 2048.
+    assert.equal(forwardFlops(pythia70m).ffn, 4_194_304);
   });
 
   it('are those published for BTX with five to eight experts', () => {
@@ -74,6 +100,43 @@ describe('FLOPs of a token', () => {
   });
 });
 
+describe('counts of other routing', () => {
+  const change = (architecture: Architecture, changes: Partial<MixtureArchitecture>): Architecture => ({
+    ...architecture,
+    mixture: { ...architecture.mixture!, ...changes },
+  });
+  const ffnParameters = 3 * 1024 * 2048;
+
+  it('have soft FFNs compute every expert', () => {
+    const soft = change(mixed('averaged'), { ffnRouting: 'soft', ffnTopK: 4 });
+    const { total, active } = countParameters(soft);
+    assert.equal(active, total);
+    assert.equal(forwardFlops(soft).ffn, 4 * 12_582_912);
+    assert.equal(forwardFlops(soft).total - forwardFlops(mixed('averaged')).total, 6 * 3 * 12_582_912);
+  });
+
+  it('have sampled FFNs compute every expert in layer 0 alone', () => {
+    const sampled = change(mixed('averaged'), { ffnRouting: 'sample-top-1' });
+    const top1 = mixed('averaged');
+    assert.equal(countParameters(sampled).active - countParameters(top1).active, 3 * ffnParameters);
+    assert.equal(forwardFlops(sampled).ffn, 12_582_912);
+    assert.equal(forwardFlops(sampled).total - forwardFlops(top1).total, 3 * 12_582_912);
+  });
+
+  it('leave out queries and outputs of attention experts that are not chosen, but no keys and values', () => {
+    const square = 1024 * 1024;
+    for (const kind of ['kv-experts', 'shared-kv'] as const) {
+      const soft = mixed(kind);
+      const two = change(soft, { attentionTopK: 2 });
+      assert.equal(countParameters(two).total, countParameters(soft).total);
+      assert.equal(countParameters(soft).active - countParameters(two).active, 6 * 2 * (2 * square));
+      const saved = 2 * (2 * 2 * square + 2 * 256 * 1024);
+      assert.equal(forwardFlops(soft).attention - forwardFlops(two).attention, saved, kind);
+      assert.equal(forwardFlops(soft).total - forwardFlops(two).total, 6 * saved);
+    }
+  });
+});
+
 describe('parameters of a model', () => {
   const small = denseArchitecture(
     modelSchema.parse({ layers: 1, width: 8, heads: 4, kvHeads: 2, ffnHidden: 6, context: 4 }),
@@ -111,6 +174,33 @@ describe('parameters of a model', () => {
     const btx = namesAndShapes({ ...small, mixture: { ...mixture, attention: 'averaged' } });
     assert.equal(btx['layers.0.attention.router.weight'], undefined);
     assert.deepEqual(btx['layers.0.attention.query.weight'], [8, 8]);
+  });
+
+  it('are told apart by the part of the model that they belong to, biases with their matrices and norms', () => {
+    const neox: Architecture = { ...mixed('kv-experts'), block: 'sequential', ffn: 'gelu', biases: true };
+    const parts = new Map(parameterSpecs(neox).map((spec) => [spec.name, partOf(spec)]));
+    for (const [name, part] of [
+      ['layers.0.attention.norm.bias', 'norms'],
+      ['layers.0.ffn.norm.bias', 'norms'],
+      ['norm.bias', 'norms'],
+      ['layers.0.attention.experts.1.query.bias', 'attention'],
+      ['layers.0.attention.experts.1.output.bias', 'attention'],
+      ['layers.0.ffn.experts.3.down.bias', 'experts'],
+      ['layers.0.ffn.router.weight', 'routers'],
+    ] as const) {
+      assert.equal(parts.get(name), part, name);
+    }
+    const dense = parameterSpecs({ ...neox, mixture: undefined } as Architecture);
+    assert.equal(partOf(dense.find(({ name }) => name === 'layers.0.ffn.up.bias')!), undefined);
+  });
+
+  it('have a bias for each FFN router where it balances the load', () => {
+    const mixture: MixtureArchitecture = { experts: 2, ffnTopK: 1, gate: 'softmax-topk', attention: 'kv-experts' };
+    const biased: Architecture = { ...small, mixture: { ...mixture, router: { balanceBias: 1e-3 } } };
+    assert.deepEqual(namesAndShapes(biased)['layers.0.ffn.router.bias'], [2]);
+    const [without, withBias] = [countParameters({ ...small, mixture }), countParameters(biased)];
+    assert.deepEqual(withBias, { total: without.total + 2, active: without.active + 2 });
+    assert.deepEqual(forwardFlops(biased), forwardFlops({ ...small, mixture }));
   });
 
   it('have unique names, and as many numbers as are counted', () => {

@@ -107,6 +107,15 @@ describe('checkpoint', () => {
     assert.deepEqual(readdirSync(folder), ['step-000000007']);
   });
 
+  it('can be without the moments of parameters that are frozen', () => {
+    const checkpoint = checkpointAt(7);
+    for (const moment of [checkpoint.moments!.first, checkpoint.moments!.second]) {
+      for (const name of moment.keys()) if (name.includes('experts')) moment.delete(name);
+    }
+    const path = saveCheckpoint(folder, checkpoint, provenance);
+    assert.deepEqual(loadCheckpoint(path, 'everything'), checkpoint);
+  });
+
   it('names the file that is cut, changed or missing', () => {
     const whole = save(7);
     const copy = (change: (path: string) => void): string => {

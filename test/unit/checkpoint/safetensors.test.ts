@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   readSafetensors,
   readSafetensorsHeader,
+  readTensor,
   type StoredTensor,
   writeSafetensors,
 } from '../../../src/checkpoint/safetensors';
@@ -98,6 +99,59 @@ describe('safetensors', () => {
     huge.writeBigUInt64LE(2n ** 40n);
     writeFileSync(path, huge);
     refuses(/its header should have 1099511627776 bytes, the file has 16/);
+  });
+
+  /** A file of one header and its data. */
+  const writeRaw = (header: object, data: Uint8Array): void => {
+    const text = Buffer.from(JSON.stringify(header));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(text.length));
+    writeFileSync(path, Buffer.concat([length, text, data]));
+  };
+
+  it('refuses tensors that share their bytes', () => {
+    const entry = { dtype: 'F32', shape: [2], data_offsets: [0, 8] };
+    writeRaw({ a: entry, b: { ...entry, shape: [1], data_offsets: [4, 8] } }, new Uint8Array(8));
+    assert.throws(() => readSafetensorsHeader(path), { reason: 'damaged', message: /tensor b overlaps/ });
+    writeRaw({ a: entry, b: { ...entry, data_offsets: [8, 16] } }, new Uint8Array(16));
+    assert.equal(readSafetensorsHeader(path).tensors.size, 2);
+  });
+
+  it('reads numbers of 16 bits as the same numbers of 32', () => {
+    const halves = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x83ff, 0x0400, 0xfbff, 0x8000, 0x3555, 0x7c00, 0xfc00);
+    const brains = Uint16Array.of(0x3f80, 0xc000, 0x0001, 0x7f80, 0x4049);
+    const data = Buffer.concat([Buffer.from(halves.buffer), Buffer.from(brains.buffer)]);
+    writeRaw(
+      {
+        half: { dtype: 'F16', shape: [2, 5], data_offsets: [0, 20] },
+        brain: { dtype: 'BF16', shape: [5], data_offsets: [20, 30] },
+      },
+      data,
+    );
+    const header = readSafetensorsHeader(path);
+    // float16: 10 bits of fraction behind the point, exponents from -14 on, below that multiples of 2^-24.
+    const expected = [1, -2, 2 ** -24, -1023 * 2 ** -24, 2 ** -14, -65504, -0, 1365 / 4096, Infinity, -Infinity];
+    assert.deepEqual([...readTensor(path, header, 'half')], expected);
+    // bfloat16: 7 bits of fraction, the exponents of float32.
+    assert.deepEqual([...readTensor(path, header, 'brain')], [1, -2, 2 ** -133, Infinity, 201 / 64]);
+  });
+
+  it('reads a tensor that is longer than what is read at a time', () => {
+    const values = Float32Array.from({ length: 3 * 2 ** 20 + 1 }, (_, i) => i);
+    writeSafetensors(
+      path,
+      [
+        ['first', { shape: [1], values: Float32Array.of(9) }],
+        ['long', { shape: [values.length], values }],
+      ],
+      {},
+    );
+    assert.deepEqual(readTensor(path, readSafetensorsHeader(path), 'long'), values);
+    const halves = new Uint8Array(2 * (2 ** 21 + 3)).fill(0x3c);
+    writeRaw({ x: { dtype: 'BF16', shape: [2 ** 21 + 3], data_offsets: [0, halves.length] } }, halves);
+    const widened = readTensor(path, readSafetensorsHeader(path), 'x');
+    const bits = new Uint32Array(widened.buffer);
+    assert.ok(bits.length === 2 ** 21 + 3 && bits.every((word) => word === 0x3c3c0000));
   });
 
   it('says which tensor has a type that is not read, but lists it', () => {

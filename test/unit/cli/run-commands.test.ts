@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { compareCommand } from '../../../src/cli/compare';
 import { indexCommand } from '../../../src/cli/index-command';
 import type { Output } from '../../../src/cli/output';
+import { stageNames } from '../../../src/cli/run';
 import { runsCommand } from '../../../src/cli/runs';
 import type { Routing } from '../../../src/events/event';
 import { showCommand } from '../../../src/cli/show';
@@ -98,4 +99,15 @@ describe('commands about runs', () => {
       assert.match(await printed((output) => indexCommand({}, output)), /is up to date: 2 runs\.$/);
       assert.match(await printed((output) => indexCommand({ rebuild: true }, output)), /from 8 events: 2 runs\.$/);
     }));
+});
+
+describe('names of stages on the command line', () => {
+  it('are divided by commas, but for those within the name of a variant', () => {
+    assert.deepEqual(stageNames('seed, law'), ['seed', 'law']);
+    assert.deepEqual(stageNames('bam@seed=2,loadBalance=0.01,batch=8,law@seed=1,seed'), [
+      'bam@seed=2,loadBalance=0.01,batch=8',
+      'law@seed=1',
+      'seed',
+    ]);
+  });
 });

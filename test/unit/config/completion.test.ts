@@ -24,16 +24,12 @@ const TRAIN_FIRST = ['like', 'match', 'mix'];
 
 describe('completion of keys', () => {
   it('offers the keys of the place that are not there yet, in the order of the documentation', () => {
-    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'tasks', 'engine']);
-    assert.deepEqual(labels('|'), ['name', 'seed', 'model', 'domains', 'tasks', 'stages', 'engine']);
+    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine']);
+    assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
-    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), [
-      'from',
-      'upcycle',
-      'ensemble',
-      'train',
-    ]);
+    const stage = ['from', 'upcycle', 'import', 'ensemble', 'train'];
+    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), stage);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
   });
@@ -42,26 +38,30 @@ describe('completion of keys', () => {
     const file = 'model:\n  wid|\n  layers: 2\nstages:\n  seed: { train: { tokens: 1k } }\n';
     assert.ok(labels(file).includes('width') && !labels(file).includes('layers'));
     assert.equal(taken(file, 'width').split('\n')[1], '  width: $0');
-    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), ['from', 'upcycle']);
+    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), ['from', 'upcycle', 'import']);
     assert.deepEqual(labels('stages:\n  law:\n    train:\n      pe|').slice(0, 3), TRAIN_FIRST);
   });
 
   it('works on a line that is not whole, in flow style', () => {
-    const known = ['attention', 'ffnTopK', 'gate'];
+    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'weightScaling', 'router'];
     for (const rest of ['', ' }', '\n  next: { from: seed }\n', ', experts: [a, b] }']) {
       const text = `stages:\n  bam:\n    upcycle: { method: bam, |${rest}`;
-      assert.deepEqual(labels(text).slice(-3), known, rest);
-      assert.deepEqual(labels(text.replace('|', 'at|')).slice(-3), known, rest);
+      assert.deepEqual(labels(text).slice(-known.length), known, rest);
+      assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'ensemble', 'train']);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'import', 'ensemble', 'train']);
     assert.deepEqual(labels('stages: { a: { ensemble: {}, | } }'), []);
     assert.deepEqual(labels(`${EXPERIMENT}  all: { ensemble: { members: [|] } }`).slice(0, 2), ['seed', 'law']);
     assert.deepEqual(
       labels(`${EXPERIMENT}  all: { ensemble: { members: [seed, law] } }\n  new: { from: | }`).includes('all'),
       false,
     );
-    assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), ['from', 'upcycle']);
+    assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), [
+      'from',
+      'upcycle',
+      'import',
+    ]);
   });
 
   it('brings the shape of the value, or its default', () => {
@@ -90,6 +90,22 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['train']);
     const train = labels('stages: { a: { train: { flops: 1e9, | } } }');
     assert.ok(!train.includes('tokens') && !train.includes('match') && train.includes('like'));
+  });
+});
+
+describe('completion in an upcycling', () => {
+  const keys = (upcycle: string): string[] => labels(`stages: { a: { upcycle: { ${upcycle}, | } } }`);
+
+  it('offers what the method knows, and all while there is none', () => {
+    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', 'router']);
+    assert.deepEqual(keys('method: btx'), ['experts', 'ffnRouting', 'ffnTopK', 'gate', 'weightScaling', 'router']);
+    assert.ok(!keys('method: bam').includes('copies'));
+    assert.ok(['experts', 'copies', 'attention', 'drop'].every((key) => keys('gate: softmax-topk').includes(key)));
+  });
+
+  it('offers the parts that can be frozen', () => {
+    const parts = ['experts', 'attention', 'embeddings', 'norms', 'routers'];
+    assert.deepEqual(labels('stages: { a: { train: { freeze: [|] } } }'), parts);
   });
 });
 
@@ -158,8 +174,8 @@ describe('completion of values', () => {
   const stage = (text: string) => labels(`stages:\n  a:\n    ${text}`);
 
   it('offers the words of an enumeration', () => {
-    assert.deepEqual(stage('upcycle: { method: |'), ['bam', 'btx']);
-    assert.deepEqual(stage('upcycle: { method: b| }'), ['bam', 'btx']);
+    assert.deepEqual(stage('upcycle: { method: |'), ['bam', 'btx', 'sparse', 'drop', 'scratch']);
+    assert.deepEqual(stage('upcycle: { method: b| }'), ['bam', 'btx', 'sparse', 'drop', 'scratch']);
     assert.deepEqual(stage('upcycle:\n      attention: kv|'), ['kv-experts', 'shared-kv']);
     assert.deepEqual(stage('upcycle:\n      gate: |'), ['softmax-topk', 'topk-softmax']);
     assert.deepEqual(stage('train: { match: | }'), ['data', 'compute']);
@@ -208,5 +224,34 @@ describe('completion elsewhere', () => {
       completionsAt(EXPERIMENT.slice(0, end), end);
       completionsAt(EXPERIMENT, end);
     }
+  });
+});
+
+describe('completion in a sweep', () => {
+  const stages = '\nstages:\n  a: { train: { tokens: 1k } }\n  b: { upcycle: { method: bam, experts: [a, a] } }\n';
+
+  it('offers the paths of keys that can be swept and are not yet', () => {
+    const all = labels(`sweep:\n  stages.a.train.batch: [1]\n  |${stages}`);
+    for (const path of ['stages.a.train.loadBalance', 'stages.b.upcycle.method', 'model.width']) {
+      assert.ok(all.includes(path), path);
+    }
+    for (const path of ['stages.a.train.batch', 'stages.b.train.batch', 'model.tokenizer']) {
+      assert.ok(!all.includes(path), path);
+    }
+    assert.equal(
+      taken(`sweep:\n  stages.a.train.cl|${stages}`, 'stages.a.train.clip').split('\n')[1],
+      '  stages.a.train.clip: [$0]',
+    );
+  });
+
+  it('offers the values of the key that is swept', () => {
+    assert.deepEqual(labels(`sweep:\n  stages.b.upcycle.method: [|]${stages}`), [
+      'bam',
+      'btx',
+      'sparse',
+      'drop',
+      'scratch',
+    ]);
+    assert.deepEqual(labels(`sweep:\n  stages.b.upcycle.experts: [[a, |]]${stages}`), ['a']);
   });
 });

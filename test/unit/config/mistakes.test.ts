@@ -58,7 +58,29 @@ describe('mistakes in an experiment file', () => {
       'x:15:17 stages.left.from: expected stages that do not lead back to themselves, found math -> left -> math',
       'x:17:57 stages.bam.upcycle.gate: expected `softmax-topk` when one expert is chosen (a gate over one expert is always 1, ' +
         'so its router never learns), found "topk-softmax"',
-      'x:19:51 stages.btx.upcycle.attention: expected no `attention` with btx, which averages it, found "attention"',
+      'x:19:51 stages.btx.upcycle.attention: expected no `attention` with btx: only bam has attention experts, found "attention"',
+    ]);
+  });
+
+  it('wants the shape of the model unless every stage starts from an import, and one start for a stage', () => {
+    const imported = `name: x
+model: { context: 16 }
+domains: { law: { files: law/* } }
+stages:
+  seed: { import: { huggingFace: models/llama } }
+  law: { from: seed, train: { tokens: 1k } }
+`;
+    assert.deepEqual(mistakesOf(imported), []);
+    const shape = ['layers', 'width', 'heads', 'ffnHidden'];
+    assert.deepEqual(
+      mistakesOf(`${imported}  fresh: { train: { tokens: 1k } }\n`),
+      shape.map((key) => `x:2:1 model.${key}: expected a whole number, found nothing`),
+    );
+    const scratch = `${imported}  fresh: { upcycle: { method: scratch, copies: 2 } }\n`;
+    assert.equal(mistakesOf(scratch).length, shape.length);
+    assert.deepEqual(mistakesOf(`${imported}  both: { from: law, import: { huggingFace: a, paralelize: true } }\n`), [
+      'x:7:22 stages.both.import: expected one of `from`, `upcycle` and `import`, found more than one',
+      'x:7:48 stages.both.import.paralelize: expected `parallelize`, found the unknown key "paralelize"',
     ]);
   });
 
@@ -77,7 +99,7 @@ describe('mistakes in an experiment file', () => {
       'x:9:53 stages.nested.upcycle.experts.1: expected a dense stage, found the mixture "more"',
       'x:9:59 stages.nested.upcycle.experts.2: expected a dense stage, found the mixture "mixed"',
       'x:10:38 stages.copy.train.like: expected a stage that trains, found "mixed", which does not',
-      'x:11:3 stages.none: expected `train`, `upcycle` or `ensemble` in the stage, found none of them',
+      'x:11:3 stages.none: expected `train`, `upcycle`, `import` or `ensemble` in the stage, found none of them',
       'x:12:23 stages.free.train: expected a budget: tokens, flops, or like and match, found none',
       'x:13:33 stages.alone.train.match: expected `like` beside `match`, naming the stage to match, found "match"',
     ]);
@@ -124,6 +146,134 @@ describe('mistakes in an experiment file', () => {
     ]);
   });
 
+  it('knows which settings of routers fit each other', () => {
+    const upcycle = (settings: string) =>
+      mistakesOf(withStages(`  bam: { upcycle: { experts: [seed, seed], ${settings} } }`)).map((mistake) =>
+        mistake.replace(/^x:6:\d+ stages\.bam\.upcycle\./, ''),
+      );
+    const oneChosen =
+      'gate: expected `softmax-topk` when one expert is chosen (a gate over one expert is always 1, so its router never ' +
+      'learns), found "topk-softmax"';
+    for (const [settings, ...expected] of [
+      ['method: bam, ffnRouting: soft'],
+      ['method: bam, attentionTopK: 2, ffnTopK: 2, gate: topk-softmax, router: { normalizeLogits: 1 }'],
+      ['method: bam, attentionTopK: 2, ffnRouting: soft, gate: topk-softmax'],
+      ['method: btx, ffnRouting: sample-top-1, router: { noise: 0.01 }'],
+      ['method: bam, ffnRouting: sample-top-1, attentionTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 3', 'attentionTopK: expected at most 2, the number of experts, found 3'],
+      ['method: bam, attentionTopK: 1, ffnTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 2, gate: topk-softmax', oneChosen],
+      ['method: bam, attentionTopK: 1, ffnRouting: soft, gate: topk-softmax', oneChosen],
+      [
+        'method: btx, attentionTopK: 2',
+        'attentionTopK: expected no `attentionTopK` with btx: only bam has attention experts, found "attentionTopK"',
+      ],
+      [
+        'method: btx, ffnRouting: soft, ffnTopK: 2',
+        'ffnTopK: expected no `ffnTopK` with `ffnRouting: soft`, found "ffnTopK"',
+      ],
+      [
+        'method: btx, ffnRouting: soft, router: { balanceBias: 1e-3 }',
+        'router.balanceBias: expected no bias that balances choices with `ffnRouting: soft`, found "balanceBias"',
+      ],
+      [
+        'method: btx, ffnRouting: sample-top-1, weightScaling: true',
+        'weightScaling: expected `ffnRouting: top-k` beside it (only there the gates add up to about ffnTopK / experts at first), found true',
+      ],
+      [
+        'method: btx, ffnRouting: soft, gate: topk-softmax',
+        'gate: expected `softmax-topk` when all experts are used (their probabilities sum to 1 anyway), found "topk-softmax"',
+      ],
+    ] as const) {
+      assert.deepEqual(upcycle(settings), expected, settings);
+    }
+  });
+
+  it('finds what a method lacks, and what it does not know', () => {
+    const stages = `  a: { upcycle: { method: bam, copies: 3, drop: { ratio: 0.1 } } }
+  b: { upcycle: { method: sparse, experts: [seed, seed] } }
+  c: { upcycle: { method: drop, copies: 1, attention: shared-kv } }
+  d: { upcycle: { method: scratch, experts: [seed], copies: 4, ffnTopK: 5 } }
+  e: { upcycle: { method: drop, experts: [], copies: 2, drop: { ratio: 2, indices: own } } }
+  f: { upcycle: { method: sparse, experts: [a], copies: 2 } }
+`;
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:6:8 stages.a.upcycle.experts: expected a list of at least 2 stages, found nothing',
+      'x:6:32 stages.a.upcycle.copies: expected no `copies` with bam: every expert is listed in `experts`, found "copies"',
+      'x:6:43 stages.a.upcycle.drop: expected no `drop` with bam: only drop draws units anew, found "drop"',
+      'x:7:8 stages.b.upcycle.copies: expected with sparse the number of its experts, found nothing',
+      'x:7:44 stages.b.upcycle.experts: expected one entry, the stage that is copied, found ["seed","seed"]',
+      'x:8:8 stages.c.upcycle.experts: expected the stage that is copied, in a list, found nothing',
+      'x:8:41 stages.c.upcycle.copies: expected at least 2, found 1',
+      'x:8:44 stages.c.upcycle.attention: expected no `attention` with drop: only bam has attention experts, found "attention"',
+      'x:9:36 stages.d.upcycle.experts: expected no `experts` with scratch: its experts are random, found "experts"',
+      'x:9:73 stages.d.upcycle.ffnTopK: expected at most 4, the number of experts, found 5',
+      'x:10:42 stages.e.upcycle.experts: expected at least one entry, found []',
+      'x:10:72 stages.e.upcycle.drop.ratio: expected at most 1, found 2',
+      'x:10:84 stages.e.upcycle.drop.indices: expected one of per-matrix, shared, found "own"',
+      'x:11:45 stages.f.upcycle.experts.0: expected a dense stage, found the mixture "a"',
+    ]);
+    const right = `  a: { upcycle: { method: btx, experts: [seed, seed, seed] } }
+  b: { upcycle: { method: sparse, experts: [seed], copies: 8, ffnTopK: 8 } }
+  c: { upcycle: { method: drop, experts: [seed], copies: 2 } }
+  d: { upcycle: { method: scratch, copies: 2 }, train: { tokens: 1k } }
+`;
+    assert.deepEqual(mistakesOf(withStages(right)), []);
+  });
+
+  it('finds routers that cannot start as they should, and weights that need no scaling', () => {
+    const stages = `  law: { from: seed, train: { mix: { law: 9, math: 1 }, tokens: 1k } }
+  same: { from: seed, train: { like: law, tokens: 2k } }
+  math: { from: seed, train: { like: law, mix: { math: 1 } } }
+  a: { upcycle: { method: btx, experts: [law, math], router: { init: zero, deviation: 0.1 } } }
+  b: { upcycle: { method: sparse, experts: [law], copies: 2, router: { init: centroid } } }
+  c: { upcycle: { method: bam, experts: [seed, law, same], router: { init: centroid } } }
+  d: { upcycle: { method: bam, experts: [math, math], router: { init: centroid } } }
+  e: { upcycle: { method: bam, experts: [law, math], ffnTopK: 2, gate: topk-softmax, weightScaling: true } }
+  f: { upcycle: { method: scratch, copies: 2, weightScaling: true, router: { deviation: 0 } } }
+`;
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:9:76 stages.a.upcycle.router.deviation: expected no `deviation` where rows are zero, found "deviation"',
+      'x:10:78 stages.b.upcycle.router.init: expected `normal` or `zero` with experts that have no domains of their own, found "centroid"',
+      'x:11:76 stages.c.upcycle.router.init: expected with `centroid`, experts that trained mostly on different domains, ' +
+        'found law for law and for same',
+      'x:12:71 stages.d.upcycle.router.init: expected with `centroid`, experts that trained mostly on different domains, ' +
+        'found math for math and for math',
+      'x:13:101 stages.e.upcycle.weightScaling: expected `gate: softmax-topk` beside it (the gates of topk-softmax add up to 1 already), ' +
+        'found true',
+      'x:14:47 stages.f.upcycle.weightScaling: expected no `weightScaling` with scratch: random experts have no size to keep, ' +
+        'found "weightScaling"',
+      'x:14:89 stages.f.upcycle.router.deviation: expected more than 0, found 0',
+    ]);
+    const right = stages.split('\n').slice(0, 3).join('\n');
+    assert.deepEqual(
+      mistakesOf(
+        withStages(`${right}
+  a: { upcycle: { method: bam, experts: [seed, law, math], router: { init: centroid, deviation: 0.1 }, weightScaling: true } }
+  b: { upcycle: { method: scratch, copies: 2, router: { init: zero } } }
+`),
+      ),
+      [],
+    );
+  });
+
+  it('finds parts that cannot stay as they are', () => {
+    const stages = `  mixture: { upcycle: { method: btx, experts: [seed, seed] } }
+  a: { from: mixture, train: { tokens: 1k, freeze: [experts, attention, embeddings, norms, routers] } }
+  b: { from: seed, train: { tokens: 1k, freeze: [attention, experts, routers] } }
+  c: { from: seed, train: { tokens: 1k, freeze: [head] } }
+  right: { from: mixture, train: { tokens: 1k, freeze: [experts, routers] } }
+  like: { from: seed, train: { like: right } }
+`;
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:7:52 stages.a.train.freeze: expected a part that is left to train, ' +
+        'found ["experts","attention","embeddings","norms","routers"]',
+      'x:8:61 stages.b.train.freeze.1: expected a part of a dense model, found "experts"',
+      'x:8:70 stages.b.train.freeze.2: expected a part of a dense model, found "routers"',
+      'x:9:50 stages.c.train.freeze.0: expected one of experts, attention, embeddings, norms, routers, found "head"',
+    ]);
+  });
+
   it('says in words what each kind of value should be', () => {
     const train = (settings: string) => mistakesOf(withStages(`  a: { train: { tokens: 1k, ${settings} } }`));
     const at = (place: string, expected: string) => [`x:6:${place}: expected ${expected}`];
@@ -143,8 +293,8 @@ describe('mistakes in an experiment file', () => {
     assert.deepEqual(train('clip: .nan'), at('35 stages.a.train.clip', 'a number, found NaN'));
     assert.deepEqual(train('from: seed'), [
       `x:6:29 stages.a.train.from: expected one of like, match, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
-finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, evaluateEvery, evaluationTokens, checkpointEvery, \
-keepCheckpoints, found the unknown key "from"`,
+finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, freeze, evaluateEvery, evaluationTokens, \
+checkpointEvery, keepCheckpoints, found the unknown key "from"`,
     ]);
   });
 

@@ -87,6 +87,13 @@ describe('renaming', () => {
     assert.equal(changed.match(/\bstart\b/g)!.length, 5);
   });
 
+  it('changes a stage that is listed twice in both places', () => {
+    const [text, offset] = marked(
+      'stages:\n  o|ne: { train: { tokens: 1k } }\n  two: { upcycle: { experts: [one, one] } }',
+    );
+    assert.equal(renameEdits(text, offset, 'first').length, 3);
+  });
+
   it('leaves a domain alone that has the name of the stage', () => {
     const changed = renamed('        - la|w', 'statutes');
     assert.deepEqual(parseExperiment(changed).mistakes, []);
@@ -130,7 +137,7 @@ describe('what there is to say', () => {
       markdown('tok|ens: 1k } }\n  law'),
       '**tokens**: count such as 2048, 500k or 1M\n\nHow many tokens to train on, e.g. 500k.',
     );
-    assert.match(markdown('laye|rs: 2'), /^\*\*layers\*\*: whole number, more than 0; required\n\nTransformer blocks/);
+    assert.match(markdown('na|me: small'), /^\*\*name\*\*: text; required\n\nWhat this experiment/);
     const [text, offset] = marked('stages: { a: { train: { war|mup: 0 } } }');
     const warmup = subjectAt(text, offset);
     assert.ok(
@@ -140,7 +147,7 @@ describe('what there is to say', () => {
   });
 
   it('about a value, by the key that it belongs to', () => {
-    assert.match(markdown('method: b|am'), /^\*\*method\*\*: bam \\\| btx; required/);
+    assert.match(markdown('method: b|am'), /^\*\*method\*\*: bam \\\| btx \\\| .*; required/);
     assert.match(markdown('- math/|*.txt'), /^\*\*files\*\*/);
   });
 
@@ -155,5 +162,37 @@ describe('what there is to say', () => {
   it('but not about a comment, an unknown key or empty space', () => {
     for (const text of ['# na|me: x', 'model: { spam|: 1 }', 'name: x\n|\n'])
       assert.equal(subjectAt(...marked(text)), undefined);
+  });
+});
+
+describe('names in a sweep', () => {
+  const FILE = `sweep:
+  "stages.bam.train.batch": [8, 16]
+  stages.bam.upcycle.experts: [[seed, law], [law, seed]]
+  stages.law.train.mix: [equal, { law: 1 }]
+  stages.law.train.like: [seed]
+domains: { law: { files: law/* } }
+stages:
+  seed: { train: { tokens: 1k } }
+  law: { from: seed, train: { tokens: 1k } }
+  bam: { upcycle: { method: bam, experts: [seed, law] }, train: { tokens: 1k } }
+`;
+  const renamed = (at: string, name: string): string[] => {
+    const edits = renameEdits(FILE, FILE.indexOf(at), name).toReversed();
+    const text = edits.reduce((t, edit) => t.slice(0, edit.span.start) + edit.text + t.slice(edit.span.end), FILE);
+    return text.split('\n').slice(1, 6);
+  };
+
+  it('are renamed in paths of keys, without quotes of their own, and in values', () => {
+    assert.equal(renamed('bam: {', '1')[0], '  "stages.1.train.batch": [8, 16]');
+    const law = renamed('law: { from', 'lawyer');
+    assert.deepEqual(law.slice(1), [
+      '  stages.bam.upcycle.experts: [[seed, lawyer], [lawyer, seed]]',
+      '  stages.lawyer.train.mix: [equal, { law: 1 }]',
+      '  stages.lawyer.train.like: [seed]',
+      'domains: { law: { files: law/* } }',
+    ]);
+    assert.equal(renamed('seed: {', 'base')[3], '  stages.law.train.like: [base]');
+    assert.equal(renamed('law: { files', 'legal')[2], '  stages.law.train.mix: [equal, { legal: 1 }]');
   });
 });

@@ -25,6 +25,11 @@ describe('outline of an experiment file', () => {
     ]);
   });
 
+  it('says of a mixture without parents how it is made', () => {
+    const text = 'stages:\n  a: { upcycle: { method: scratch, copies: 4 } }\n  b: { upcycle: { experts: [c, c] } }';
+    assert.deepEqual(lines(symbolsOf(outlineOf(text))), ['stages', '  a (scratch)', '  b (upcycle of c, c)']);
+  });
+
   it('has the place of each, from its key to the end of what belongs to it', () => {
     const { stages, sections } = outlineOf(EXPERIMENT);
     const text = ({ start, end }: { start: number; end: number }) => EXPERIMENT.slice(start, end);

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { parseExperiment } from '../../../src/config/parse';
 import { pathsOutside } from '../../../src/plan/boundary';
 
-function outside(files: string, tokenizer = 'bytes', more = ''): string[] {
+function outside(files: string, tokenizer = 'bytes', model = 'model', more = ''): string[] {
   const text = `name: x
 model: { layers: 1, width: 8, heads: 1, ffnHidden: 8, context: 8, tokenizer: ${tokenizer} }
 domains: { a: { files: ${files} } }
-stages: { seed: { train: { mix: equal, tokens: 100 } } }
+stages: { seed: { train: { mix: equal, tokens: 100 } }, other: { import: { huggingFace: ${model} } } }
 ${more}`;
   return pathsOutside(parseExperiment(text).experiment!, '/work/space/examples', '/work/space');
 }
@@ -22,8 +22,12 @@ describe('paths that lead out of the workspace', () => {
 
   it('finds files of tasks', () => {
     const tasks = (file: string): string => `tasks: { quiz: { file: ${file}, kind: exact-match } }`;
-    assert.deepEqual(outside('law/*', 'bytes', tasks('../../quiz.jsonl')), ['../../quiz.jsonl']);
-    assert.deepEqual(outside('law/*', 'bytes', tasks('../quiz.jsonl')), []);
+    assert.deepEqual(outside('law/*', 'bytes', 'model', tasks('../../quiz.jsonl')), ['../../quiz.jsonl']);
+    assert.deepEqual(outside('law/*', 'bytes', 'model', tasks('../quiz.jsonl')), []);
+  });
+
+  it('finds folders of imported checkpoints', () => {
+    assert.deepEqual(outside('a.txt', 'bytes', '../../models/llama'), ['../../models/llama']);
   });
 
   it('lets pass what stays inside, also by a way up, and names that only begin with dots', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { trainingFlops } from '../../../src/architecture/counts';
 import { planStages, withAncestors } from '../../../src/plan/graph';
 import type { Plan } from '../../../src/plan/plan';
+import { expertNames, parentsText } from '../../../src/plan/upcycling';
 import { experimentWith, inputsFor, planned } from './experiment';
 
 const BRANCH = `  dense: { train: { mix: { general: 1 }, tokens: 64k } }
@@ -116,8 +117,43 @@ describe('graph of stages', () => {
       gate: 'softmax-topk',
       attention: 'kv-experts',
     });
+    const routed = experimentWith(
+      stages.replace(
+        '[dense, law]',
+        '[dense, law], ffnRouting: soft, attentionTopK: 1, router: { normalizeLogits: 2 }',
+      ),
+    );
+    const { mixture } = planStages(routed, inputsFor(routed))[2]!.architecture;
+    assert.deepEqual(mixture, {
+      ...bam!.architecture.mixture,
+      ffnRouting: 'soft',
+      ffnTopK: 2,
+      attentionTopK: 1,
+      router: { normalizeLogits: 2 },
+    });
     assert.equal(dense!.architecture.mixture, undefined);
     assert.ok(bam!.parameters.total > dense!.parameters.total);
+  });
+
+  it('makes mixtures of repeated, of copied and of no parents', () => {
+    const { extra, copies, random } = planned(
+      experimentWith(`${BRANCH}  extra: { upcycle: { method: bam, experts: [dense, law, dense] } }
+  copies: { upcycle: { method: drop, experts: [law], copies: 8, ffnTopK: 2 } }
+  random: { upcycle: { method: scratch, copies: 4 }, train: { tokens: 1k } }
+`),
+    );
+    assert.deepEqual(names(extra!.parents), ['dense', 'law', 'dense']);
+    assert.deepEqual([extra!.architecture.mixture!.experts, extra!.architecture.mixture!.attention], [3, 'kv-experts']);
+    assert.deepEqual(names(copies!.parents), ['law']);
+    assert.deepEqual(copies!.upcycle!.drop, { ratio: 0.5, indices: 'per-matrix' });
+    const wanted = { experts: 8, ffnTopK: 2, gate: 'softmax-topk', attention: 'averaged' };
+    assert.deepEqual(copies!.architecture.mixture, wanted);
+    assert.deepEqual(random!.parents, []);
+    assert.deepEqual(random!.architecture.mixture, { ...wanted, experts: 4, ffnTopK: 1 });
+    assert.deepEqual([extra!, copies!, random!].map(parentsText), ['dense x 2 + law', 'law x 8', '']);
+    assert.deepEqual(expertNames(extra!.upcycle!), ['dense', 'law', 'dense 2']);
+    assert.deepEqual(expertNames({ ...copies!.upcycle!, copies: 3 }), ['law', 'law 2', 'law 3']);
+    assert.deepEqual(expertNames(random!.upcycle!), []);
   });
 
   it('is, for an ensemble, what its members have and compute together, on as much held-out text', () => {

@@ -50,6 +50,18 @@ describe('what is known of an experiment', () => {
     assert.equal(facts['last perplexity'], '5.432 on average, law 4.000, math 66.66');
   });
 
+  it('is, for copies of one stage, which and how many, and what of them stays as it is', async () => {
+    const stages = `${TEXT}  copies: { upcycle: { method: drop, experts: [seed], copies: 4 }, train: { tokens: 5120, freeze: [norms, experts] } }
+  random: { upcycle: { method: scratch, copies: 4 }, train: { tokens: 5120 } }
+`;
+    const [copies, random] = (await plan(stages)).plan.stages.slice(3).map((stage) => valuesOf(stageFacts(stage, {})));
+    assert.deepEqual([copies!['starts from'], copies!.frozen], ['seed x 4', 'experts, norms']);
+    assert.deepEqual(
+      [random!['upcycled by'], random!['starts from'], random!.frozen],
+      ['scratch', 'random parameters', undefined],
+    );
+  });
+
   it('is, for a domain, what it holds and who trains on it', async () => {
     const planned = (await plan()).plan;
     const [law, math] = planned.domains.map((domain) => valuesOf(domainFacts(domain, planned)));

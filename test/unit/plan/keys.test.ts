@@ -24,6 +24,10 @@ describe('key of a stage', () => {
     for (const key of keys()) assert.match(key, /^[0-9a-f]{20}$/);
   });
 
+  it('stays from version to version of the program, until a result changes (RESULT_VERSION)', () => {
+    assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);
+  });
+
   it('stays where no number can change', () => {
     assert.deepEqual(changed({ 'name: x': 'name: another' }), []);
     assert.deepEqual(changed({ dense: 'seed-model', 'law: { from': 'lawyer: { from', ', law]': ', lawyer]' }), []);
@@ -36,6 +40,7 @@ describe('key of a stage', () => {
       [],
       'a default that is written out',
     );
+    assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnRouting: top-k' }), []);
     assert.deepEqual(changed({ 'stages:': 'engine: { backend: wasm }\nstages:' }), []);
     assert.deepEqual(changed({ 'stages:': 'tasks: { sums: { file: a.jsonl, kind: exact-match } }\nstages:' }), []);
   });
@@ -61,7 +66,55 @@ describe('key of a stage', () => {
     assert.deepEqual(changed({ '[dense, law]': '[dense, law, law]' }), ['bam']);
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], attention: shared-kv' }), ['bam']);
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnTopK: 2' }), ['bam']);
+    for (const routing of ['ffnRouting: soft', 'attentionTopK: 2', 'router: { normalizeLogits: 1 }']) {
+      assert.deepEqual(changed({ '[dense, law]': `[dense, law], ${routing}` }), ['bam'], routing);
+    }
     assert.deepEqual(changed({ 'method: bam': 'method: btx' }), ['bam']);
+  });
+
+  it('is of mixtures of one parent one for settings that say the same', () => {
+    const keyOf = (upcycle: string): string =>
+      planned(experimentWith(`${STAGES}  copies: { upcycle: { ${upcycle}, copies: 4 } }`)).copies!.key;
+    const drop = 'method: drop, experts: [law]';
+    const alike = [drop, `${drop}, drop: {}`, `${drop}, drop: { indices: per-matrix, ratio: 0.5 }`];
+    assert.equal(new Set(alike.map(keyOf)).size, 1);
+    const others = [
+      'method: sparse, experts: [law]',
+      'method: sparse, experts: [dense]',
+      'method: scratch',
+      drop,
+      `${drop}, drop: { ratio: 0.25 }`,
+      `${drop}, drop: { indices: shared }`,
+    ];
+    assert.equal(new Set(others.map(keyOf)).size, others.length);
+  });
+
+  it('changes with routers and scaling, but not where they are as they would be anyway', () => {
+    const experts = '[dense, law]';
+    for (const same of ['weightScaling: false', 'router: {}', 'router: { init: normal, deviation: 0.02 }']) {
+      assert.deepEqual(changed({ [experts]: `${experts}, ${same}` }), [], same);
+    }
+    for (const other of [
+      'weightScaling: true',
+      'router: { init: zero }',
+      'router: { deviation: 0.01 }',
+      'router: { init: centroid }',
+    ]) {
+      assert.deepEqual(changed({ [experts]: `${experts}, ${other}` }), ['bam'], other);
+    }
+  });
+
+  it('changes with the parts that are frozen, in whatever order', () => {
+    const frozen = (parts: string): Record<string, string> => ({ 'tokens: 16k': `tokens: 16k, freeze: [${parts}]` });
+    assert.deepEqual(changed(frozen('')), []);
+    assert.deepEqual(changed(frozen('norms')), ['bam']);
+    assert.deepEqual(keys(frozen('norms, experts')), keys(frozen('experts, norms, experts')));
+    assert.notDeepEqual(keys(frozen('experts')), keys(frozen('attention')));
+  });
+
+  it('stays as earlier versions had it, so that their results are found', () => {
+    // A new RESULT_VERSION changes these; nothing else may.
+    assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);
   });
 
   it('of an ensemble depends on its members, their order and the weights', () => {

@@ -52,6 +52,12 @@ describe('examples', () => {
     assert.equal((stageOf(plan, 'dense').parameters.total / 1e9).toFixed(3), '1.991');
   });
 
+  it('sweep a mixture over seeds, whose dense stages run once a seed', async () => {
+    const { stages } = await planOf('sweep.bam.yaml');
+    const count = (name: string): number => stages.filter(({ variant }) => variant?.stage === name).length;
+    assert.deepEqual(['seed', 'law', 'code', 'bam', 'dense'].map(count), [3, 3, 3, 9, 3]);
+  });
+
   it('plan at once where the data is known', async () => {
     await planOf('paper-2b.bam.yaml');
     const start = performance.now();

@@ -1,8 +1,17 @@
+import { readVariantName } from '../../../src/base/variant-name';
 import type { TableRun, TableStage } from '../../../src/store/run-table';
 
 /** A finished stage with its average, and perplexities where they matter. */
 export function stage(name: string, average: number | null, perplexity: Record<string, number> = {}): TableStage {
-  return { name, state: 'finished', average, tokens: 500_000, flops: 2e12, perplexity };
+  return {
+    name,
+    group: readVariantName(name).group,
+    state: 'finished',
+    average,
+    tokens: 500_000,
+    flops: 2e12,
+    perplexity,
+  };
 }
 
 /** A finished run without stages or annotations, apart from what is given. */
@@ -29,6 +38,7 @@ export function run(id: string, more: Partial<TableRun> = {}): TableRun {
     stagesTotal: more.stages?.length ?? 0,
     bestAverage: averages.length ? Math.min(...averages) : null,
     stages: [],
+    seeds: [more.seed ?? 1],
     ...more,
   };
 }

@@ -138,7 +138,7 @@ describe('the run table of a workspace', () => {
       );
       const [seed, bam] = runs[1]!.stages;
       const none = { average: null, tokens: null, flops: null, perplexity: {} };
-      assert.deepEqual(seed, { name: 'seed', state: 'waiting', ...none });
+      assert.deepEqual(seed, { name: 'seed', group: 'seed', state: 'waiting', ...none });
       assert.equal(bam!.average, 4);
       assert.equal(bam!.tokens, 20 * 2048);
       assert.deepEqual(Object.entries(bam!.perplexity), [

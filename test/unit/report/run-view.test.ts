@@ -23,13 +23,13 @@ async function view(workspace: Workspace): Promise<Run> {
   return (await withIndex(workspace, (index) => collectRunView(workspace, index, RUN))).value;
 }
 
-function writePlan(workspace: Workspace): void {
+function writePlan(workspace: Workspace, experts = ['seed', 'law']): void {
   mkdirSync(workspace.runFolder(RUN), { recursive: true });
   const parameters = { total: 300, active: 100 };
   const bam = {
     name: 'bam',
-    parents: [{ name: 'seed', key: 'a' }],
-    upcycle: { method: 'bam', experts: ['seed', 'law'] },
+    parents: experts.map((name) => ({ name, key: name })),
+    upcycle: { method: 'bam', experts },
     train: { steps: 40 },
     parameters,
   };
@@ -51,7 +51,10 @@ describe('a run for panels', () => {
       const run = await view(workspace);
       assert.deepEqual(run.domains, ['law', 'code']);
       const bam = run.stages[1]!;
-      assert.deepEqual([bam.method, bam.parents, bam.experts, bam.steps], ['bam', ['seed'], ['seed', 'law'], 40]);
+      assert.deepEqual(
+        [bam.method, bam.parents, bam.experts, bam.steps],
+        ['bam', ['seed', 'law'], ['seed', 'law'], 40],
+      );
       assert.deepEqual([bam.totalParameters, bam.activeParameters], [300, 100]);
       assert.equal(run.state, 'interrupted');
       assert.ok(run.alerts.some(({ level, message }) => level === 'error' && message.includes('Resume')));
@@ -87,6 +90,27 @@ describe('a run for panels', () => {
       assert.match(alerts[0]!.message, /out of memory/);
       assert.match(alerts[1]!.message, /step 9.*: law \(FFN router of layer 1\)/);
       assert.equal(alerts[1]!.stage, 'bam');
+    });
+  });
+
+  it('tells experts of one stage apart, whose line in the graph is one', async () => {
+    await withWorkspace(async (workspace) => {
+      writePlan(workspace, ['seed', 'law', 'seed']);
+      writeEvents(workspace, RUN, [
+        runStarted(RUN, ['seed', 'bam']),
+        stageStarted('bam'),
+        evaluated('bam', 9, { law: 4 }, { law: [router([0.5, 0.5, 0])] }),
+        RUN_FINISHED,
+      ]);
+      const { stages, alerts } = await view(workspace);
+      assert.deepEqual(
+        [stages[1]!.parents, stages[1]!.experts],
+        [
+          ['seed', 'law'],
+          ['seed', 'law', 'seed 2'],
+        ],
+      );
+      assert.match(alerts[0]!.message, /: seed 2 \(FFN router of layer 1\)/);
     });
   });
 

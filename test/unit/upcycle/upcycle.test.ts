@@ -1,45 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Architecture, MixtureArchitecture } from '../../../src/architecture/architecture';
-import { elementCount, parameterSpecs } from '../../../src/architecture/parameters';
-import { normalValues } from '../../../src/base/random';
-import { describeMixture, type Parent, upcycle } from '../../../src/upcycle/upcycle';
-
-const dense: Architecture = {
-  layers: 2,
-  width: 8,
-  heads: 4,
-  kvHeads: 2,
-  ffnHidden: 6,
-  context: 4,
-  vocabulary: 11,
-  tiedEmbeddings: false,
-  ropeBase: 10000,
-  normEpsilon: 1e-5,
-};
-
-function mixed(attention: MixtureArchitecture['attention'], experts = 3): Architecture {
-  return { ...dense, mixture: { experts, ffnTopK: 1, gate: 'softmax-topk', attention } };
-}
-
-/** A dense parent with random values. */
-function parent(name: string, seed: number, changes: Partial<Architecture> = {}): Parent {
-  const architecture = { ...dense, ...changes };
-  const parameters = new Map(
-    parameterSpecs(architecture).map(({ name: tensor, shape }, i) => [
-      tensor,
-      normalValues(seed * 1000 + i, elementCount(shape), 1),
-    ]),
-  );
-  return { name, architecture, parameters };
-}
+import { type Parent, upcycle } from '../../../src/upcycle/upcycle';
+import { dense, mixed, parent, sameBits } from './parents';
 
 const parents = [parent('dense', 1), parent('law', 2), parent('code', 3)];
-
-/** The same numbers to the last bit. */
-function sameBits(found: Float32Array | undefined, expected: ArrayLike<number>, name: string): void {
-  assert.ok(found, `${name} is missing`);
-  assert.deepEqual([...found], [...Float32Array.from(expected)], name);
-}
 
 function meanOf(name: string): number[] {
   const tensors = parents.map(({ parameters }) => parameters.get(name)!);
@@ -110,6 +74,26 @@ describe('upcycling', () => {
     sameBits(found.get('embedding.weight'), parents[1]!.parameters.get('embedding.weight')!, 'embedding.weight');
   });
 
+  it('starts the bias that balances an FFN router at zero', () => {
+    const plain = mixed('averaged');
+    const biased = { ...plain, mixture: { ...plain.mixture!, router: { balanceBias: 1e-3 } } };
+    sameBits(upcycle(parents, biased, 5).get('layers.1.ffn.router.bias'), [0, 0, 0], 'bias');
+  });
+
+  it('of a parent that is listed twice copies it twice, and counts it once in the means', () => {
+    const [seed, law, code] = parents as [Parent, Parent, Parent];
+    for (const attention of ['averaged', 'shared-kv', 'kv-experts'] as const) {
+      const once = upcycle([seed, law, code], mixed(attention), 1);
+      const more = upcycle([seed, law, code, seed, seed], mixed(attention, 5), 1);
+      for (const [name, values] of once) if (!name.includes('router')) sameBits(more.get(name), values, name);
+      for (const expert of [3, 4]) {
+        for (const [name, values] of more) {
+          if (name.includes(`experts.${expert}.`)) sameBits(more.get(name.replace(`.${expert}.`, '.0.')), values, name);
+        }
+      }
+    }
+  });
+
   it('draws routers from the seed alone, small, and each its own', () => {
     const routers = (seed: number, of = parents, attention: MixtureArchitecture['attention'] = 'kv-experts') => {
       const found = upcycle(of, mixed(attention), seed);
@@ -177,16 +161,5 @@ describe('parents that do not fit', () => {
     assert.throws(() => upcycle(parents, mixed('averaged', 4), 1), { message: /wants 4 experts, found 3 parents/ });
     assert.throws(() => upcycle(parents, mixed('averaged', 2), 1), { message: /wants 2 experts, found 3 parents/ });
     assert.throws(() => upcycle(parents, dense, 1), { reason: 'parent-mismatch' });
-  });
-});
-
-describe('the log line of an upcycling', () => {
-  it('says what is copied and what is averaged', () => {
-    assert.equal(
-      describeMixture(mixed('shared-kv')),
-      '3 experts: FFN, attention queries and outputs copied; all else averaged; routers new',
-    );
-    assert.match(describeMixture(mixed('kv-experts')), /keys and values copied/);
-    assert.doesNotMatch(describeMixture(mixed('averaged')), /attention/);
   });
 });

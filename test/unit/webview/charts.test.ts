@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { align, type Curve, nearest, roughness } from '../../../webview/shared/align';
 import { logSplits } from '../../../webview/shared/axes';
+import { joinCurves } from '../../../webview/shared/join-curves';
 import { fileName, toCsv, toMarkdown } from '../../../webview/shared/export';
 import { seriesNumbers } from '../../../webview/shared/series-numbers';
 
@@ -115,5 +116,29 @@ describe('numbers of charts as files', () => {
     assert.equal(fileName('bam, held-out perplexity', 'csv'), 'bam-held-out-perplexity.csv');
     assert.equal(fileName('../../etc/passwd', 'png'), 'etc-passwd.png');
     assert.equal(fileName('???', 'png'), 'chart.png');
+  });
+});
+
+describe('the curves of several seeds', () => {
+  const seed = (steps: number[], y: number[], x = steps) => ({ steps, ...curve(x, y) });
+
+  it('become their mean, lowest and highest at every step that some have reached', () => {
+    const joined = joinCurves([seed([1, 2, 3], [1, 2, 3]), seed([1, 2], [3, NaN]), seed([2, 4], [8, 9])]);
+    assert.deepEqual([...joined.x], [1, 2, 3]);
+    assert.deepEqual([...joined.y], [2, 5, 3]);
+    assert.deepEqual([...joined.low], [1, 2, 3]);
+    assert.deepEqual([...joined.high], [3, 8, 3]);
+  });
+
+  it('stand at the mean of their times, and have no value where none has a number', () => {
+    const joined = joinCurves([seed([1, 2], [1, NaN], [0, 10]), seed([1, 2], [1, Infinity], [0, 20])]);
+    assert.deepEqual([...joined.x], [0, 15]);
+    assert.ok(Number.isNaN(joined.y[1]));
+  });
+
+  it('are written to a file with their edges', () => {
+    const { x, y, low, high } = joinCurves([seed([1], [1]), seed([1], [3])]);
+    const numbers = seriesNumbers('steps', [{ label: 'bam', x, y, band: { low, high } }]);
+    assert.deepEqual(numbers, { header: ['steps', 'bam', 'bam low', 'bam high'], rows: [[1, 2, 1, 3]] });
   });
 });

@@ -4,6 +4,8 @@ import { STEP_COLUMNS } from '../../../src/messages/contract';
 import { readChoices, smoothingSpan } from '../../../webview/dashboard/choices';
 import { placeStages } from '../../../webview/dashboard/graph-layout';
 import { currentStage, partDone } from '../../../webview/dashboard/progress';
+import { groupsOf, hasSeeds, joinedStage } from '../../../webview/dashboard/stage-groups';
+import { seriesOf } from '../../../webview/shared/join-curves';
 import { PointStore } from '../../../webview/shared/stage-data';
 import { xOfEvaluations, xOfSteps } from '../../../webview/shared/x-axis';
 
@@ -123,5 +125,52 @@ describe('kept choices', () => {
     assert.equal(readChoices({ xAxis: 'moon' }).xAxis, 'step');
     assert.equal(readChoices(undefined).perplexityBy, 'stage');
     assert.deepEqual([0, 1, 4].map(smoothingSpan), [0, 1, 8]);
+  });
+});
+
+describe('stages that differ in their seed only', () => {
+  const done = (average: number): Partial<Stage> => ({ state: 'finished', average, perplexity: { law: 2 * average } });
+  const stages = [
+    stage('seed@seed=1', [], done(9)),
+    stage('bam@seed=1,batch=8', ['seed@seed=1'], done(4)),
+    stage('bam@seed=1,batch=16', ['seed@seed=1'], done(5)),
+    stage('seed@seed=2', [], done(9)),
+    stage('bam@seed=2,batch=8', ['seed@seed=2'], done(6)),
+    stage('bam@seed=2,batch=16', ['seed@seed=2'], { state: 'running', step: 40, average: 99 }),
+  ];
+
+  it('are joined, each swept value by itself, or all shown', () => {
+    assert.deepEqual(
+      groupsOf(stages, true).map(({ label, stages: members }) => [label, members.length]),
+      [
+        ['seed', 2],
+        ['bam@batch=8', 2],
+        ['bam@batch=16', 2],
+      ],
+    );
+    assert.equal(groupsOf(stages, false).length, 6);
+    assert.ok(hasSeeds(stages) && !hasSeeds(stages.slice(0, 3)));
+  });
+
+  it('are one stage of the graph, with the mean of those that are done', () => {
+    const [seed, eight, sixteen] = groupsOf(stages, true).map(joinedStage);
+    assert.deepEqual(
+      [eight!.name, eight!.parents, eight!.state, eight!.average],
+      ['bam@batch=8', ['seed'], 'finished', 5],
+    );
+    assert.deepEqual(eight!.perplexity, { law: 10 });
+    assert.deepEqual([sixteen!.state, sixteen!.step, sixteen!.average], ['running', 40, 5]);
+    assert.equal(sixteen!.detail, '1 of 2 seeds done');
+    assert.deepEqual(
+      placeStages([seed!, eight!, sixteen!]).map(({ column }) => column),
+      [0, 1, 1],
+    );
+  });
+
+  it('are one curve without a band while one of them has points, and none without any', () => {
+    const one = { steps: [1], x: Float64Array.of(1), y: Float64Array.of(2) };
+    assert.deepEqual(seriesOf([one], { label: 'bam', color: 0 }), [{ label: 'bam', color: 0, x: one.x, y: one.y }]);
+    assert.ok(seriesOf([one, one], { label: 'bam', color: 0 })[0]!.band);
+    assert.deepEqual(seriesOf([], { label: 'bam', color: 0 }), []);
   });
 });

@@ -1,0 +1,63 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { MixtureArchitecture } from '../architecture/architecture';
+import type { UpcycleConfig } from '../config/schema';
+import type { PlannedStage } from './plan';
+
+/** Drop-Upcycling as its authors ran it (arXiv 2502.19261): half of the units, drawn for each matrix on its own. */
+const DROP_DEFAULTS = { ratio: 0.5, indices: 'per-matrix' } as const;
+
+/** How routers start where the file does not say it; earlier versions knew nothing else. */
+const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
+
+/**
+ * An upcycling with what its method needs filled in, and without what is as it would be anyway: settings that say the same have one key,
+ * and files from before an option have the key that they had.
+ */
+export function completeUpcycling(config: UpcycleConfig): UpcycleConfig {
+  const { drop, router, weightScaling, ffnRouting, ...upcycle } = config;
+  return {
+    ...upcycle,
+    ...(upcycle.method === 'drop' && { drop: drop ?? DROP_DEFAULTS }),
+    ...(weightScaling && { weightScaling }),
+    ...(router && !isDeepStrictEqual(router, ROUTER_DEFAULTS) && { router }),
+    ...(ffnRouting && ffnRouting !== 'top-k' && { ffnRouting }),
+  };
+}
+
+/** How the routers of a mixture of so many experts send tokens. What is as usual is left out, so that it does not show in the stage's key. */
+export function plannedRouting(
+  { ffnRouting, ffnTopK, attentionTopK, router }: UpcycleConfig,
+  experts: number,
+): Pick<MixtureArchitecture, 'ffnRouting' | 'ffnTopK' | 'attentionTopK' | 'router'> {
+  const { normalizeLogits, balanceBias, noise } = router ?? {};
+  const changes = {
+    ...(normalizeLogits && { normalizeLogits }),
+    ...(balanceBias && { balanceBias }),
+    ...(noise && { noise }),
+  };
+  return {
+    ffnTopK: ffnRouting === 'soft' ? experts : ffnTopK,
+    ...(ffnRouting && ffnRouting !== 'top-k' && { ffnRouting }),
+    ...(attentionTopK && { attentionTopK }),
+    ...(Object.keys(changes).length && { router: changes }),
+  };
+}
+
+/** What the experts of a mixture are called: by their parents, equal ones with a number (`seed`, `law`, `seed 2`); random ones have no names. */
+export function expertNames({ experts = [], copies = 1 }: UpcycleConfig): string[] {
+  const seen = new Map<string, number>();
+  return experts
+    .flatMap((parent) => Array.from({ length: copies }, () => parent))
+    .map((parent) => {
+      const count = (seen.get(parent) ?? 0) + 1;
+      seen.set(parent, count);
+      return count === 1 ? parent : `${parent} ${count}`;
+    });
+}
+
+/** The stages that a stage starts from, in words: `law + seed x 3`. Empty where there are none. */
+export function parentsText({ parents, upcycle }: Pick<PlannedStage, 'parents' | 'upcycle'>): string {
+  const counts = new Map<string, number>();
+  for (const { name } of parents) counts.set(name, (counts.get(name) ?? 0) + (upcycle?.copies ?? 1));
+  return [...counts].map(([name, count]) => (count === 1 ? name : `${name} x ${count}`)).join(' + ');
+}
