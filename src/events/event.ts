@@ -28,8 +28,8 @@ const routingSchema = z.object({
   /** Experts that no token was sent to. */
   deadExperts: count,
   /**
-   * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (for soft
-   * attention: the mean product of their gates). Absent where a token goes to one expert only.
+   * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (with
+   * soft routing: the mean product of their gates). Absent where a token goes to one expert only.
    */
   coActivation: z.array(finite).optional(),
   /**

@@ -113,7 +113,7 @@ function pairTable(stage: StageReport, points: readonly RoutingPoint[], router: 
   if (!rows.length) return html``;
   const names = expertNames(stage, experts);
   const pairs = names.flatMap((one, i) => names.slice(i + 1).map((other) => `${one} + ${other}`));
-  const what = router === 'ffn' ? 'share of the tokens sent to both' : 'mean product of both gates';
+  const what = 'share of the tokens sent to both, or where all are used, mean product of both gates';
   const caption = `${ROUTER_WORDS[router].title} of ${stage.name}: experts together (${what})`;
   return details('Experts together', htmlTable(caption, ['domain', ...pairs], rows));
 }

@@ -128,15 +128,16 @@ onEveryBackend('keepTop', () => {
   const kept = (k: number, gate: 'softmax-topk' | 'topk-softmax'): number[][] =>
     withoutLeak(() =>
       tf.tidy(() => {
-        const { gates, assigned } = keepTop(tf.tensor2d(probabilities), k, gate);
-        return [[...gates.dataSync()], [...assigned.dataSync()]];
+        const { gates, assigned, chosen } = keepTop(tf.tensor2d(probabilities), k, gate);
+        return [gates, assigned, chosen].map((tensor) => [...tensor.dataSync()]);
       }),
     );
 
   it('keeps the largest probabilities as they are, or makes them sum to 1', () => {
-    const [gates, assigned] = kept(2, 'softmax-topk');
+    const [gates, assigned, chosen] = kept(2, 'softmax-topk');
     assertClose(gates!, [0.5, 0, 0.3, 0, 0.6, 0.3], 1e-6);
     assert.deepEqual(assigned, [1, 1, 2]);
+    assert.deepEqual(chosen, [1, 0, 1, 0, 1, 1]);
     assertClose(kept(2, 'topk-softmax')[0]!, [5 / 8, 0, 3 / 8, 0, 2 / 3, 1 / 3], 1e-6);
     assertClose(kept(3, 'softmax-topk')[0]!, probabilities.flat(), 1e-6);
   });
@@ -244,10 +245,12 @@ onEveryBackend('routing statistics', () => {
     statistics.addNumbers({ layer: 0, router: 'attention', experts: 3, probabilities: soft });
     const one = { layer: 1, router: 'ffn', experts: 2, probabilities: Float32Array.from([0.5, 0.5]) } as const;
     statistics.addNumbers({ ...one, chosen: Float32Array.from([1, 0]) });
-    const [ffnRouter, attentionRouter, single] = statistics.summarize();
+    statistics.addNumbers({ layer: 2, router: 'ffn', experts: 3, probabilities: soft });
+    const [ffnRouter, attentionRouter, single, softFfn] = statistics.summarize();
     assert.deepEqual(ffnRouter!.coActivation, [0.5, 0.25, 0.25]);
     assert.deepEqual(attentionRouter!.coActivation, [0.0625, 0.0625, 0.1563]);
     assert.equal(single!.coActivation, undefined);
+    assert.deepEqual(softFfn!.coActivation, attentionRouter!.coActivation);
   });
 
   it('say which share of the choices is as in an evaluation before', () => {

@@ -207,5 +207,28 @@ tasks: { exam: { file: exam.jsonl, kind: exact-match } }
     const [{ evaluation }] = (JSON.parse(evaluated.stdout) as Evaluated).evaluations as [Evaluated['evaluations'][0]];
     const off = Math.abs(evaluation.averagePerplexity / averages.get('posterior')! - 1);
     assert.ok(off < 1e-6, `${evaluation.averagePerplexity}`);
+    const exported = await place.bam('export-model', 'last', 'posterior', '--to', 'out');
+    assert.equal(exported.code, 1);
+    assert.match(exported.stderr, /posterior is an ensemble, .*\n.*its members: seed, sums\./);
+  });
+
+  it('is one of every seed, of the members with that seed, and is evaluated again in all of them', async () => {
+    const stages = '  both: { ensemble: { members: [seed, sums] } }\n';
+    const tasks = 'tasks: { exam: { file: exam.jsonl, kind: exact-match } }\n';
+    place = new TestWorkspace(undefined, TINY.replace('seed: 3', 'seeds: [3, 4]') + stages + tasks);
+    writeFileSync(join(place.root, 'exam.jsonl'), JSON.stringify({ prompt: '1+1=', answer: 2 }));
+    const short = SMALL.slice(0, 3);
+    assertSucceeded(await place.bam('run', place.file, '--stages', 'both', ...short));
+    const { averages } = place.outcome();
+    const all = ['seed', 'sums', 'both'].flatMap((name) => [`${name}@seed=3`, `${name}@seed=4`]);
+    assert.deepEqual([...averages.keys()].sort(), all.sort());
+    assert.notEqual(averages.get('both@seed=3'), averages.get('both@seed=4'));
+    const evaluated = await place.bam('evaluate', 'last', '--stages', 'both', '--tasks', '--json', ...short);
+    assertSucceeded(evaluated);
+    for (const { stage, evaluation } of (JSON.parse(evaluated.stdout) as Evaluated).evaluations) {
+      const off = Math.abs(evaluation.averagePerplexity / averages.get(stage)! - 1);
+      assert.ok(off < 1e-6, `${stage}: ${evaluation.averagePerplexity}`);
+    }
+    assert.match(evaluated.stdout, /"stage": "both@seed=3"[^]*"stage": "both@seed=4"/);
   });
 });

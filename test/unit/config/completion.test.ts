@@ -238,6 +238,8 @@ describe('completion in a sweep', () => {
     for (const path of ['stages.a.train.batch', 'stages.b.train.batch', 'model.tokenizer']) {
       assert.ok(!all.includes(path), path);
     }
+    const ensemble = `${stages}  c: { ensemble: { members: [a, b] } }\n`;
+    assert.ok(labels(`sweep:\n  |${ensemble}`).includes('stages.c.ensemble.weights'));
     assert.equal(
       taken(`sweep:\n  stages.a.train.cl|${stages}`, 'stages.a.train.clip').split('\n')[1],
       '  stages.a.train.clip: [$0]',

@@ -112,6 +112,7 @@ stages:
   next: { from: both, train: { tokens: 1k } }
   alone: { ensemble: { members: [seed] } }
   ring: { ensemble: { members: [seed, ring] } }
+  other: { import: { huggingFace: model }, ensemble: { members: [seed, copy] } }
 `;
     assert.deepEqual(mistakesOf(withStages('  pair: { ensemble: { members: [seed, seed], weights: uniform } }\n')), []);
     assert.deepEqual(mistakesOf(withStages(stages)), [
@@ -125,6 +126,7 @@ stages:
       'x:10:33 stages.alone.ensemble.members: expected at least 2 entries, found ["seed"]',
       'x:11:39 stages.ring.ensemble.members.1: expected a stage with a checkpoint, found the ensemble "ring"',
       'x:11:39 stages.ring.ensemble.members.1: expected stages that do not lead back to themselves, found ring -> ring',
+      'x:12:12 stages.other.import: expected no `import` beside `ensemble`, which evaluates its members as they are, found "import"',
     ]);
   });
 

@@ -154,6 +154,9 @@ stages:
       mistake!,
       /:7:24 tasks\.sums\.file: expected a task that can be used, .*sums\.jsonl:2: .* context of 16/,
     );
+    write('sums.jsonl', row);
+    const [, tooLong] = await diagnosticsOf(write('z.bam.yaml', `${text}${tasks}sweep: { model.context: [16, 4] }\n`));
+    assert.match(tooLong!, /tasks\.sums\.file: .* context of 4/, 'the smallest context of the variants');
     const { tasks: none } = (await plan(write('y.bam.yaml', text))).plan;
     assert.equal(none, undefined);
   });

@@ -57,6 +57,22 @@ describe('results over seeds', () => {
     );
   });
 
+  it('never take an ensemble for the baseline, and a stage for no less a baseline since it is a member of one', () => {
+    const ensemble = '  all: { ensemble: { members: [seed, dense] } }\n';
+    const stages = (order: string): string => STAGES.replace('  dense', `${order}  dense`);
+    for (const text of [STAGES + ensemble, stages(ensemble)]) {
+      const experiment = experimentWith(text, { 'seed: 1': 'seeds: [1, 2]' });
+      const plan = { stages: planVariants(experiment, inputsFor(experiment)) } as unknown as Plan;
+      assert.equal(
+        variantTable(
+          results(plan, () => 5),
+          plan,
+        )!.baseline,
+        'dense',
+      );
+    }
+  });
+
   it('pair seeds: one without both results counts for neither, one that is not done not at all', () => {
     const plan = planOf('seeds: [1, 2, 3]');
     const noisy = (stage: PlannedStage): number => law(stage) + (stage.variant!.stage === 'bam' ? 0.2 * stage.seed : 0);
