@@ -192,8 +192,11 @@ tasks: { exam: { file: exam.jsonl, kind: exact-match } }
     const finals = place.events().filter((event) => event.type === 'stage.finished');
     for (const domain of ['prose', 'sums']) {
       const [seed, sums, posterior] = finals.map(({ evaluation }) => evaluation.domains[domain]!.loss);
-      // A sequence has the mean of its members' likelihoods: at most log 2 more loss than the best of two has.
-      assert.ok(posterior! <= Math.min(seed!, sums!) + Math.LN2 / 32, `${domain}: ${posterior} of ${seed} and ${sums}`);
+      // A sequence has the mean of its members' likelihoods: at most log 2 more loss than the best of two has, and nearly that in float32.
+      assert.ok(
+        posterior! <= Math.min(seed!, sums!) + Math.LN2 / 32 + 1e-5,
+        `${domain}: ${posterior} of ${seed} and ${sums}`,
+      );
     }
     const finished = place.events().find((event) => event.type === 'stage.finished' && event.stage === 'posterior');
     assert.ok(finished?.type === 'stage.finished' && finished.evaluation.tasks!.exam!.examples === 1);
