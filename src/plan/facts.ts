@@ -23,13 +23,14 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parameters, flopsPerToken, train, upcycle, import: imported } = stage;
+  const { parameters, flopsPerToken, train, upcycle, ensemble, import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
-    ['starts from', parentsText(stage) || origin],
+    [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
+  if (ensemble) facts.unshift(['weights', ensemble.weights]);
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (train) {
     facts.push(

@@ -58,14 +58,20 @@ function planStage(
   stageNamed: (name: string) => PlannedStage,
 ): PlannedStage {
   const config = experiment.stages[name]!;
+  const { ensemble } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
-  const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
+  const parentNames = config.upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
   const imported = inputs.imports?.get(name);
-  const architecture = stageArchitecture(config, imported?.architecture ?? inputs.dense, parents);
+  // A checkpoint was looked at once for all variants, which may have contexts of their own.
+  const own = imported && { ...imported.architecture, context: experiment.model.context };
+  const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
   const settings = settingsOf(name, experiment, architecture, inputs);
   const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
-  const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
+  // An ensemble has no settings of its own, and is compared with its members.
+  const evaluation = ensemble
+    ? parents[0]!.evaluation
+    : { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
   const stage = {
     parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
     ...(imported && { import: imported.planned }),
@@ -75,12 +81,27 @@ function planStage(
   return {
     name,
     seed: experiment.seed,
-    key: stageKey(experiment.seed, { ...stage, upcycle, train }, inputs),
+    key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
+    ...(ensemble && { ensemble }),
     ...(train && { train }),
-    parameters: countParameters(architecture),
-    flopsPerToken: forwardFlops(architecture).total,
+    ...(ensemble
+      ? sumOf(parents)
+      : { parameters: countParameters(architecture), flopsPerToken: forwardFlops(architecture).total }),
+  };
+}
+
+/** What all members of an ensemble have and compute together. */
+function sumOf(members: readonly PlannedStage[]): Pick<PlannedStage, 'parameters' | 'flopsPerToken'> {
+  const sum = (of: (member: PlannedStage) => number): number =>
+    members.reduce((total, member) => total + of(member), 0);
+  return {
+    parameters: {
+      total: sum(({ parameters }) => parameters.total),
+      active: sum(({ parameters }) => parameters.active),
+    },
+    flopsPerToken: sum(({ flopsPerToken }) => flopsPerToken),
   };
 }
 
@@ -163,7 +184,7 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'import' | 'train'> & {
+  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
     evaluation: EvaluationPlan;
   },
   inputs: PlanInputs,
@@ -176,6 +197,7 @@ function stageKey(
     seed,
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
+    ensemble: stage.ensemble?.weights,
     parents,
     imported: stage.import?.fingerprint,
     train,

@@ -155,4 +155,17 @@ describe('graph of stages', () => {
     assert.deepEqual(expertNames({ ...copies!.upcycle!, copies: 3 }), ['law', 'law 2', 'law 3']);
     assert.deepEqual(expertNames(random!.upcycle!), []);
   });
+
+  it('is, for an ensemble, what its members have and compute together, on as much held-out text', () => {
+    const both = '  both: { ensemble: { members: [dense, law] } }\n';
+    const tokens = { 'tokens: 64k': 'tokens: 64k, evaluationTokens: 2k' };
+    const { dense, law, both: ensemble } = planned(experimentWith(BRANCH + both, tokens));
+    assert.deepEqual(
+      ensemble!.parents.map(({ key }) => key),
+      [dense!.key, law!.key],
+    );
+    assert.equal(ensemble!.parameters.active, 2 * dense!.parameters.active);
+    assert.equal(ensemble!.flopsPerToken, dense!.flopsPerToken + law!.flopsPerToken);
+    assert.deepEqual([ensemble!.train, ensemble!.evaluation.tokens], [undefined, 2000]);
+  });
 });

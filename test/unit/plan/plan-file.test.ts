@@ -28,9 +28,10 @@ describe('examples', () => {
       const { plan, text } = await planFile(join(examples, file), dataFolder);
       assert.deepEqual(parseExperiment(text).mistakes, [], file);
       assert.ok(plan.stages.length >= 8 && plan.domains.every(({ files: count }) => count > 0), file);
-      for (const { train } of plan.stages) {
-        const shares = Object.values(train?.mix ?? {}).reduce((sum, share) => sum + share, 0);
-        assert.ok(Math.abs(shares - 1) < 1e-12);
+      for (const { name, train } of plan.stages) {
+        if (!train) continue;
+        const shares = Object.values(train.mix).reduce((sum, share) => sum + share, 0);
+        assert.ok(Math.abs(shares - 1) < 1e-12, `${file}, ${name}`);
       }
     }
   });
@@ -139,6 +140,26 @@ stages:
     );
     assert.match(corpus!, /Check the spelling/);
     assert.deepEqual(rest, []);
+  });
+
+  it('reads tasks: how many examples there are, or what cannot be used, at its place in the file', async () => {
+    const row = JSON.stringify({ prompt: '1+1=', answer: '2' });
+    write('sums.jsonl', `${row}\n${row}\n`);
+    const tasks = 'tasks: { sums: { file: sums.jsonl, kind: exact-match } }\n';
+    const file = write('x.bam.yaml', text + tasks);
+    const [task] = (await plan(file)).plan.tasks!;
+    assert.deepEqual([task!.name, task!.examples], ['sums', 2]);
+    write('sums.jsonl', `${row}\n{"prompt":"${'9'.repeat(16)}","answer":"9"}\n`);
+    const [, mistake] = await diagnosticsOf(file);
+    assert.match(
+      mistake!,
+      /:7:24 tasks\.sums\.file: expected a task that can be used, .*sums\.jsonl:2: .* context of 16/,
+    );
+    write('sums.jsonl', row);
+    const [, tooLong] = await diagnosticsOf(write('z.bam.yaml', `${text}${tasks}sweep: { model.context: [16, 4] }\n`));
+    assert.match(tooLong!, /tasks\.sums\.file: .* context of 4/, 'the smallest context of the variants');
+    const { tasks: none } = (await plan(write('y.bam.yaml', text))).plan;
+    assert.equal(none, undefined);
   });
 
   it('applies settings, and keeps the text that it planned', async () => {
