@@ -1,3 +1,4 @@
+import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod } from './method';
@@ -42,6 +43,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     mistakes.push(...checkKinds(source, name, group(file.stages)));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
+    mistakes.push(...checkCountedParents(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
 }

@@ -78,6 +78,11 @@ const trainSchema = z.strictObject({
     .enum(['data', 'compute'])
     .optional()
     .describe('Budget against the stage in `like`: `data` for the same tokens, `compute` for the same FLOPs.'),
+  countParents: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With `match: compute`: also count what it took to train the parents of the stage in `like`, but for those that this stage starts from too.',
+  }),
   mix: mixSchema.optional().describe('`equal`, or a weight for each domain: { law: 0.9, general: 0.1 }.'),
   tokens: quantity.optional().describe('How many tokens to train on, e.g. 500k.'),
   flops: quantity.optional().describe('How many FLOPs to train for (three forward passes a token), instead of tokens.'),

@@ -37,6 +37,7 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
+    if (train.parentFlops) facts.push(['of them for parents', formatCount(train.parentFlops)]);
     if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }

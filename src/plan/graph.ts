@@ -3,6 +3,7 @@ import type { Architecture } from '../architecture/architecture';
 import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { completeUpcycling, plannedRouting } from './upcycling';
@@ -51,12 +52,7 @@ export function withAncestors(plan: Plan, names: readonly string[]): PlannedStag
   return plan.stages.filter(({ name }) => wanted.has(name));
 }
 
-function planStage(
-  name: string,
-  experiment: Experiment,
-  inputs: PlanInputs,
-  stageNamed: (name: string) => PlannedStage,
-): PlannedStage {
+function planStage(name: string, experiment: Experiment, inputs: PlanInputs, stageNamed: StageNamed): PlannedStage {
   const config = experiment.stages[name]!;
   const { ensemble } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
@@ -67,7 +63,8 @@ function planStage(
   const own = imported && { ...imported.architecture, context: experiment.model.context };
   const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
   const settings = settingsOf(name, experiment, architecture, inputs);
-  const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
+  const budget = config.train && budgetOf(config.train, architecture, parents, stageNamed);
+  const train = budget && planTraining(budget, settings, architecture, inputs);
   // An ensemble has no settings of its own, and is compared with its members.
   const evaluation = ensemble
     ? parents[0]!.evaluation
@@ -119,7 +116,7 @@ function stageArchitecture(
   return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
 }
 
-type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
+type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'countParents' | 'tokens' | 'flops'>;
 
 /** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
 function settingsOf(
@@ -137,36 +134,23 @@ function settingsOf(
 /** The settings as written, completed by those of the stage it is `like`, then by the defaults. Budgets are not among them. */
 function trainSettings(train: TrainConfig, experiment: Experiment): Settings {
   const base = train.like ? trainSettings(experiment.stages[train.like]!.train!, experiment) : trainDefaults;
-  const { like, match, tokens, flops, ...own } = train;
+  const { like, match, countParents, tokens, flops, ...own } = train;
   return { ...base, ...own };
 }
 
 function planTraining(
-  config: TrainConfig,
+  { parentFlops, ...wanted }: Budget,
   settings: Settings,
   architecture: Architecture,
   inputs: PlanInputs,
-  stageNamed: (name: string) => PlannedStage,
 ): TrainPlan {
   const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
   const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
-  const steps = Math.max(1, Math.round(budgetInTokens(config, architecture, stageNamed) / tokensPerStep));
+  const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture) };
+  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture), ...(parentFlops && { parentFlops }) };
   return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
-}
-
-/** The tokens of a budget: given as such, as FLOPs, or as those of another stage (`like`, whether or not `match` says so). */
-function budgetInTokens(
-  config: TrainConfig,
-  architecture: Architecture,
-  stageNamed: (name: string) => PlannedStage,
-): number {
-  if (config.tokens !== undefined) return config.tokens;
-  if (config.flops !== undefined) return config.flops / trainingFlops(architecture);
-  const other = stageNamed(config.like!).train!;
-  return config.match === 'compute' ? other.flops / trainingFlops(architecture) : other.tokens;
 }
 
 /** Weights that sum to 1, none of them zero, in the order of the domains: a sampler's draws may depend on the order. */
@@ -179,7 +163,7 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 
 /**
  * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep. An expert that is listed twice counts once in
+ * changes no number: names, how often to evaluate, how many checkpoints to keep, what a budget stands for. An expert that is listed twice counts once in
  * the means of shared parameters, which it did not always: keys of such mixtures say so.
  */
 function stageKey(
@@ -189,7 +173,7 @@ function stageKey(
   },
   inputs: PlanInputs,
 ): string {
-  const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
+  const { checkpointEvery, keepCheckpoints, parentFlops, ...train } = stage.train ?? {};
   const parents = stage.parents.map(({ key }) => key);
   const repeats = new Set(parents).size < parents.length;
   const content = {

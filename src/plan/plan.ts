@@ -19,6 +19,8 @@ export interface TrainPlan {
   tokens: number;
   /** Training FLOPs of the whole stage. */
   flops: number;
+  /** Of its budget, the training FLOPs of the parents of the stage that it matches; absent where they are not counted. */
+  parentFlops?: number;
   batch: number;
   accumulate: number;
   peakLearningRate: number;

@@ -259,6 +259,40 @@ stages:
     );
   });
 
+  it('finds parents that cannot be counted', () => {
+    const count = 'match: compute, countParents: true';
+    const stages = (last: string) => `  law: { from: seed, train: { tokens: 1k } }
+  other: { from: seed, train: { tokens: 1k } }
+  btx: { upcycle: { method: btx, experts: [seed, law] }, train: { tokens: 1k } }
+  ${last}
+`;
+    const mistakes = (last: string) => mistakesOf(withStages(stages(last)));
+    const at = (column: number, expected: string) => [
+      `x:9:${column} stages.a.train.countParents: expected ${expected}`,
+    ];
+    for (const settings of ['like: btx, match: data', 'like: btx', 'tokens: 1k']) {
+      assert.deepEqual(
+        mistakes(`a: { from: seed, train: { ${settings}, countParents: true } }`),
+        at(31 + settings.length, '`match: compute` beside `countParents`, found "countParents"'),
+      );
+    }
+    const none = (like: string) => `parents of "${like}" that train and that this stage does not come from, found none`;
+    assert.deepEqual(mistakes(`a: { from: law, train: { like: btx, ${count} } }`), at(55, none('btx')));
+    assert.deepEqual(mistakes(`a: { train: { like: seed, ${count} } }`), at(45, none('seed')));
+    assert.deepEqual(
+      mistakes(`a: { upcycle: { method: bam, experts: [seed, other] }, train: { like: btx, ${count} } }`),
+      at(
+        94,
+        'a stage that starts only from what "btx" comes from: parents of its own would not be counted, found "other"',
+      ),
+    );
+    assert.deepEqual(mistakes(`a: { from: seed, train: { like: btx, ${count} } }`), []);
+    assert.deepEqual(mistakes(`a: { from: law, train: { like: btx, countParents: false } }`), []);
+    assert.deepEqual(mistakes(`a: { from: law, train: { like: nix, ${count} } }`), [
+      'x:9:34 stages.a.train.like: expected a stage of this file (seed, law, other, btx, a), found "nix"',
+    ]);
+  });
+
   it('finds parts that cannot stay as they are', () => {
     const stages = `  mixture: { upcycle: { method: btx, experts: [seed, seed] } }
   a: { from: mixture, train: { tokens: 1k, freeze: [experts, attention, embeddings, norms, routers] } }
@@ -294,7 +328,7 @@ stages:
     ]);
     assert.deepEqual(train('clip: .nan'), at('35 stages.a.train.clip', 'a number, found NaN'));
     assert.deepEqual(train('from: seed'), [
-      `x:6:29 stages.a.train.from: expected one of like, match, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
+      `x:6:29 stages.a.train.from: expected one of like, match, countParents, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
 finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, freeze, evaluateEvery, evaluationTokens, \
 checkpointEvery, keepCheckpoints, found the unknown key "from"`,
     ]);
