@@ -91,7 +91,9 @@ class StageRun {
   ) {
     this.train = context.stage.train;
     this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
-    this.sampler = this.train && startSampler(context, this.train, checkpoint?.training.draws);
+    // A stage that was stopped before its first step has drawn nothing.
+    const { step: done, draws } = this.state;
+    this.sampler = this.train && startSampler(context, this.train, done ? draws : undefined);
   }
 
   async execute(): Promise<StageOutcome> {

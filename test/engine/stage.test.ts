@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { uniformGenerator } from '../../src/base/random';
+import type { OpenDomain } from '../../src/data/prepare';
+import { TokenFile } from '../../src/data/token-file';
+import { startBackend } from '../../src/engine/backend';
+import type { EventBody } from '../../src/events/event';
+import type { Plan } from '../../src/plan/plan';
+import { runStage, type StageOutcome } from '../../src/train/stage';
+import { experimentWith, planned } from '../unit/plan/experiment';
+
+const TOKENS = 2000;
+
+describe('a stage', () => {
+  let folder: string;
+  const domains = new Map<string, OpenDomain>();
+  before(async () => {
+    await startBackend('wasm');
+    folder = mkdtempSync(join(tmpdir(), 'bam-stage-'));
+    const uniform = uniformGenerator(1);
+    for (const name of ['general', 'law']) {
+      const path = join(folder, name);
+      writeFileSync(
+        path,
+        Uint16Array.from({ length: TOKENS }, () => Math.floor(uniform() * 257)),
+      );
+      const file = TokenFile.open(path, 2, TOKENS);
+      domains.set(name, { name, fingerprint: '', train: file, heldOut: file, tokensPerByte: 1 });
+    }
+  });
+  after(() => {
+    for (const { train } of domains.values()) train.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Runs three steps with checkpoints in `place`, or stops before the step that `stopAt` says. */
+  async function run(place: string, stopAt = Infinity): Promise<{ outcome: StageOutcome; losses: number[] }> {
+    const stage = planned(experimentWith('  seed: { train: { tokens: 384, batch: 2, evaluationTokens: 64 } }')).seed!;
+    const losses: number[] = [];
+    let turns = 0;
+    const outcome = await runStage({
+      plan: { seed: 1, step: 'eager' } as Plan,
+      stage,
+      domains,
+      checkpoints: () => join(folder, place),
+      provenance: { experiment: 'x', stage: 'seed', key: stage.key, run: '', tokenizer: 'bytes', version: '' },
+      backend: { kind: 'wasm', description: 'wasm' },
+      emit: (event: EventBody) => event.type === 'step' && losses.push(event.loss),
+      stopRequested: () => turns++ === stopAt,
+    });
+    return { outcome, losses };
+  }
+
+  for (const stopAt of [0, 2]) {
+    it(`that was stopped after ${stopAt} steps goes on as an undisturbed one`, async () => {
+      const calm = await run(`calm-${stopAt}`);
+      assert.equal(calm.losses.length, 3);
+      const stopped = await run(`stopped-${stopAt}`, stopAt);
+      assert.deepEqual(stopped.outcome, { state: 'stopped', step: stopAt });
+      const resumed = await run(`stopped-${stopAt}`);
+      assert.deepEqual([...stopped.losses, ...resumed.losses], calm.losses);
+    });
+  }
+});
