@@ -8,7 +8,9 @@ import { TokenFile } from '../../src/data/token-file';
 import { startBackend } from '../../src/engine/backend';
 import type { EventBody } from '../../src/events/event';
 import type { Plan } from '../../src/plan/plan';
-import { runStage, type StageOutcome } from '../../src/train/stage';
+import { loadTokenizer } from '../../src/data/tokenizer';
+import { runStage } from '../../src/train/stage';
+import type { StageOutcome } from '../../src/train/stage-context';
 import { experimentWith, planned } from '../unit/plan/experiment';
 
 const TOKENS = 2000;
@@ -44,6 +46,8 @@ describe('a stage', () => {
       plan: { seed: 1, step: 'eager' } as Plan,
       stage,
       domains,
+      tasks: [],
+      tokenizer: loadTokenizer('bytes', ''),
       checkpoints: () => join(folder, place),
       provenance: { experiment: 'x', stage: 'seed', key: stage.key, run: '', tokenizer: 'bytes', version: '' },
       backend: { kind: 'wasm', description: 'wasm' },
