@@ -1,0 +1,41 @@
+import { readVariantName } from '../../base/variant-name';
+import { valueAt } from '../../config/source';
+import type { Plan, PlannedStage } from '../../plan/plan';
+
+/** What a stage is in a study, in the order of the tables. */
+export const ROLES = ['seed', 'specialist', 'dense', 'mixture'] as const;
+
+export interface Role {
+  role: (typeof ROLES)[number];
+  /** How the mixture was upcycled; `null` for a dense stage. */
+  method: string | null;
+}
+
+/** Against which stage a stage's budget was matched. */
+export interface Match {
+  budget: 'data' | 'compute';
+  stage: string;
+}
+
+/**
+ * What a stage is, told from the graph: without parents and upcycling a seed model; dense and trained from another one a specialist if
+ * some stage starts from it, else continued dense training; upcycled, or going on from such a stage, a mixture.
+ */
+export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>): Role {
+  if (planned.upcycle) return { role: 'mixture', method: planned.upcycle.method };
+  const parent = stages.find(({ name }) => name === planned.parents[0]?.name);
+  if (!parent) return { role: 'seed', method: null };
+  if (planned.architecture.mixture) return roleOf(parent, { stages });
+  const isParent = stages.some(({ parents }) => parents.some(({ name }) => name === planned.name));
+  return { role: isParent ? 'specialist' : 'dense', method: null };
+}
+
+/** How an experiment file, as data, has a stage matched by `train.match`, a swept value first; `null` where it has not. */
+export function matchOf({ name, variant }: Pick<PlannedStage, 'name' | 'variant'>, file: unknown): Match | null {
+  const setting = (key: string): unknown => {
+    const path = ['stages', readVariantName(name).stage, 'train', key];
+    return variant?.values[path.join('.')] ?? valueAt(file, path);
+  };
+  const [budget, stage] = [setting('match'), setting('like')];
+  return (budget === 'data' || budget === 'compute') && typeof stage === 'string' ? { budget, stage } : null;
+}
