@@ -10,12 +10,12 @@ import type { Study } from './study';
 /** A report on runs, section by section. */
 export function studySections(study: Study): Section[] {
   return [
-    { title: 'Results', blocks: [resultsTable(study), ...matches(study)] },
+    { title: 'Results', blocks: [...results(study), ...matches(study)] },
     { title: 'What is missing', blocks: [listOr('Nothing: every stage is finished.', study.missing)] },
     { title: 'Perplexity while training', blocks: figures(study) },
     { title: 'Routing', blocks: routingTables(study) },
     { title: 'Costs', blocks: [costTable(study)] },
-    { title: 'Data', blocks: study.runs.map(dataTable) },
+    { title: 'Data', blocks: dataTables(study) },
     { title: 'Runs', blocks: [originTable(study)] },
     { title: 'Experiment files', blocks: experimentFiles(study) },
   ];
@@ -34,39 +34,61 @@ function matchText({ match }: StudyRow): string {
 }
 
 /** One value as it is; over seeds its mean, deviation and number. */
-function show(summary: Summary | null | undefined, isOverSeeds: boolean, format = formatMeasure): string {
+function show(summary: Summary | null | undefined, hasSpread: boolean, format = formatMeasure): string {
   if (!summary) return '-';
-  return isOverSeeds ? formatSummary(summary, format) : format(summary.mean);
+  return hasSpread ? formatSummary(summary, format) : format(summary.mean);
 }
 
-function resultsTable(study: Study): Block {
-  const { paths, domains, rows, baseline } = study;
-  const isOverSeeds = rows.some(({ planned }) => planned.length > 1);
-  const header = ['kind', 'stage', 'matched', ...paths, ...domains, 'average', 'difference'];
+/** Whether numbers are over several seeds, so that they have a spread. */
+function isOverSeeds({ rows }: Study): boolean {
+  return rows.some(({ planned }) => planned.length > 1);
+}
+
+function results(study: Study): Block[] {
+  const { paths, domains, rows } = study;
+  const spread = isOverSeeds(study);
   const cells = rows.map((row) => [
-    roleText(row),
     row.stage,
-    matchText(row),
     ...row.values.map((value) => value ?? '-'),
-    ...domains.map((domain) => show(row.perplexity[domain], isOverSeeds)),
-    show(row.average, isOverSeeds),
+    roleText(row),
+    matchText(row),
+    ...domains.map((domain) => show(row.perplexity[domain], spread)),
+    show(row.average, spread),
     row.difference ? formatDifference(row.difference) : '-',
-    ...[row.parameters.total, row.parameters.active].map(formatCount),
-    show(row.tokens, false, formatCount),
-    show(row.flops, false, formatCount),
-    row.seconds ? row.seconds.mean.toFixed(1) : '-',
   ]);
-  const caption = [
-    'Held-out perplexity of finished stages, lower is better',
-    isOverSeeds ? ', mean ± standard deviation (number of seeds)' : '',
-    `. The average is over ${domains.join(', ') || 'no domain yet'}`,
-    `. The difference is that of averages to ${baseline}, seed by seed, (pairs) behind it`,
-    isOverSeeds ? `, with the ${CONFIDENCE * 100} % bootstrap interval of its mean` : '',
-    '. Tokens, FLOPs and seconds are those of training the stage alone, without its parents',
-    isOverSeeds ? ', means over the seeds.' : '.',
-  ].join('');
-  const budget = ['parameters', 'active', 'tokens', 'FLOPs', 'seconds'];
-  return { kind: 'table', caption, header: [...header, ...budget], rows: cells };
+  const header = ['stage', ...paths, 'kind', 'matched', ...domains, 'average', 'difference'];
+  return [
+    { kind: 'text', text: resultsText(study) },
+    { kind: 'table', caption: 'Held-out perplexity', header, rows: cells },
+    budgetTable(study),
+  ];
+}
+
+/** What the numbers are, the columns of the average by name. */
+function resultsText(study: Study): string {
+  const { domains, baseline } = study;
+  const spread = isOverSeeds(study);
+  return [
+    `Held-out perplexity of finished stages, lower is better${spread ? ': mean ± standard deviation (number of seeds)' : ''}.`,
+    `The average is the mean of the columns ${domains.join(', ') || '(none yet)'}.`,
+    `The difference is that of averages to ${baseline}, seed by seed (number of pairs)`,
+    spread
+      ? `with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`
+      : 'without an interval: it takes several seeds.',
+  ].join(' ');
+}
+
+function budgetTable({ paths, rows }: Study): Block {
+  const cells = rows.map(({ stage, values, parameters, tokens, flops, seconds }) => [
+    stage,
+    ...values.map((value) => value ?? '-'),
+    ...[parameters.total, parameters.active].map(formatCount),
+    ...[tokens, flops].map((count) => show(count, false, formatCount)),
+    show(seconds, false, (value) => value.toFixed(1)),
+  ]);
+  const caption = 'Sizes and budgets: training of the stage alone, without its parents; mean over finished seeds';
+  const header = ['stage', ...paths, 'parameters', 'active', 'tokens', 'FLOPs', 'seconds'];
+  return { kind: 'table', caption, header, rows: cells };
 }
 
 function matches({ rows }: Study): Block[] {
@@ -105,26 +127,35 @@ const ROUTER_WORDS = { ffn: 'FFN router', attention: 'attention router' } as con
 function routingTables({ routing }: Study): Block[] {
   if (!routing.length) return [{ kind: 'text', text: 'No finished stage has routers.' }];
   const places = [...new Set(routing.map(({ group, router }) => `${group} ${router}`))];
-  return places.map((place): Block => {
+  const tables = places.map((place): Block => {
     const found = routing.filter(({ group, router }) => `${group} ${router}` === place);
     const { group, router, experts } = found[0]!;
-    const isOverSeeds = found[0]!.maxViolation.n > 1;
-    const number = (summary: Summary): string => show(summary, isOverSeeds, (value) => value.toFixed(3));
+    const spread = found[0]!.maxViolation.n > 1;
+    const number = (summary: Summary): string => show(summary, spread, (value) => value.toFixed(3));
     const rows = found.map(({ domain, load, maxViolation, dead }) => [
       domain,
       ...load.map(number),
       number(maxViolation),
       show(dead, false, (value) => value.toFixed(2)),
     ]);
-    const caption = `${group}, ${ROUTER_WORDS[router]}: load by domain and expert on held-out text, mean over layers (fair: ${(1 / experts.length).toFixed(3)}). MaxVio: largest load of a layer over the fair load, minus 1. Dead: experts of a layer without a token.`;
+    const caption = `${group}, ${ROUTER_WORDS[router]} (fair: ${(1 / experts.length).toFixed(3)})`;
     return { kind: 'table', caption, header: ['domain', ...experts, 'MaxVio', 'dead'], rows };
   });
+  const text =
+    'Load by domain and expert on held-out text at the last evaluation, mean over layers. MaxVio is the largest load of a layer over the fair load, minus 1; dead are experts of a layer without a token.';
+  return [{ kind: 'text', text }, ...tables];
 }
 
-function dataTable({ letter, run, tokenizer, domains }: Study['runs'][number]): Block {
-  const rows = domains.map(({ name, files, bytes, fingerprint }) => [name, String(files), String(bytes), fingerprint]);
-  const caption = `Data of run ${letter} (${run}); tokenizer ${tokenizer}`;
-  return { kind: 'table', caption, header: ['domain', 'files', 'bytes', 'fingerprint'], rows };
+/** A table for each set of corpora: mostly all runs have the same. */
+function dataTables({ runs }: Study): Block[] {
+  const contents = runs.map(({ tokenizer, domains }) => JSON.stringify([tokenizer, domains]));
+  return [...new Set(contents)].map((content): Block => {
+    const users = runs.filter((_, i) => contents[i] === content);
+    const { tokenizer, domains } = users[0]!;
+    const rows = domains.map(({ name, files, bytes, fingerprint }) => [name, `${files}`, `${bytes}`, fingerprint]);
+    const caption = `Data of ${users.map(({ letter, run }) => `${letter} (${run})`).join(', ')}; tokenizer ${tokenizer}`;
+    return { kind: 'table', caption, header: ['domain', 'files', 'bytes', 'fingerprint'], rows };
+  });
 }
 
 function originTable({ runs }: Study): Block {

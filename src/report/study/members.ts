@@ -29,18 +29,15 @@ export interface Member {
  */
 export function studyMembers(runs: readonly StudyRun[]): Member[] {
   const found = runs.flatMap((run, i) => membersOf(run, letterOf(i)));
-  const recipes = new Map<string, Set<string>>();
-  for (const { group, recipe } of found) recipes.set(group, (recipes.get(group) ?? new Set()).add(recipe));
   const letters = new Map<string, string>();
   const members = new Map<string, Member>();
-  for (const { group, recipe, letter, ...member } of found) {
-    const place = JSON.stringify([group, recipe]);
+  for (const { stage, recipe, letter, ...member } of found) {
+    const place = JSON.stringify([stage, recipe]);
     letters.set(place, letters.get(place) ?? letter);
-    const label = labelOf(member, recipes.get(group)!.size > 1 ? letters.get(place)! : null);
-    const other = members.get(`${label} ${member.planned.key}`);
-    if (!other || progress(member) > progress(other)) {
-      members.set(`${label} ${member.planned.key}`, { ...member, label });
-    }
+    const label = labelOf(member, isShared(stage, found) ? null : letters.get(place)!);
+    const unique = JSON.stringify([label, member.planned.key]);
+    const other = members.get(unique);
+    if (!other || progress(member) > progress(other)) members.set(unique, { ...member, label });
   }
   return [...members.values()];
 }
@@ -56,7 +53,8 @@ export function isDone({ summary }: Pick<Member, 'summary'>): boolean {
 }
 
 interface Found extends Omit<Member, 'label'> {
-  group: string;
+  /** Its name in the experiment file. */
+  stage: string;
   recipe: string;
   letter: string;
 }
@@ -68,10 +66,20 @@ function membersOf({ details, plan }: StudyRun, letter: string): Found[] {
     name: planned.name,
     planned,
     summary: details.stages.find(({ name }) => name === planned.name),
-    group: readVariantName(planned.name).group,
+    stage: readVariantName(planned.name).stage,
     recipe: recipes.get(planned.name)!,
     letter,
   }));
+}
+
+/** Whether the runs that have a stage all make it in the same ways. */
+function isShared(name: string, found: readonly Found[]): boolean {
+  const ways = new Map<string, Set<string>>();
+  for (const { stage, letter, recipe } of found) {
+    if (stage === name) ways.set(letter, (ways.get(letter) ?? new Set()).add(recipe));
+  }
+  const all = new Set([...ways.values()].flatMap((recipes) => [...recipes]));
+  return [...ways.values()].every(({ size }) => size === all.size);
 }
 
 function labelOf({ name, planned }: Pick<Member, 'name' | 'planned'>, letter: string | null): string {

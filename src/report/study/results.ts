@@ -55,7 +55,7 @@ export function studyResults(
   const table = variantTable(
     members.flatMap(({ label, summary }) => (summary ? [{ ...summary, name: label }] : [])),
     { stages: asVariants(members) },
-    baseline,
+    baseline === undefined ? undefined : nameInStudy(baseline, members),
   )!;
   const files = new Map(runs.map(({ details, file }) => [details.id, file === null ? null : parseSource(file).data]));
   const plans = new Map(runs.map(({ details, plan }) => [details.id, plan]));
@@ -78,6 +78,15 @@ export function studyResults(
     };
   });
   return { ...table, rows: ROLES.flatMap((role) => byMethod(rows.filter((row) => row.role === role))) };
+}
+
+/** A stage that runs make in different ways is, by its name in the file alone, that of the first run. */
+function nameInStudy(name: string, members: readonly Member[]): string {
+  const groups = members.map(({ label }) => readVariantName(label).group);
+  if (groups.includes(name)) return name;
+  const first = members.findIndex((member) => readVariantName(member.name).group === name);
+  const ofStage = members.find((member) => readVariantName(member.name).stage === name);
+  return groups[first] ?? (ofStage && readVariantName(ofStage.label).stage) ?? name;
 }
 
 /** The seeds of some members, in order. */
