@@ -49,7 +49,7 @@ export function writeRun(workspace: Workspace, id: string, { plan, law, cached, 
     const at = (step: number, factor: number): ReturnType<typeof made.evaluation> =>
       made.evaluation(step, { general: 2 * value * factor, law: value * factor }, routing);
     const layers = [router(0, [1, 0]), router(1, [0.4, 0.6])];
-    const routing = stage.upcycle ? { law: layers } : {};
+    const routing: Record<string, Routing[]> = stage.upcycle ? { law: layers } : {};
     if (cached?.stages.includes(name)) {
       return [{ type: 'stage.cached', stage: name, key, fromRun: cached.from, evaluation: at(100, 1) }];
     }
