@@ -5,6 +5,7 @@ import { formatDifference } from '../variant-table';
 import type { Block, Section } from './blocks';
 import { costTable } from './costs';
 import type { StudyRow } from './results';
+import type { Role } from './roles';
 import type { Study } from './study';
 
 /** A report on runs, section by section. */
@@ -23,9 +24,19 @@ export function studySections(study: Study): Section[] {
 
 const ROLE_WORDS = { seed: 'seed', specialist: 'specialist', dense: 'dense, continued', mixture: 'mixture' } as const;
 
-/** What a stage is: its role, or the method of a mixture. */
-export function roleText({ role, method }: Pick<StudyRow, 'role' | 'method'>): string {
-  return method?.toUpperCase() ?? ROLE_WORDS[role];
+const METHOD_WORDS = {
+  bam: 'BAM',
+  btx: 'BTX',
+  sparse: 'sparse upcycling',
+  drop: 'Drop-Upcycling',
+  scratch: 'mixture from scratch',
+} as const;
+const ATTENTION_WORDS = { 'kv-experts': 'KV experts', 'shared-kv': 'shared KV' } as const;
+
+/** What a stage is: its role, or the method of a mixture, with the kind of its attention experts. */
+function roleText({ role, method, attention }: Role): string {
+  if (!method) return ROLE_WORDS[role];
+  return attention ? `${METHOD_WORDS[method]}, ${ATTENTION_WORDS[attention]}` : METHOD_WORDS[method];
 }
 
 function matchText({ match }: StudyRow): string {

@@ -13,7 +13,7 @@ export function perplexityFigures(curves: readonly StudyCurve[]): Html {
     ({ group }, i) =>
       html`<li>
         <svg class="swatch" viewBox="0 0 28 8" aria-hidden="true">
-          <line class="line c${i % LINES}" x1="0" x2="28" y1="4" y2="4" />
+          <line class="${lineClass(i)}" x1="0" x2="28" y1="4" y2="4" />
         </svg>
         ${group}
       </li>`,
@@ -27,6 +27,11 @@ export function perplexityFigures(curves: readonly StudyCurve[]): Html {
     </div>`;
 }
 
+/** Colour and dash of a curve; those behind the eighth are pale. */
+function lineClass(curve: number): string {
+  return `line c${curve % LINES}${curve < LINES ? '' : ' faint'}`;
+}
+
 function figure(curves: readonly StudyCurve[], key: 'tokens' | 'flops', over: string): Html {
   const points = curves.flatMap((curve) => curve.points);
   const right = Math.max(...points.map((point) => point[key]));
@@ -38,7 +43,7 @@ function figure(curves: readonly StudyCurve[], key: 'tokens' | 'flops', over: st
     SIZE.top + ((height - SIZE.top - SIZE.bottom) * Math.log(high / value)) / Math.log(high / low);
   const lines = curves.map(({ points: own }, i) => {
     const places = own.map((point) => `${x(point[key]).toFixed(1)},${y(point.average).toFixed(1)}`);
-    return html`<polyline class="line c${i % LINES}" points="${places.join(' ')}" />`;
+    return html`<polyline class="${lineClass(i)}" points="${places.join(' ')}" />`;
   });
   const title = `Average held-out perplexity over ${over}`;
   return html`<figure>

@@ -1,5 +1,6 @@
 import { readVariantName } from '../../base/variant-name';
 import { valueAt } from '../../config/source';
+import type { UpcycleConfig } from '../../config/schema';
 import type { Plan, PlannedStage } from '../../plan/plan';
 
 /** What a stage is in a study, in the order of the tables. */
@@ -8,7 +9,9 @@ export const ROLES = ['seed', 'specialist', 'dense', 'mixture'] as const;
 export interface Role {
   role: (typeof ROLES)[number];
   /** How the mixture was upcycled; `null` for a dense stage. */
-  method: string | null;
+  method: UpcycleConfig['method'] | null;
+  /** Where attention has experts too, what they have of their own. */
+  attention: 'kv-experts' | 'shared-kv' | null;
 }
 
 /** Against which stage a stage's budget was matched. */
@@ -22,12 +25,14 @@ export interface Match {
  * some stage starts from it, else continued dense training; upcycled, or going on from such a stage, a mixture.
  */
 export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>): Role {
-  if (planned.upcycle) return { role: 'mixture', method: planned.upcycle.method };
+  const kind = planned.architecture.mixture?.attention;
+  const attention = kind && kind !== 'averaged' ? kind : null;
+  if (planned.upcycle) return { role: 'mixture', method: planned.upcycle.method, attention };
   const parent = stages.find(({ name }) => name === planned.parents[0]?.name);
-  if (!parent) return { role: 'seed', method: null };
+  if (!parent) return { role: 'seed', method: null, attention };
   if (planned.architecture.mixture) return roleOf(parent, { stages });
   const isParent = stages.some(({ parents }) => parents.some(({ name }) => name === planned.name));
-  return { role: isParent ? 'specialist' : 'dense', method: null };
+  return { role: isParent ? 'specialist' : 'dense', method: null, attention };
 }
 
 /** How an experiment file, as data, has a stage matched by `train.match`, a swept value first; `null` where it has not. */

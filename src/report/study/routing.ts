@@ -19,12 +19,12 @@ export interface StudyRouting {
   dead: Summary;
 }
 
-/** The routing of the stages of one group, of each the points of its last evaluation. Empty for a dense model. */
+/** The routing of the stages of one group, of each the points of its last evaluation, by domain in this order. Empty for a dense model. */
 export function studyRouting(
   group: string,
   members: readonly { member: Member; points: readonly RoutingPoint[] }[],
+  domains: readonly string[],
 ): StudyRouting[] {
-  const domains = [...new Set(members.flatMap(({ points }) => points.flatMap(({ domain }) => domain ?? [])))];
   return (['ffn', 'attention'] as const).flatMap((router) =>
     domains.flatMap((domain) => {
       const seeds = members.flatMap(({ points }) => {

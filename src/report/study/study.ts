@@ -96,7 +96,7 @@ export async function collectStudy(
         member,
         points: await queryLastRouting(index, member.run, member.name),
       }));
-      routing.push(...studyRouting(group, await Promise.all(points)));
+      routing.push(...studyRouting(group, await Promise.all(points), results.domains));
     }
     if (!done.some(({ planned }) => parents.has(planned.key))) curves.push(await curveOf(index, group, done));
   }

@@ -25,7 +25,14 @@ describe('the formats of a report', () => {
     const cells = bam.split('|').map((cell) => cell.trim());
     // Law 5 and 6, general twice that, so the average is 7.5 and 9.
     const spreads = ['11.00 ± 1.414 (2)', '5.500 ± 0.707 (2)', '8.250 ± 1.061 (2)'];
-    assert.deepEqual(cells.slice(1, 9), ['bam', '0', 'BAM', '-', ...spreads, '+0.000 [+0.000, +0.000] (2)']);
+    assert.deepEqual(cells.slice(1, 9), [
+      'bam',
+      '0',
+      'BAM, KV experts',
+      '-',
+      ...spreads,
+      '+0.000 [+0.000, +0.000] (2)',
+    ]);
     assert.match(text, /The average is the mean of the columns general, law\./);
     assert.match(text, /\| dense +\| +- \| dense, continued \| +DM: bam \|/);
     assert.match(text, /\| btx +\| +0\.1 \| +BTX \| CM: bam \| 11\.00 ± 1\.414 \(2\)/);

@@ -19,13 +19,19 @@ describe('the data of a report', () => {
     const plan = planOf();
     const { rows, baseline, domains, missing } = await studyOf((place) => writeRun(place, A, { plan, law }), [A]);
     assert.deepEqual(
-      rows.map(({ stage, role, method, match }) => [stage, role, method, match && `${match.budget} ${match.stage}`]),
+      rows.map(({ stage, role, method, attention, match }) => [
+        stage,
+        role,
+        method,
+        attention,
+        match && `${match.budget} ${match.stage}`,
+      ]),
       [
-        ['seed', 'seed', null, null],
-        ['law', 'specialist', null, null],
-        ['dense', 'dense', null, 'data bam'],
-        ['bam', 'mixture', 'bam', null],
-        ['btx', 'mixture', 'btx', 'compute bam'],
+        ['seed', 'seed', null, null, null],
+        ['law', 'specialist', null, null, null],
+        ['dense', 'dense', null, null, 'data bam'],
+        ['bam', 'mixture', 'bam', 'kv-experts', null],
+        ['btx', 'mixture', 'btx', null, 'compute bam'],
       ],
     );
     assert.deepEqual([baseline, domains, missing], ['dense', ['general', 'law'], []]);
