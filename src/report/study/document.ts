@@ -77,11 +77,15 @@ function results(study: Study): Block[] {
 
 /** What the numbers are, the columns of the average by name. */
 function resultsText(study: Study): string {
-  const { domains, baseline } = study;
+  const { domains, rows, baseline } = study;
+  const isPartial = rows.some(({ average, perplexity }) => average && domains.some((domain) => !perplexity[domain]));
   const spread = isOverSeeds(study);
   return [
     `Held-out perplexity of finished stages, lower is better${spread ? ': mean ± standard deviation (number of seeds)' : ''}.`,
     `The average is the mean of the columns ${domains.join(', ') || '(none yet)'}.`,
+    ...(isPartial
+      ? ['Of a stage without a number in one of them it is the mean of the others: such averages cannot be compared.']
+      : []),
     `The difference is that of averages to ${baseline}, seed by seed (number of pairs)`,
     spread
       ? `with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`

@@ -45,6 +45,13 @@ describe('the formats of a report', () => {
     assert.doesNotMatch(text, /svg/);
   });
 
+  it('Markdown: a row with fewer domains is said to have another average', () => {
+    const [first, ...others] = study.rows;
+    const rows = [{ ...first!, perplexity: { ...first!.perplexity, law: null } }, ...others];
+    assert.doesNotMatch(written('md'), /cannot be compared/);
+    assert.match(written('md', { ...study, rows }), /mean of the others: such averages cannot be compared/);
+  });
+
   it('CSV: one number a row, in full', () => {
     const lines = written('csv').trimEnd().split('\r\n');
     assert.equal(lines[0], 'run,stage,state,seed,loadBalance,domain,metric,value');
