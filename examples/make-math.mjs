@@ -1,11 +1,13 @@
 // Writes examples/data/math.jsonl: arithmetic problems with worked answers, made from a seed, in the spirit of MathGLM's
-// step-by-step arithmetic. The same seed gives the same file.
+// step-by-step arithmetic; and arithmetic.jsonl, a task with operations that are not among them. The same seed gives the same files.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 
 const PROBLEMS = 12_000;
+const EXAMPLES = 200;
 const SEED = 1;
+const OPERATORS = '+-*';
 
 /** Uniform whole numbers from `low` to `high`, from a linear congruential generator (Numerical Recipes' constants). */
 function wholeNumbers(seed) {
@@ -21,7 +23,11 @@ const pick = wholeNumbers(SEED);
 /** A bracketed expression of `depth` levels as a tree; leaves are numbers. */
 function expression(depth) {
   if (depth === 0) return pick(0, 99);
-  return { operator: '+-*'[pick(0, 2)], left: expression(pick(0, depth - 1)), right: expression(pick(0, depth - 1)) };
+  return {
+    operator: OPERATORS[pick(0, 2)],
+    left: expression(pick(0, depth - 1)),
+    right: expression(pick(0, depth - 1)),
+  };
 }
 
 function show(node, outermost = true) {
@@ -50,9 +56,33 @@ function workedProblem() {
   return text;
 }
 
-const target = join(dirname(fileURLToPath(import.meta.url)), 'data', 'math.jsonl');
-if (!existsSync(target)) {
-  mkdirSync(dirname(target), { recursive: true });
-  const sheets = Array.from({ length: PROBLEMS / 20 }, () => Array.from({ length: 20 }, workedProblem).join('\n'));
-  writeFileSync(target, sheets.map((text) => `${JSON.stringify({ text: `${text}\n` })}\n`).join(''));
+/** Single operations that no worked problem contains, with their answers, and the answers of the other operations to choose from. */
+function examples(problems) {
+  const known = new Set(problems.flatMap((problem) => problem.match(/\d+[-+*]\d+/g) ?? []));
+  const found = new Map();
+  while (found.size < EXAMPLES) {
+    const right = pick(0, OPERATORS.length - 1);
+    const [left, other] = [pick(0, 99), pick(0, 99)];
+    const nodes = [...OPERATORS].map((operator) => ({ operator, left, right: other }));
+    const prompt = `${show(nodes[right])}=`;
+    const choices = nodes.map((node) => String(reduceOnce(node)));
+    if (known.has(show(nodes[right])) || new Set(choices).size < choices.length) continue;
+    found.set(prompt, { prompt, answer: choices[right], choices });
+  }
+  return [...found.values()];
 }
+
+function write(name, objects) {
+  const target = join(dirname(fileURLToPath(import.meta.url)), 'data', name);
+  if (existsSync(target)) return;
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, objects.map((object) => `${JSON.stringify(object)}\n`).join(''));
+}
+
+const problems = Array.from({ length: PROBLEMS }, workedProblem);
+const sheets = Array.from({ length: PROBLEMS / 20 }, (_, i) => problems.slice(20 * i, 20 * (i + 1)).join('\n'));
+write(
+  'math.jsonl',
+  sheets.map((text) => ({ text: `${text}\n` })),
+);
+write('arithmetic.jsonl', examples(problems));

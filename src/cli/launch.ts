@@ -17,7 +17,8 @@ import { RunProgress } from './progress';
 import { installProgress } from './runtime';
 import { version } from '../../package.json';
 
-const EXIT_CODES = { finished: 0, failed: 1, stopped: 130 } as const;
+/** What a command ends with, by how its work ended. */
+export const EXIT_CODES = { finished: 0, failed: 1, stopped: 130 } as const;
 
 export interface Launch {
   workspace: Workspace;
@@ -85,13 +86,13 @@ export async function launchDetached(
 }
 
 /** The bundle beside this one; under a TypeScript loader, the built one. */
-function builtScript(name: string): string {
+export function builtScript(name: string): string {
   const beside = join(__dirname, name);
   return existsSync(beside) ? beside : join(__dirname, '..', '..', 'dist', name);
 }
 
 /** Installs the native runtime at the first run, after saying what that fetches. Without it `auto` goes on with wasm. */
-async function prepareRuntime(plan: Plan, output: Output, signal: AbortSignal): Promise<void> {
+export async function prepareRuntime(plan: Plan, output: Output, signal: AbortSignal): Promise<void> {
   if (plan.backend === 'wasm' || installedRuntime()) return;
   output.note(describeInstall(false));
   try {

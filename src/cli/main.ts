@@ -8,6 +8,7 @@ import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
 import { indexCommand } from './index-command';
 import { markCommand } from './mark';
+import { evaluateCommand } from './evaluate';
 import { exportCommand } from './export';
 import { exportModelCommand } from './export-model';
 import { newCommand } from './new';
@@ -121,6 +122,16 @@ program
   .option('--baseline <stage>', 'the stage that results over seeds are compared with')
   .option(...JSON_OPTION)
   .action((run, options) => action(showCommand)(run, options));
+
+program
+  .command('evaluate <run|file>')
+  .description('evaluate finished stages once more, without training; `bam show` shows it beside the results')
+  .option('--stages <names>', 'only these stages, with commas between')
+  .option('--tokens <count>', 'held-out tokens of each domain at most, e.g. 64k')
+  .option('--tasks', 'put the tasks of the experiment file to the models too')
+  .option(...SET_OPTION)
+  .option(...JSON_OPTION)
+  .action((name, options) => action(evaluateCommand)(name, options));
 
 program
   .command('compare <runs...>')

@@ -31,12 +31,12 @@ export function printJson(output: Output, value: unknown): void {
   output.print(JSON.stringify(value, undefined, 2));
 }
 
-/** An abort signal that Ctrl-C and a polite kill set; a second Ctrl-C ends the process at once. */
-export function interruptSignal(output: Output): AbortSignal {
+/** An abort signal that Ctrl-C and a polite kill set, after `message` was printed; a second Ctrl-C ends the process at once. */
+export function interruptSignal(output: Output, message = 'Stopping: saving a checkpoint first.'): AbortSignal {
   const controller = new AbortController();
   const stop = (): void => {
     if (controller.signal.aborted) process.exit(130);
-    output.note('Stopping: saving a checkpoint first. Press Ctrl-C again to quit at once.');
+    output.note(`${message} Press Ctrl-C again to quit at once.`);
     controller.abort();
   };
   process.on('SIGINT', stop);

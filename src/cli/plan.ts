@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
 import { describeImport } from '../plan/imports';
 import { describeSeeds } from '../plan/facts';
-import type { Plan } from '../plan/plan';
+import type { Plan, TrainPlan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
@@ -38,7 +38,7 @@ function describePlan(plan: Plan): string {
     formatCount(flopsPerToken),
     train ? String(train.steps) : '-',
     train ? formatCount(train.tokens) : '-',
-    train ? formatCount(train.flops) : '-',
+    train ? flopsText(train) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
   const imports = plan.stages.flatMap(({ name, import: imported }) =>
@@ -50,4 +50,8 @@ function describePlan(plan: Plan): string {
     textTable(header, stages),
     ...(imports.length ? [imports.join('\n')] : []),
   ].join('\n\n');
+}
+
+function flopsText({ flops, parentFlops }: TrainPlan): string {
+  return parentFlops ? `${formatCount(flops)} (${formatCount(parentFlops)} for parents)` : formatCount(flops);
 }

@@ -3,18 +3,16 @@ import type { EventOf, RunEvent } from '../events/event';
 import { readLog } from '../events/log';
 import { describeSeeds } from '../plan/facts';
 import type { PlannedStage } from '../plan/plan';
+import { LiveLine } from './live-line';
 import type { Output } from './output';
 
 const POLL_MILLISECONDS = 250;
-/** Without a terminal, a line this often. */
-const PLAIN_MILLISECONDS = 10_000;
 
 /** Shows a run's events as they come: one line that is rewritten in a terminal, a line now and then elsewhere. */
 export class RunProgress {
   private offset = 0;
   private timer: NodeJS.Timeout | undefined;
-  private lastPlain = 0;
-  private liveLine = '';
+  private readonly output: LiveLine;
   private reported = new Set<string>();
   /** FLOPs a second, smoothed, from which the time left follows. */
   private speed: number | undefined;
@@ -22,10 +20,12 @@ export class RunProgress {
   constructor(
     private readonly eventsFile: string,
     private readonly stages: readonly PlannedStage[],
-    private readonly output: Output,
+    output: Output,
     /** Also show notes that warn of nothing. */
     private readonly showNotes = false,
-  ) {}
+  ) {
+    this.output = new LiveLine(output);
+  }
 
   start(): void {
     this.timer = setInterval(() => this.poll(), POLL_MILLISECONDS);
@@ -35,17 +35,17 @@ export class RunProgress {
   finish(): void {
     clearInterval(this.timer);
     this.poll();
-    this.clearLive();
+    this.output.clear();
   }
 
   private poll(): void {
     const { events, offset, problems } = readLog(this.eventsFile, this.offset);
     this.offset = offset;
-    for (const problem of problems) this.line(`warning: ${problem}`);
+    for (const problem of problems) this.output.print(`warning: ${problem}`);
     for (const event of events) this.show(event);
     const last = events.findLast((event) => event.type === 'step');
     if (last)
-      this.live(
+      this.output.live(
         this.describeStep(last),
         events.some((event) => event.type === 'evaluation'),
       );
@@ -56,36 +56,34 @@ export class RunProgress {
       case 'run.started':
         // A detached run that is not planned yet.
         if (!event.stages.length) return;
-        return this.line(
+        return this.output.print(
           `Run ${event.run}: ${event.stages.length} stages of ${event.experiment}, ${describeSeeds(this.stages)}`,
         );
       case 'run.queued':
-        return this.line(
-          event.ahead
-            ? `waiting for ${event.ahead} run${event.ahead === 1 ? '' : 's'} on this machine`
-            : 'its turn has come',
-        );
+        return this.output.print(waitingText(event.ahead));
       case 'stage.started':
-        if (!this.reported.has(event.engine)) this.line(`Engine: ${event.engine}`);
+        if (!this.reported.has(event.engine)) this.output.print(`Engine: ${event.engine}`);
         this.reported.add(event.engine);
         return;
       case 'stage.cached':
-        return this.line(`${this.place(event.stage)}: taken from run ${event.fromRun}`);
+        return this.output.print(`${this.place(event.stage)}: taken from run ${event.fromRun}`);
       case 'stage.preparing':
-        return this.live(`${this.place(event.stage)}: ${event.what} ${percent(event.done, event.total)}`);
+        return this.output.live(`${this.place(event.stage)}: ${event.what} ${percent(event.done, event.total)}`);
       case 'step':
         this.measureSpeed(event);
         return;
       case 'stage.finished': {
         const average = event.evaluation.averagePerplexity.toFixed(3);
         const took = formatDuration(event.seconds);
-        return this.line(`${this.place(event.stage)}: ${event.step} steps in ${took}, average perplexity ${average}`);
+        return this.output.print(
+          `${this.place(event.stage)}: ${event.step} steps in ${took}, average perplexity ${average}`,
+        );
       }
       case 'stage.stopped':
-        return this.line(`${this.place(event.stage)}: stopped at step ${event.step}`);
+        return this.output.print(`${this.place(event.stage)}: stopped at step ${event.step}`);
       case 'note':
-        if (event.level === 'warning') this.line(`warning: ${event.message}`);
-        else if (this.showNotes) this.line(event.message);
+        if (event.level === 'warning') this.output.print(`warning: ${event.message}`);
+        else if (this.showNotes) this.output.print(event.message);
         return;
       default:
     }
@@ -121,28 +119,11 @@ export class RunProgress {
   private place(name: string): string {
     return `[${this.stages.findIndex((stage) => stage.name === name) + 1}/${this.stages.length}] ${name}`;
   }
+}
 
-  private line(text: string): void {
-    this.clearLive();
-    this.output.note(text);
-  }
-
-  /** A line that the next one replaces; without a terminal it is printed every ten seconds, and where `now` is set. */
-  private live(text: string, now = false): void {
-    if (this.output.isTerminal) {
-      this.clearLive();
-      this.liveLine = text.slice(0, (process.stderr.columns ?? 80) - 1);
-      process.stderr.write(this.liveLine);
-    } else if (now || Date.now() - this.lastPlain >= PLAIN_MILLISECONDS) {
-      this.lastPlain = Date.now();
-      this.output.note(text);
-    }
-  }
-
-  private clearLive(): void {
-    if (this.liveLine) process.stderr.write(`\r${' '.repeat(this.liveLine.length)}\r`);
-    this.liveLine = '';
-  }
+/** How many runs are ahead in the queue, in words. */
+export function waitingText(ahead: number): string {
+  return ahead ? `waiting for ${ahead} run${ahead === 1 ? '' : 's'} on this machine` : 'its turn has come';
 }
 
 function percent(done: number, total: number | undefined): string {

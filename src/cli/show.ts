@@ -2,8 +2,12 @@ import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
 import { describeSeeds } from '../plan/facts';
 import { readPlan } from '../report/collect';
+import { laterEvaluations, laterTable } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
+import { tasksAsText } from '../report/task-table';
 import { variantsAsText, variantTable } from '../report/variant-table';
+import { queryLastRouting, type RoutingPoint } from '../store/curves';
+import type { Database } from '../store/database';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/queries';
@@ -16,30 +20,40 @@ export async function showCommand(
   output: Output,
 ): Promise<void> {
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
-  const { value: run, problems } = await withIndex(workspace, async (index) =>
-    queryRun(workspace, index, await findRun(index, name)),
-  );
+  const { value, problems } = await withIndex(workspace, async (index) => {
+    const found = await queryRun(workspace, index, await findRun(index, name));
+    return { run: found, routing: await lastRouting(index, found) };
+  });
+  const { run, routing } = value;
   // What cannot be read of this run's own log stands among its notes.
   for (const problem of problems) if (!run.problems.includes(problem)) output.note(`note: ${problem}`);
   const plan = readPlan(workspace, run.id);
   const results = resultsTable(run.stages, plan);
   const variants = variantTable(run.stages, plan, baseline);
+  const evaluations = laterEvaluations(workspace, run.stages);
   const seeds = plan ? describeSeeds(plan.stages) : `seed ${run.seed ?? '?'}`;
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, variants, folder });
+  if (json) printJson(output, { ...run, results, variants, routing, evaluations, folder });
   else
     output.print(
       [
-        describeRun(run, seeds),
-        describeStages(run.stages),
-        tableAsText(results),
-        variants && variantsAsText(variants),
-        describeNotes(run),
-        `Folder: ${folder}`,
+        ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
+        ...[variants && variantsAsText(variants), evaluations.length && laterTable(evaluations)],
+        ...[describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
         .join('\n\n'),
     );
+}
+
+/** What the routers of every mixture did in its last evaluation, by stage and domain. */
+async function lastRouting(index: Database, { id, stages }: RunDetails): Promise<Record<string, RoutingPoint[]>> {
+  const routing: Record<string, RoutingPoint[]> = {};
+  for (const { name } of stages) {
+    const points = await queryLastRouting(index, id, name);
+    if (points.length) routing[name] = points;
+  }
+  return routing;
 }
 
 function describeRun(run: RunDetails, seeds: string): string {

@@ -25,7 +25,8 @@ export interface Completion {
 /** Keys of which a group has one only. */
 const ALTERNATIVES = [
   ['seed', 'seeds'],
-  ['from', 'upcycle', 'import'],
+  ['from', 'upcycle', 'import', 'ensemble'],
+  ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];
 
@@ -55,9 +56,10 @@ function unswept(path: DataPath, outline: Outline): DataPath {
 /** The paths of keys that can be swept, of every stage those of its groups. */
 function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
   const groups: DataPath[] = [
-    ...stages.flatMap(({ name, trains, upcycles }) => [
+    ...stages.flatMap(({ name, trains, upcycles, members }) => [
       ...(upcycles ? [['stages', name, 'upcycle']] : []),
       ...(trains ? [['stages', name, 'train']] : []),
+      ...(members.length ? [['stages', name, 'ensemble']] : []),
     ]),
     ['model'],
   ];
@@ -75,7 +77,7 @@ function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
 function keys(cursor: Cursor, around: DataPath, properties: Record<string, KeySchema>): Completion[] {
   const taken = new Set(cursor.siblings);
   for (const alternatives of ALTERNATIVES) {
-    if (alternatives.some((key) => taken.has(key))) for (const key of alternatives) taken.add(key);
+    if (alternatives.some((key) => cursor.siblings.includes(key))) for (const key of alternatives) taken.add(key);
   }
   const isUpcycling = around.length === 3 && around[2] === 'upcycle';
   if (isUpcycling) for (const key of foreignKeys(cursor.document.getIn([...around, 'method']))) taken.add(key);
@@ -160,12 +162,12 @@ function weights(cursor: Cursor, outline: Outline): Completion[] {
   });
 }
 
-/** The stages that may stand at a reference: none that needs this stage, for `experts` dense ones, for `like` those that train. */
+/** The stages that may stand at a reference: no ensemble, none that needs this stage, for `experts` dense ones, for `like` those that train. */
 function stageChoices(cursor: Cursor, path: DataPath, { stages }: Outline): Completion[] {
   const byName = new Map(stages.map((stage) => [stage.name, stage]));
   const self = String(path[1]);
   const fits = (stage: StageItem): boolean => {
-    if (ancestry(stage, byName).has(self)) return false;
+    if (ancestry(stage, byName).has(self) || stage.members.length) return false;
     if (path.includes('experts')) return !isMixture(stage, byName);
     return !path.includes('like') || stage.trains;
   };
@@ -176,8 +178,8 @@ function stageChoices(cursor: Cursor, path: DataPath, { stages }: Outline): Comp
 function ancestry(stage: StageItem, byName: Map<string, StageItem>): Set<string> {
   const seen = new Set<string>([stage.name]);
   for (const name of seen) {
-    const { from, like, experts } = byName.get(name) ?? { experts: [] };
-    for (const needed of [from, like, ...experts]) if (needed !== undefined) seen.add(needed);
+    const { from, like, experts, members } = byName.get(name) ?? { experts: [], members: [] };
+    for (const needed of [from, like, ...experts, ...members]) if (needed !== undefined) seen.add(needed);
   }
   return seen;
 }

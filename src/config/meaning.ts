@@ -1,3 +1,4 @@
+import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod } from './method';
@@ -33,12 +34,16 @@ export function checkMeaning(source: Source): Diagnostic[] {
   for (const kind of ['domains', 'stages'] as const) {
     for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
   }
+  for (const [name, task] of Object.entries(group(file.tasks))) {
+    mistakes.push(...checkName(source, ['tasks', name], name), ...checkTask(source, ['tasks', name], group(task)));
+  }
   for (const [name, stage] of stages) {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
+    mistakes.push(...checkCountedParents(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
 }
@@ -61,8 +66,9 @@ function checkModel(source: Source, model: Group): Diagnostic[] {
 /** The model's shape may be left out only where no stage starts from random parameters. */
 function checkShape(source: Source, file: Group): Diagnostic[] {
   const stages = Object.values(group(file.stages)).map(group);
-  const isRandom = ({ from, upcycle, import: imported }: Group): boolean =>
-    from === undefined && imported === undefined && (upcycle === undefined || group(upcycle).method === 'scratch');
+  const isRandom = ({ from, upcycle, import: imported, ensemble }: Group): boolean =>
+    [from, imported, ensemble].every((origin) => origin === undefined) &&
+    (upcycle === undefined || group(upcycle).method === 'scratch');
   const imports = stages.some((stage) => stage.import !== undefined);
   if (!isGroup(file.model) || (imports && !stages.some(isRandom))) return [];
   const missing = ['layers', 'width', 'heads', 'ffnHidden'].filter((key) => group(file.model)[key] === undefined);
@@ -75,6 +81,16 @@ export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 function checkName(source: Source, path: DataPath, name: string): Diagnostic[] {
   if (NAME.test(name)) return [];
   return [source.atKey(path, 'a name of at most 64 letters, digits, dots, dashes and underscores')];
+}
+
+function checkTask(source: Source, path: DataPath, { kind, choices }: Group): Diagnostic[] {
+  if (kind === 'multiple-choice' && choices === undefined) {
+    return [source.atKey(path, '`choices`, the field with the list of choices', 'nothing')];
+  }
+  if (kind === 'exact-match' && choices !== undefined) {
+    return [source.atKey([...path, 'choices'], 'no `choices` with exact-match, which lets the model write')];
+  }
+  return [];
 }
 
 interface Names {
@@ -94,11 +110,26 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
     mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
   }
-  if (stage.upcycle === undefined && stage.import === undefined && stage.train === undefined) {
-    mistakes.push(source.atKey(path, '`train`, `upcycle` or `import` in the stage', 'none of them'));
+  if (['train', 'upcycle', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    mistakes.push(source.atKey(path, '`train`, `upcycle`, `import` or `ensemble` in the stage', 'none of them'));
   }
+  if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
   if (isGroup(stage.train)) mistakes.push(...checkTrain(source, [...path, 'train'], stage.train, names));
+  return mistakes;
+}
+
+function checkEnsemble(source: Source, path: DataPath, stage: Group, ensemble: Group, names: Names): Diagnostic[] {
+  const others = ['from', 'upcycle', 'import', 'train'].filter((key) => stage[key] !== undefined);
+  const mistakes = others.map((key) =>
+    source.atKey([...path, key], `no \`${key}\` beside \`ensemble\`, which evaluates its members as they are`),
+  );
+  const members = Array.isArray(ensemble.members) ? (ensemble.members as unknown[]) : [];
+  members.forEach((member, i) => {
+    if (typeof member === 'string') {
+      mistakes.push(...checkReference(source, [...path, 'ensemble', 'members', i], member, 'stage', names.stages));
+    }
+  });
   return mistakes;
 }
 
@@ -147,7 +178,10 @@ function checkReference(source: Source, path: DataPath, name: string, kind: stri
   return [kind === 'domain' ? source.atKey(path, expected, found) : source.at(path, expected, found)];
 }
 
-/** References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train. */
+/**
+ * References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train, ensembles
+ * where a checkpoint is needed.
+ */
 function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
   const mistakes: Diagnostic[] = [];
   for (const reference of references(group(stages[name]))) {
@@ -157,6 +191,9 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
       mistakes.push(source.at(path, 'a dense stage', `the mixture "${reference.name}"`));
     }
     const isLike = reference.path.includes('like');
+    if (!isLike && Object.hasOwn(stages, reference.name) && isGroup(group(stages[reference.name]).ensemble)) {
+      mistakes.push(source.at(path, 'a stage with a checkpoint', `the ensemble "${reference.name}"`));
+    }
     if (isLike && Object.hasOwn(stages, reference.name) && group(stages[reference.name]).train === undefined) {
       mistakes.push(source.at(path, 'a stage that trains', `"${reference.name}", which does not`));
     }
@@ -187,10 +224,13 @@ function references(stage: Group): { name: string; path: DataPath }[] {
   const upcycle = group(stage.upcycle);
   const train = group(stage.train);
   const experts = Array.isArray(upcycle.experts) ? (upcycle.experts as unknown[]) : [];
+  const { members: written } = group(stage.ensemble);
+  const members = Array.isArray(written) ? (written as unknown[]) : [];
   const named: { name: unknown; path: DataPath }[] = [
     { name: stage.from, path: ['from'] },
     { name: train.like, path: ['train', 'like'] },
     ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),
+    ...members.map((name, i) => ({ name, path: ['ensemble', 'members', i] })),
   ];
   return named.flatMap(({ name, path }) => (typeof name === 'string' ? [{ name, path }] : []));
 }

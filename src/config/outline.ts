@@ -31,6 +31,8 @@ export interface StageItem extends Item {
   imported: string | undefined;
   method: string | undefined;
   experts: string[];
+  /** Of an ensemble. */
+  members: string[];
   like: string | undefined;
   upcycles: boolean;
   trains: boolean;
@@ -117,7 +119,8 @@ export function nameKindAt(path: DataPath, role: Entry['role']): Pick<NamePlace,
   const isFrom = path.length === 3 && group === 'from';
   const isLike = path.length === 4 && group === 'train' && key === 'like';
   const isExpert = path.length === 5 && group === 'upcycle' && key === 'experts';
-  return isFrom || isLike || isExpert ? { kind: 'stage', role: 'reference' } : undefined;
+  const isMember = path.length === 5 && group === 'ensemble' && key === 'members';
+  return isFrom || isLike || isExpert || isMember ? { kind: 'stage', role: 'reference' } : undefined;
 }
 
 function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
@@ -127,7 +130,8 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
     from: textOf(childOf(node, 'from')),
     imported: textOf(childOf(childOf(node, 'import'), 'huggingFace')),
     method: textOf(childOf(upcycle, 'method')),
-    experts: [...entriesOf(childOf(upcycle, 'experts'))].flatMap((entry) => textOf(entry.node) ?? []),
+    experts: textsOf(childOf(upcycle, 'experts')),
+    members: textsOf(childOf(childOf(node, 'ensemble'), 'members')),
     like: textOf(childOf(train, 'like')),
     upcycles: hasKey(node, 'upcycle'),
     trains: hasKey(node, 'train'),
@@ -142,6 +146,10 @@ function childOf(node: Node | undefined, name: string): Node | undefined {
   if (!isMap(node)) return undefined;
   const value = node.items.find((pair) => keyText(pair.key) === name)?.value;
   return isNode(value) ? value : undefined;
+}
+
+function textsOf(node: Node | undefined): string[] {
+  return [...entriesOf(node)].flatMap((entry) => textOf(entry.node) ?? []);
 }
 
 function textOf(node: Node | undefined): string | undefined {
@@ -175,10 +183,11 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
 }
 
 /**
- * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `import of models/pythia`, `from seed`; empty for one that starts
- * from nothing.
+ * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `from seed`; empty
+ * for one that starts from nothing.
  */
-export function originOf({ from, imported, method, experts, upcycles }: StageItem): string {
+export function originOf({ from, imported, method, experts, members, upcycles }: StageItem): string {
+  if (members.length) return `ensemble of ${members.join(', ')}`;
   if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
   if (imported !== undefined) return `import of ${imported}`;
   return from === undefined ? '' : `from ${from}`;

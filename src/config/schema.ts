@@ -78,6 +78,11 @@ const trainSchema = z.strictObject({
     .enum(['data', 'compute'])
     .optional()
     .describe('Budget against the stage in `like`: `data` for the same tokens, `compute` for the same FLOPs.'),
+  countParents: z.boolean().optional().meta({
+    default: false,
+    description:
+      'With `match: compute`: also count what it took to train the parents of the stage in `like`, but for those that this stage starts from too.',
+  }),
   mix: mixSchema.optional().describe('`equal`, or a weight for each domain: { law: 0.9, general: 0.1 }.'),
   tokens: quantity.optional().describe('How many tokens to train on, e.g. 500k.'),
   flops: quantity.optional().describe('How many FLOPs to train for (three forward passes a token), instead of tokens.'),
@@ -219,6 +224,15 @@ const importSchema = z.strictObject({
     .describe('Makes sequential blocks parallel, as `bam` needs them. The model then computes something else.'),
 });
 
+/** Several checkpoints that are evaluated as one model. */
+const ensembleSchema = z.strictObject({
+  members: z.array(z.string().min(1)).min(2).describe('The stages whose checkpoints answer together.'),
+  weights: z
+    .enum(['posterior', 'uniform'])
+    .default('posterior')
+    .describe('`posterior` weighs a member by how well it predicted the sequence so far, `uniform` all alike.'),
+});
+
 /** One node of the graph: where its parameters come from, and how it trains them. */
 const stageSchema = z.strictObject({
   from: z
@@ -230,7 +244,26 @@ const stageSchema = z.strictObject({
   import: importSchema
     .optional()
     .describe('Start from a checkpoint of the transformers library, which says its shape.'),
+  ensemble: ensembleSchema
+    .optional()
+    .describe('Average the predictions of several checkpoints: a result without training and without a checkpoint.'),
   train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
+});
+
+/** Questions that a model answers. */
+const taskSchema = z.strictObject({
+  file: z.string().min(1).describe('A .jsonl file with an example a line, relative to this file.'),
+  kind: z
+    .enum(['exact-match', 'multiple-choice'])
+    .describe('`exact-match` lets the model continue the prompt; `multiple-choice` takes the likeliest choice.'),
+  prompt: z.string().min(1).default('prompt').describe('The field with the text in front of the answer.'),
+  answer: z
+    .string()
+    .min(1)
+    .default('answer')
+    .describe('The field with the right answer; for multiple choice the right choice, or its index from 0.'),
+  choices: z.string().min(1).optional().describe('Multiple choice only: the field with the list of choices.'),
+  maximum: count.default(200).describe('Examples that are asked at most, the first of the file.'),
 });
 
 /** Where the program computes. */
@@ -267,15 +300,21 @@ export const experimentSchema = z.strictObject({
     ),
   model: modelSchema.describe('The dense model.'),
   domains: z.record(z.string(), domainSchema).describe('Corpora by name.'),
+  tasks: z
+    .record(z.string(), taskSchema)
+    .optional()
+    .describe('Questions by name, put to the model at the end of every stage.'),
   stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),
   engine: engineSchema.prefault({}).describe('Where the program computes.'),
 });
 
 export type ModelConfig = z.output<typeof modelSchema>;
 export type DomainConfig = z.output<typeof domainSchema>;
+export type TaskConfig = z.output<typeof taskSchema>;
 export type TrainConfig = z.output<typeof trainSchema>;
 export type FreezablePart = (typeof FREEZABLE)[number];
 export type UpcycleConfig = z.output<typeof upcycleSchema>;
+export type EnsembleConfig = z.output<typeof ensembleSchema>;
 export type ImportConfig = z.output<typeof importSchema>;
 export type StageConfig = z.output<typeof stageSchema>;
 export type StepChoice = z.output<typeof engineSchema>['step'];

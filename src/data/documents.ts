@@ -63,11 +63,16 @@ async function* plainText(path: string, onRead: OnRead): AsyncGenerator<Buffer> 
 }
 
 async function* textsOfLines(path: string, field: string, onRead: OnRead): AsyncGenerator<string> {
+  for await (const { value, where } of objectsOfLines(path, onRead)) yield textOf(value, field, where);
+}
+
+/** The values of a .jsonl file, each with file and line. Throws a `DataError`: `not-json`, `not-utf8`, `line-too-long`, `unreadable`. */
+export async function* objectsOfLines(path: string, onRead: OnRead): AsyncGenerator<{ value: unknown; where: string }> {
   for await (const { number, bytes } of readLines(path, onRead)) {
     const where = `${path}:${number}`;
     if (!isUtf8(bytes)) throw notUtf8(where, 'in this line');
     const line = bytes.toString('utf8').trim();
-    if (line) yield textOf(parseJson(line, where, 'one JSON object a line'), field, where);
+    if (line) yield { value: parseJson(line, where, 'one JSON object a line'), where };
   }
 }
 

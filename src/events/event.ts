@@ -27,6 +27,28 @@ const routingSchema = z.object({
   maxViolation: finite,
   /** Experts that no token was sent to. */
   deadExperts: count,
+  /**
+   * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (with
+   * soft routing: the mean product of their gates). Absent where a token goes to one expert only.
+   */
+  coActivation: z.array(finite).optional(),
+  /**
+   * In evaluations: share of the choices of experts that were the same in the stage's evaluation before (OLMoE, arXiv 2409.02060,
+   * section 5.1, has it against the last checkpoint). Absent in the first, and in the first after a stage was resumed.
+   */
+  saturation: finite.optional(),
+});
+
+/** What a model made of a task. */
+const taskResultSchema = z.object({
+  kind: z.enum(['exact-match', 'multiple-choice']),
+  /** Of the examples. */
+  fingerprint: z.string(),
+  examples: count,
+  /** Share of the examples that were answered right. */
+  accuracy: finite,
+  /** Multiple choice only: the same with log-likelihoods divided by the bytes of a choice. */
+  normalizedAccuracy: finite.optional(),
 });
 
 /** A held-out evaluation of a stage at one step. */
@@ -41,6 +63,8 @@ export const evaluationSchema = z.object({
   averagePerplexity: finite,
   /** By domain; empty for a dense model. */
   routing: z.record(z.string(), z.array(routingSchema)),
+  /** By task, at the end of a stage only. */
+  tasks: z.record(z.string(), taskResultSchema).optional(),
 });
 
 const bodies = [
@@ -85,7 +109,7 @@ const bodies = [
     fromRun: z.string(),
     evaluation: evaluationSchema,
   }),
-  /** Work before the first step, such as packing a corpus. `total` is absent where it is not known. */
+  /** Work before the first step, such as packing a corpus, or behind the last, such as a task. `total` is absent where it is not known. */
   z.object({
     type: z.literal('stage.preparing'),
     stage: z.string(),
@@ -164,6 +188,7 @@ export function parseEvent(value: unknown): RunEvent {
 }
 
 export type DomainResult = z.output<typeof domainResultSchema>;
+export type TaskResult = z.output<typeof taskResultSchema>;
 export type Routing = z.output<typeof routingSchema>;
 export type Evaluation = z.output<typeof evaluationSchema>;
 export type EventBody = z.output<typeof eventBodySchema>;

@@ -29,7 +29,7 @@ export interface ExportedStage {
 
 /**
  * Exports the last checkpoint of a finished stage for transformers, with the run's tokenizer. Throws a `RunError` (`no-plan`,
- * `unknown-stage`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `loadTokenizer` and `exportModel` throw.
+ * `unknown-stage`, `ensemble`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `loadTokenizer` and `exportModel` throw.
  */
 export function exportStage(workspace: Workspace, { run, stage: name, to, format }: StageExport): ExportedStage {
   const plan = planOf(workspace, run);
@@ -42,6 +42,12 @@ export function exportStage(workspace: Workspace, { run, stage: name, to, format
         advice: '`bam show RUN` lists the stages of a run.',
       },
     );
+  }
+  if (stage.ensemble) {
+    throw new RunError(`Stage ${name} is an ensemble, which has no checkpoint to export.`, {
+      reason: 'ensemble',
+      advice: `Export its members: ${stage.parents.map((parent) => parent.name).join(', ')}.`,
+    });
   }
   const folder = checkpointsFolder(workspace.stagesFolder, stage.key);
   const step = listCheckpoints(folder).at(-1);

@@ -3,23 +3,22 @@ import { join } from 'node:path';
 import { explainError, RunError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
 import { readVariantName } from '../base/variant-name';
-import { listCheckpoints } from '../checkpoint/checkpoint';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
 import { withAncestors } from '../plan/graph';
 import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
-import { checkpointsFolder, readResult } from '../plan/result';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { acquireLock, type Lock } from '../base/lock';
 import { adoptStage } from './adopt';
+import { finishedResult, withTasks } from './finished';
 import { gitCommit } from './git-commit';
 import { waitForTurn } from './queue';
 import { RunSession } from './session';
 import { lastLines, runTrainer } from './trainer';
 
 /** What runs wait for: this machine's processor. */
-const DEVICE = 'cpu';
+export const DEVICE = 'cpu';
 
 export interface RunOptions {
   workspace: Workspace;
@@ -89,10 +88,20 @@ async function execute(
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
+  return names ? withAncestors(plan, stagesNamed(plan, names)) : plan.stages;
+}
+
+/**
+ * The stages of a plan with these names, of which one of the file stands for all variants of that stage. Throws a `RunError`
+ * (`unknown-stage`) for a name that no stage has.
+ */
+export function stagesNamed(plan: Plan, names: readonly string[]): string[] {
   const own = plan.stages.map(({ name }) => name);
   const inFile = [...new Set(own.map((name) => readVariantName(name).stage))];
-  const unknown = names?.find((name) => !own.includes(name) && !inFile.includes(name));
-  if (unknown === undefined) return withAncestors(plan, names ?? own);
+  const unknown = names.find((name) => !own.includes(name) && !inFile.includes(name));
+  if (unknown === undefined) {
+    return own.filter((name) => names.includes(name) || names.includes(readVariantName(name).stage));
+  }
   const variant = own.find((name) => !inFile.includes(name));
   throw new RunError(`There is no stage "${unknown}" in this experiment; its stages are ${inFile.join(', ')}.`, {
     reason: 'unknown-stage',
@@ -125,6 +134,12 @@ function firstEvent({ plan, file, version }: RunOptions, run: string, stages: Pl
   const started = { run, experiment: plan.name, file, version, stages: names };
   const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
   return { type: 'run.started', ...started, ...seed, ...(commit && { commit }) };
+}
+
+/** A note for a stage from the cache that was not asked some of the tasks. */
+function unasked(stage: string, tasks: string[], run: string): EventBody {
+  const message = `Stage ${stage} was trained before ${tasks.join(', ')} was among the tasks; this asks it: bam evaluate ${run} --tasks`;
+  return { type: 'note', level: 'info', stage, message };
 }
 
 type SequenceOutcome = { state: 'finished' | 'stopped' | 'failed'; message?: string };
@@ -195,14 +210,15 @@ class StageSequence {
   }
 
   /** True if the stage is done already, by this run or another. */
-  private takeFromCache({ name, key }: PlannedStage): boolean {
-    const { stagesFolder } = this.options.workspace;
-    const result = readResult(stagesFolder, key);
-    if (!result || !listCheckpoints(checkpointsFolder(stagesFolder, key)).includes(result.step)) return false;
+  private takeFromCache(stage: PlannedStage): boolean {
+    const { name, key } = stage;
+    const result = finishedResult(this.options.workspace, stage);
+    if (!result) return false;
     // A stage of this run is in the log already, unless its trainer died between writing the result and saying so.
     if (result.run !== this.run || !this.isFinishedInLog(name)) {
-      const { run: fromRun, evaluation } = result;
-      this.session.append({ type: 'stage.cached', stage: name, key, fromRun, evaluation });
+      const { evaluation, missing } = withTasks(this.options.workspace, result, this.options.plan.tasks ?? []);
+      this.session.append({ type: 'stage.cached', stage: name, key, fromRun: result.run, evaluation });
+      if (missing.length) this.session.append(unasked(name, missing, this.run));
     }
     return true;
   }

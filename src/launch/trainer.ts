@@ -10,6 +10,8 @@ export interface TrainerProcess {
   logFile: string;
   /** Asks for a graceful stop: the stage saves a checkpoint and ends. */
   signal: AbortSignal;
+  /** Told what the process sends. */
+  onMessage?: ((message: unknown) => void) | undefined;
 }
 
 /** glibc's heaps: two threads do the work, and each heap more keeps memory that nobody uses. Other systems don't look at it. */
@@ -22,7 +24,13 @@ export type TrainerEnd = { state: 'finished' | 'stopped' | 'failed' } | { state:
  * Runs one trainer process to its end. It stands in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which
  * asks it to stop; when the launcher is gone, the closed channel tells it the same.
  */
-export async function runTrainer({ script, orderFile, logFile, signal }: TrainerProcess): Promise<TrainerEnd> {
+export async function runTrainer({
+  script,
+  orderFile,
+  logFile,
+  signal,
+  onMessage,
+}: TrainerProcess): Promise<TrainerEnd> {
   const output = openSync(logFile, 'a');
   try {
     const env = { ...TRAINER_ENVIRONMENT, ...process.env };
@@ -31,6 +39,7 @@ export async function runTrainer({ script, orderFile, logFile, signal }: Trainer
     const stop = (): void => void (child.connected && child.send(STOP_MESSAGE));
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
+    if (onMessage) child.on('message', onMessage);
     const end = await new Promise<TrainerEnd>((resolve) => {
       child.once('error', (error) => resolve({ state: 'crashed', how: `could not start: ${error.message}` }));
       child.once('exit', (code, killedBy) => resolve(readEnd(code, killedBy)));

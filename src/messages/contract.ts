@@ -74,15 +74,19 @@ const stageSchema = z.object({
   name,
   state: stateSchema,
   parents: z.array(name),
-  /** `train`, or how parents become a mixture. */
+  /** `train`, `ensemble`, or how parents become a mixture. */
   method: z.string(),
   step: count.nullable(),
   steps: count.nullable(),
   secondsLeft: z.number().nullable(),
   /** Last average perplexity. */
   average: z.number().nullable(),
+  /** Mean loss over the tokens of all domains, in nats. */
+  pooledLoss: z.number().nullable(),
   perplexity: z.record(z.string(), z.number()),
-  /** Names of a mixture's experts; empty for a dense stage. */
+  /** Share of right answers by task; empty where none was asked. */
+  accuracy: z.record(z.string(), z.number()),
+  /** Names of a mixture's experts or an ensemble's members; empty for a dense stage. */
   experts: z.array(name),
   totalParameters: z.number().nullable(),
   activeParameters: z.number().nullable(),

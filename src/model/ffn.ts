@@ -7,7 +7,7 @@ import { topExperts } from '../engine/ops/top-experts';
 import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
+import { expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
 /** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
 export interface FfnOutput {
@@ -31,10 +31,10 @@ export function ffn(
   const scores = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
   const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(expert));
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
-  const { output, ...assigned } = hasSoftFfn(mixture, layer)
+  const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts) }
     : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts);
-  return { output, router: { layer, router: 'ffn', ...scores, ...assigned } };
+  return { output, router: { layer, router: 'ffn', ...scores, ...choice } };
 }
 
 /**
@@ -66,7 +66,7 @@ function softFfn(u: tf.Tensor2D, gates: tf.Tensor2D, experts: readonly FfnWeight
 }
 
 /**
- * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and how many tokens each
+ * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and which tokens each
  * expert got. `chosen` (T*k) int32.
  */
 function sparseFfn(
@@ -75,14 +75,15 @@ function sparseFfn(
   scores: RouterScores,
   chosen: tf.Tensor1D,
   experts: readonly FfnWeights[],
-): { output: tf.Tensor2D; assigned: tf.Tensor1D } {
+): { output: tf.Tensor2D } & RouterChoice {
   const [tokens, width] = u.shape;
   const k = mixture.ffnTopK;
   const mask = expertMask(chosen, experts.length); // (T*k, experts)
   const byPair = expertFfn(u, chosen, experts); // (T*k, E)
   const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
   const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
-  return { output, assigned: tf.sum(mask, 0) };
+  const byToken: tf.Tensor2D = k === 1 ? mask : tf.sum(tf.reshape(mask, [tokens, k, experts.length]), 1);
+  return { output, assigned: tf.sum(mask, 0), chosen: byToken };
 }
 
 /** The k best experts of every token by probability, to which the balance bias is added if there is one. (T*k) int32. */

@@ -14,7 +14,12 @@ export interface RouterOutput {
   probabilities: tf.Tensor2D;
   /** Of a router that chooses: how many tokens each expert got, (experts) float32. Without gradient. Soft ones have none. */
   assigned?: tf.Tensor1D;
+  /** Of a router that chooses: 1 where the token was sent to the expert, (tokens, experts) float32. Without gradient. */
+  chosen?: tf.Tensor2D;
 }
+
+/** What a router that chooses gives beside its scores. */
+export type RouterChoice = Required<Pick<RouterOutput, 'assigned' | 'chosen'>>;
 
 /** What a router says of every token. */
 export interface RouterScores {
@@ -39,18 +44,19 @@ export function routerScores(u: tf.Tensor2D, weight: tf.Tensor2D, deviation?: nu
 
 /**
  * The probabilities of each token's k best experts, 0 for the others; with `topk-softmax` they are made to sum to 1. Gives them,
- * (tokens, experts), and how many tokens each expert got, (experts).
+ * (tokens, experts), and what was chosen, as `RouterOutput` has it.
  */
 export function keepTop(
   probabilities: tf.Tensor2D,
   k: number,
   gate: MixtureArchitecture['gate'],
-): { gates: tf.Tensor2D; assigned: tf.Tensor1D } {
+): { gates: tf.Tensor2D } & RouterChoice {
   const [tokens, experts] = probabilities.shape;
   const mask = expertMask(topExperts(probabilities, k), experts); // (T*k, experts)
-  const kept: tf.Tensor2D = tf.mul(probabilities, tf.sum(tf.reshape(mask, [tokens, k, experts]), 1));
+  const chosen: tf.Tensor2D = tf.sum(tf.reshape(mask, [tokens, k, experts]), 1);
+  const kept: tf.Tensor2D = tf.mul(probabilities, chosen);
   const gates: tf.Tensor2D = gate === 'softmax-topk' ? kept : tf.div(kept, tf.sum(kept, 1, true));
-  return { gates, assigned: tf.sum(mask, 0) };
+  return { gates, chosen, assigned: tf.sum(mask, 0) };
 }
 
 /** 1 where a row's expert is, else 0. `chosen` (K) int32 -> (K, experts). */

@@ -2,17 +2,19 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import type { Experiment } from '../config/schema';
 
 /**
- * The paths of an experiment that lead out of `root`, as written: globs of corpora, the tokenizer, imported checkpoints. `folder` is the experiment
- * file's own. A symbolic link inside the root counts as inside.
+ * The paths of an experiment that lead out of `root`, as written: globs of corpora, files of tasks, the tokenizer, imported checkpoints.
+ * `folder` is the experiment file's own. A symbolic link inside the root counts as inside.
  */
 export function pathsOutside(
-  { domains, model, stages }: Pick<Experiment, 'domains' | 'model' | 'stages'>,
+  { domains, model, stages, tasks = {} }: Pick<Experiment, 'domains' | 'model' | 'stages' | 'tasks'>,
   folder: string,
   root: string,
 ): string[] {
   const globs = Object.values(domains).flatMap(({ files }) => files);
+  const files = Object.values(tasks).map(({ file }) => file);
   const imports = Object.values(stages).flatMap((stage) => stage.import?.huggingFace ?? []);
-  const paths = [...globs, ...(model.tokenizer === 'bytes' ? [] : [model.tokenizer]), ...imports];
+  const tokenizer = model.tokenizer === 'bytes' ? [] : [model.tokenizer];
+  const paths = [...globs, ...files, ...tokenizer, ...imports];
   return paths.filter((path) => isOutside(resolve(folder, path.replace(/^!/, '')), root));
 }
 

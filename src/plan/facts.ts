@@ -23,19 +23,21 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parameters, flopsPerToken, train, upcycle, import: imported } = stage;
+  const { parameters, flopsPerToken, train, upcycle, ensemble, import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
-    ['starts from', parentsText(stage) || origin],
+    [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
+  if (ensemble) facts.unshift(['weights', ensemble.weights]);
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (train) {
     facts.push(
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
+    if (train.parentFlops) facts.push(['of them for parents', formatCount(train.parentFlops)]);
     if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }

@@ -3,6 +3,7 @@ import type { Architecture } from '../architecture/architecture';
 import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import { type Experiment, FREEZABLE, type StageConfig, type TrainConfig, trainDefaults } from '../config/schema';
+import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { completeUpcycling, plannedRouting } from './upcycling';
@@ -51,21 +52,23 @@ export function withAncestors(plan: Plan, names: readonly string[]): PlannedStag
   return plan.stages.filter(({ name }) => wanted.has(name));
 }
 
-function planStage(
-  name: string,
-  experiment: Experiment,
-  inputs: PlanInputs,
-  stageNamed: (name: string) => PlannedStage,
-): PlannedStage {
+function planStage(name: string, experiment: Experiment, inputs: PlanInputs, stageNamed: StageNamed): PlannedStage {
   const config = experiment.stages[name]!;
+  const { ensemble } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
-  const parentNames = config.upcycle?.experts ?? (config.from ? [config.from] : []);
+  const parentNames = config.upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
   const parents = parentNames.map(stageNamed);
   const imported = inputs.imports?.get(name);
-  const architecture = stageArchitecture(config, imported?.architecture ?? inputs.dense, parents);
+  // A checkpoint was looked at once for all variants, which may have contexts of their own.
+  const own = imported && { ...imported.architecture, context: experiment.model.context };
+  const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
   const settings = settingsOf(name, experiment, architecture, inputs);
-  const train = config.train && planTraining(config.train, settings, architecture, inputs, stageNamed);
-  const evaluation = { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
+  const budget = config.train && budgetOf(config.train, architecture, parents, stageNamed);
+  const train = budget && planTraining(budget, settings, architecture, inputs);
+  // An ensemble has no settings of its own, and is compared with its members.
+  const evaluation = ensemble
+    ? parents[0]!.evaluation
+    : { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
   const stage = {
     parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
     ...(imported && { import: imported.planned }),
@@ -75,12 +78,27 @@ function planStage(
   return {
     name,
     seed: experiment.seed,
-    key: stageKey(experiment.seed, { ...stage, upcycle, train }, inputs),
+    key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
+    ...(ensemble && { ensemble }),
     ...(train && { train }),
-    parameters: countParameters(architecture),
-    flopsPerToken: forwardFlops(architecture).total,
+    ...(ensemble
+      ? sumOf(parents)
+      : { parameters: countParameters(architecture), flopsPerToken: forwardFlops(architecture).total }),
+  };
+}
+
+/** What all members of an ensemble have and compute together. */
+function sumOf(members: readonly PlannedStage[]): Pick<PlannedStage, 'parameters' | 'flopsPerToken'> {
+  const sum = (of: (member: PlannedStage) => number): number =>
+    members.reduce((total, member) => total + of(member), 0);
+  return {
+    parameters: {
+      total: sum(({ parameters }) => parameters.total),
+      active: sum(({ parameters }) => parameters.active),
+    },
+    flopsPerToken: sum(({ flopsPerToken }) => flopsPerToken),
   };
 }
 
@@ -98,7 +116,7 @@ function stageArchitecture(
   return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
 }
 
-type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'tokens' | 'flops'>;
+type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'countParents' | 'tokens' | 'flops'>;
 
 /** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
 function settingsOf(
@@ -116,36 +134,23 @@ function settingsOf(
 /** The settings as written, completed by those of the stage it is `like`, then by the defaults. Budgets are not among them. */
 function trainSettings(train: TrainConfig, experiment: Experiment): Settings {
   const base = train.like ? trainSettings(experiment.stages[train.like]!.train!, experiment) : trainDefaults;
-  const { like, match, tokens, flops, ...own } = train;
+  const { like, match, countParents, tokens, flops, ...own } = train;
   return { ...base, ...own };
 }
 
 function planTraining(
-  config: TrainConfig,
+  { parentFlops, ...wanted }: Budget,
   settings: Settings,
   architecture: Architecture,
   inputs: PlanInputs,
-  stageNamed: (name: string) => PlannedStage,
 ): TrainPlan {
   const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
   const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
-  const steps = Math.max(1, Math.round(budgetInTokens(config, architecture, stageNamed) / tokensPerStep));
+  const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture) };
+  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture), ...(parentFlops && { parentFlops }) };
   return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
-}
-
-/** The tokens of a budget: given as such, as FLOPs, or as those of another stage (`like`, whether or not `match` says so). */
-function budgetInTokens(
-  config: TrainConfig,
-  architecture: Architecture,
-  stageNamed: (name: string) => PlannedStage,
-): number {
-  if (config.tokens !== undefined) return config.tokens;
-  if (config.flops !== undefined) return config.flops / trainingFlops(architecture);
-  const other = stageNamed(config.like!).train!;
-  return config.match === 'compute' ? other.flops / trainingFlops(architecture) : other.tokens;
 }
 
 /** Weights that sum to 1, none of them zero, in the order of the domains: a sampler's draws may depend on the order. */
@@ -158,17 +163,17 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 
 /**
  * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep. An expert that is listed twice counts once in
+ * changes no number: names, how often to evaluate, how many checkpoints to keep, what a budget stands for. An expert that is listed twice counts once in
  * the means of shared parameters, which it did not always: keys of such mixtures say so.
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'import' | 'train'> & {
+  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
     evaluation: EvaluationPlan;
   },
   inputs: PlanInputs,
 ): string {
-  const { checkpointEvery, keepCheckpoints, ...train } = stage.train ?? {};
+  const { checkpointEvery, keepCheckpoints, parentFlops, ...train } = stage.train ?? {};
   const parents = stage.parents.map(({ key }) => key);
   const repeats = new Set(parents).size < parents.length;
   const content = {
@@ -176,6 +181,7 @@ function stageKey(
     seed,
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
+    ensemble: stage.ensemble?.weights,
     parents,
     imported: stage.import?.fingerprint,
     train,

@@ -50,7 +50,7 @@ interface ImportProblem {
 
 /**
  * Checks imported checkpoints against the rest of the experiment: embeddings with a row for every token, experts of one shape,
- * parallel blocks for BAM. `dense` is the model that starts from random parameters.
+ * parallel blocks for BAM, ensembles with one number of rows. `dense` is the model that starts from random parameters.
  */
 export function checkImports(
   experiment: Experiment,
@@ -62,11 +62,13 @@ export function checkImports(
     architecture.vocabulary >= vocabulary ? [] : [tooFewRows(name, planned, architecture, vocabulary)],
   );
   const shapeOf = (name: string): Architecture | undefined => {
-    const { from, import: imported } = experiment.stages[name]!;
+    const { from, upcycle, import: imported } = experiment.stages[name]!;
     if (imported) return imports.get(name)?.architecture;
-    return from === undefined ? dense : shapeOf(from);
+    const parent = from ?? upcycle?.experts?.[0];
+    return parent === undefined ? dense : shapeOf(parent);
   };
-  for (const [name, { upcycle }] of Object.entries(experiment.stages)) {
+  for (const [name, { upcycle, ensemble }] of Object.entries(experiment.stages)) {
+    if (ensemble) problems.push(...unlikeMembers(name, ensemble.members, shapeOf));
     if (!upcycle) continue;
     const { experts = [], method } = upcycle;
     const shapes = experts.map(shapeOf);
@@ -115,6 +117,27 @@ function unlikeParents(name: string, experts: string[], i: number, difference: s
       advice: 'All experts of a mixture must be copies of one model, trained on.',
     }),
   };
+}
+
+/** Members must give a probability to the same tokens; all have the context of the experiment. */
+function unlikeMembers(
+  name: string,
+  members: string[],
+  shapeOf: (stage: string) => Architecture | undefined,
+): ImportProblem[] {
+  const first = shapeOf(members[0]!)?.vocabulary;
+  return members.flatMap((member, i) => {
+    const rows = shapeOf(member)?.vocabulary;
+    if (first === undefined || rows === undefined || rows === first) return [];
+    const found = `${members[0]} has ${first} rows of embeddings, ${member} has ${rows}`;
+    return {
+      path: ['stages', name, 'ensemble', 'members', String(i)],
+      error: new CheckpointError(`${found}.`, {
+        reason: 'member-mismatch',
+        advice: 'All members of an ensemble must know the same tokens; `model.vocabulary` is the number of rows.',
+      }),
+    };
+  });
 }
 
 function sequentialParents(name: string): ImportProblem {

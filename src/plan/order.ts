@@ -21,6 +21,23 @@ export interface TrainerOrder {
   profileFile?: string;
 }
 
+/** What a process is told that evaluates finished stages once more. All paths are absolute. */
+export interface EvaluationOrder {
+  plan: Plan;
+  /** Names of stages. */
+  evaluate: string[];
+  /** Held-out tokens of each domain at most; as many as in the stage's own evaluations, if left out. */
+  tokens?: number | undefined;
+  /** Put the experiment's tasks to the models too. */
+  tasks: boolean;
+  dataFolder: string;
+  stagesFolder: string;
+}
+
+/** What such a process sends to its parent: how far a stage is, or why it gives up. */
+export type EvaluationMessage =
+  { type: 'progress'; stage: string; what: string; done: number; total?: number } | { type: 'failed'; message: string };
+
 /** How a trainer process says how it ended. Anything else is a crash. */
 export const TRAINER_EXIT = { finished: 0, failed: 1, stopped: 3 } as const;
 

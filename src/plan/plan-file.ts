@@ -9,10 +9,11 @@ import type { Source } from '../config/source';
 import { findCorpus } from '../data/corpus';
 import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
+import { loadTask, type TaskSource } from '../data/tasks';
 import { loadTokenizer } from '../data/tokenizer';
 import { checkImports, findImport, type FoundImport } from './imports';
-import type { Plan, PlannedDomain } from './plan';
-import { denseOf, planVariants, seedsOf } from './variants';
+import type { Plan, PlannedDomain, PlannedTask } from './plan';
+import { contextsOf, denseOf, planVariants, seedsOf } from './variants';
 
 /** An experiment file with mistakes. `diagnostics` has every one of them; the message lists them all. */
 export class ExperimentError extends BamError {
@@ -64,12 +65,12 @@ export async function planText(
 
 /** The plan of an experiment whose data was looked up before; `undefined` where some of it cannot be used. Reads no file. */
 export function planWithData(experiment: Experiment, folder: string, data: FoundData): Plan | undefined {
-  const { tokenizer, domains } = data;
+  const { tokenizer, domains, tasks } = data;
   if (!tokenizer || data.problems.length) return undefined;
   const { name } = experiment;
   const seed = seedsOf(experiment)[0]!;
   const { backend, step } = experiment.engine;
-  const plan = { name, seed, backend, step, folder, tokenizer, domains };
+  const plan = { name, seed, backend, step, folder, tokenizer, domains, ...(tasks.length && { tasks }) };
   return { ...plan, stages: planVariants(experiment, { imports: data.imports, folder, tokenizer, domains }) };
 }
 
@@ -86,12 +87,13 @@ function readExperimentFile(file: string): string {
   }
 }
 
-/** What an experiment's corpora, tokenizer and imported checkpoints turned out to be. */
+/** What an experiment's corpora, tokenizer, tasks and imported checkpoints turned out to be. */
 export interface FoundData {
   /** `undefined` where it cannot be loaded. */
   tokenizer: Plan['tokenizer'] | undefined;
   /** Those that can be used. */
   domains: PlannedDomain[];
+  tasks: PlannedTask[];
   /** Imported checkpoints by stage, those that can be used. */
   imports: ReadonlyMap<string, FoundImport>;
   /** What cannot be used, with the place in the file that names it. */
@@ -99,8 +101,8 @@ export interface FoundData {
 }
 
 /**
- * Looks up the tokenizer, every domain and every imported checkpoint of an experiment that lies in `folder`. Reads the whole text of files that the memo of
- * content hashes in `dataFolder` does not know. Throws the signal's reason, or a system error; what cannot be used is no error.
+ * Looks up the tokenizer, every domain, task and imported checkpoint of an experiment that lies in `folder`. Reads the whole text of files that
+ * the memo of content hashes in `dataFolder` does not know. Throws the signal's reason, or a system error; what cannot be used is no error.
  */
 export async function findData(
   experiment: Experiment,
@@ -109,7 +111,7 @@ export async function findData(
   signal?: AbortSignal,
 ): Promise<FoundData> {
   const problems: FoundData['problems'] = [];
-  const attempt = async <T>(path: string[], work: () => T | Promise<T>): Promise<T | undefined> => {
+  const attempt: Attempt = async (path, work) => {
     try {
       signal?.throwIfAborted();
       return await work();
@@ -128,16 +130,19 @@ export async function findData(
     const { fingerprint, files, bytes } = corpus;
     domains.push({ name, config, fingerprint, files: files.length, bytes });
   }
+  const contexts = contextsOf(experiment);
   const imports = new Map<string, FoundImport>();
   for (const [name, { import: config }] of Object.entries(experiment.stages)) {
     if (!config) continue;
-    const { context } = experiment.model;
     const found = await attempt(['stages', name, 'import', 'huggingFace'], () =>
-      findImport(config, context, folder, hashes, signal),
+      findImport(config, Math.max(...contexts), folder, hashes, signal),
     );
     if (found) imports.set(name, found);
   }
   hashes.save();
+  const tasks = loaded
+    ? await findTasks(experiment, { folder, tokenizer: loaded, context: Math.min(...contexts) }, attempt)
+    : [];
   const tokenizer = loaded && {
     name: loaded.name,
     vocabulary: loaded.vocabulary,
@@ -146,19 +151,32 @@ export async function findData(
   if (tokenizer && imports.size) {
     problems.push(...checkImports(experiment, imports, denseOf(experiment, tokenizer), tokenizer.vocabulary));
   }
-  return { tokenizer, domains, imports, problems };
+  return { tokenizer, domains, tasks, imports, problems };
+}
+
+type Attempt = <T>(path: string[], work: () => T | Promise<T>) => Promise<T | undefined>;
+
+/** Reads every example of every task, so that a mistake in one shows before anything trains. */
+async function findTasks({ tasks = {} }: Experiment, source: TaskSource, attempt: Attempt): Promise<PlannedTask[]> {
+  const found: PlannedTask[] = [];
+  for (const [name, config] of Object.entries(tasks)) {
+    const task = await attempt(['tasks', name, 'file'], () => loadTask(name, config, source));
+    if (task) found.push({ name, config, fingerprint: task.fingerprint, examples: task.examples.length });
+  }
+  return found;
 }
 
 const EXPECTED: Record<string, string> = {
-  model: 'a tokenizer that can be used',
-  domains: 'a corpus that can be used',
-  stages: 'a checkpoint that can be used',
+  model: 'a tokenizer',
+  domains: 'a corpus',
+  tasks: 'a task',
+  stages: 'a checkpoint',
 };
 
 /** The problems of an experiment's data as mistakes at the places of the file that name it. */
 export function dataMistakes(source: Source, data: FoundData): Diagnostic[] {
   return data.problems.map(({ path, error }) => {
-    const expected = EXPECTED[path[0]!]!;
+    const expected = `${EXPECTED[path[0]!]} that can be used`;
     const found = `a problem: ${error.message.replace(/\.$/, '')}`;
     return source.at(path, expected, error.advice ? `${found}. ${error.advice}` : found);
   });

@@ -1,6 +1,14 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type { DomainConfig, FreezablePart, ImportConfig, StepChoice, UpcycleConfig } from '../config/schema';
+import type {
+  DomainConfig,
+  EnsembleConfig,
+  FreezablePart,
+  ImportConfig,
+  StepChoice,
+  TaskConfig,
+  UpcycleConfig,
+} from '../config/schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -11,6 +19,8 @@ export interface TrainPlan {
   tokens: number;
   /** Training FLOPs of the whole stage. */
   flops: number;
+  /** Of its budget, the training FLOPs of the parents of the stage that it matches; absent where they are not counted. */
+  parentFlops?: number;
   batch: number;
   accumulate: number;
   peakLearningRate: number;
@@ -66,6 +76,8 @@ export interface PlannedStage {
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
   import?: PlannedImport;
+  /** Its parents answer as one model. Such a stage makes no checkpoint; `architecture` is its first member's. */
+  ensemble?: EnsembleConfig;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
   architecture: Architecture;
@@ -83,6 +95,14 @@ export interface PlannedDomain {
   bytes: number;
 }
 
+/** A task as the plan found it on disk. */
+export interface PlannedTask {
+  name: string;
+  config: TaskConfig;
+  fingerprint: string;
+  examples: number;
+}
+
 /** An experiment as a graph in the order in which its stages can run. */
 export interface Plan {
   name: string;
@@ -95,5 +115,7 @@ export interface Plan {
   folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };
   domains: PlannedDomain[];
+  /** Absent where the experiment has none. */
+  tasks?: PlannedTask[];
   stages: PlannedStage[];
 }

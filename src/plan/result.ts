@@ -30,6 +30,35 @@ export function readResult(stagesFolder: string, key: string): StageResult | und
   }
 }
 
+const laterEvaluationSchema = z.object({
+  key: z.string(),
+  /** Milliseconds since 1970, UTC. */
+  time: z.int(),
+  engine: z.string(),
+  evaluation: evaluationSchema,
+});
+
+/** What a finished stage came to when it was evaluated once more. */
+export type LaterEvaluation = z.output<typeof laterEvaluationSchema>;
+
+function laterEvaluationFile(stagesFolder: string, key: string): string {
+  return join(stagesFolder, key, 'evaluation.json');
+}
+
+/** The last evaluation of a finished stage that is not part of its training; `undefined` where there is none that can be read. */
+export function readLaterEvaluation(stagesFolder: string, key: string): LaterEvaluation | undefined {
+  try {
+    return laterEvaluationSchema.safeParse(readJson(laterEvaluationFile(stagesFolder, key))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps an evaluation beside the result of its stage. */
+export function writeLaterEvaluation(stagesFolder: string, found: LaterEvaluation): void {
+  writeFileAtomic(laterEvaluationFile(stagesFolder, found.key), `${JSON.stringify(found, undefined, 2)}\n`);
+}
+
 /** Marks a stage as done. */
 export function writeResult(stagesFolder: string, result: StageResult): void {
   writeFileAtomic(join(stagesFolder, result.key, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);

@@ -79,6 +79,11 @@ export function seedsOf({ seed, seeds }: Pick<Experiment, 'seed' | 'seeds'>): nu
   return seeds ?? [seed];
 }
 
+/** The contexts of an experiment's variants, in tokens. */
+export function contextsOf(experiment: Experiment): number[] {
+  return variantsOf(experiment).map((variant) => variant.experiment.model.context);
+}
+
 function dimensionsOf(experiment: Experiment): Dimension[] {
   const paths = Object.entries(experiment.sweep ?? {}).filter(([, values]) => values.length > 1);
   return [...(seedsOf(experiment).length > 1 ? ['seed' as const] : []), ...paths.map(([path]) => ({ path }))];

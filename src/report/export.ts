@@ -6,8 +6,9 @@ import { queryCurves } from '../store/curves';
 import type { Workspace } from '../store/layout';
 import { queryRun } from '../store/queries';
 import { readPlan } from './collect';
+import { type ResultsTable, resultsTable, tableAsMarkdown } from './table';
+import { taskColumns, tasksAsMarkdown } from './task-table';
 import { type VariantTable, variantTable } from './variant-table';
-import { resultsTable, tableAsMarkdown } from './table';
 
 /** What of a run can be written to a file. */
 export const EXPORTS = {
@@ -23,17 +24,9 @@ export type ExportKind = keyof typeof EXPORTS;
 export async function exportRun(workspace: Workspace, index: Database, id: string, kind: ExportKind): Promise<string> {
   const run = await queryRun(workspace, index, id);
   const table = resultsTable(run.stages, readPlan(workspace, id));
-  if (kind === 'markdown') return `${tableAsMarkdown(table)}\n`;
+  if (kind === 'markdown') return `${[tableAsMarkdown(table), tasksAsMarkdown(table)].filter(Boolean).join('\n\n')}\n`;
   if (kind === 'seeds') return seedsCsv(id, variantTable(run.stages, readPlan(workspace, id)));
-  if (kind === 'results') {
-    const header = ['stage', 'state', 'step', 'parameters', 'active', 'tokens', 'flops', ...table.domains, 'average'];
-    const rows = table.rows.map(({ stage, state, step, parameters, tokens, flops, perplexity, average }) => [
-      ...[stage, state, step, parameters?.total ?? null, parameters?.active ?? null, tokens, flops],
-      ...table.domains.map((domain) => perplexity[domain] ?? null),
-      average,
-    ]);
-    return csvText(header, rows);
-  }
+  if (kind === 'results') return resultsCsv(table);
   const curves = await Promise.all(run.stages.map(({ name }) => queryCurves(index, id, name)));
   const named = run.stages.map(({ name }, i) => ({ name, ...curves[i]! }));
   if (kind === 'steps') {
@@ -51,6 +44,28 @@ export async function exportRun(workspace: Workspace, index: Database, id: strin
     ]),
   );
   return csvText(['stage', 'step', 'tokens', 'flops', ...table.domains, 'average'], rows);
+}
+
+function resultsCsv(table: ResultsTable): string {
+  const tasks = taskColumns(table);
+  const measures = [
+    ...table.domains,
+    'pooledLoss',
+    'average',
+    ...tasks.flatMap(({ title }) => [title, `${title} error`]),
+  ];
+  const header = ['stage', 'state', 'step', 'parameters', 'active', 'tokens', 'flops', ...measures];
+  const rows = table.rows.map((row) => {
+    const { stage, state, step, parameters, tokens, flops, perplexity, pooledLoss, average } = row;
+    const answers = tasks.map(({ value }) => value(row));
+    return [
+      ...[stage, state, step, parameters?.total ?? null, parameters?.active ?? null, tokens, flops],
+      ...table.domains.map((domain) => perplexity[domain] ?? null),
+      ...[pooledLoss, average],
+      ...answers.flatMap((found) => [found?.accuracy ?? null, found?.error ?? null]),
+    ];
+  });
+  return csvText(header, rows);
 }
 
 /** Means, deviations and numbers of seeds, and the paired differences of averages. */

@@ -6,6 +6,7 @@ import { embedJson, html, Html, htmlTable } from './html';
 import { sourceHash } from './policy';
 import { routerSection } from './routers';
 import { tableCaption, tableCells } from './table';
+import { TASK_CAPTION, taskCells } from './task-table';
 import { variantCaption, variantCells } from './variant-table';
 
 /**
@@ -92,7 +93,9 @@ function resultsHtml({ results }: ReportData): Html {
   const last = header.length - 1;
   const mark = (row: number, column: number): string => (column === last && results.rows[row]!.isBest ? 'best' : '');
   const hasBest = results.rows.some(({ isBest }) => isBest);
-  return htmlTable(`${tableCaption(results)}${hasBest ? ' Bold is best.' : ''}`, header, rows, mark);
+  const tasks = taskCells(results);
+  return html`${htmlTable(`${tableCaption(results)}${hasBest ? ' Bold is best.' : ''}`, header, rows, mark)}
+  ${tasks ? htmlTable(TASK_CAPTION, tasks.header, tasks.rows) : ''}`;
 }
 
 /** Results over seeds, where there are variants. */

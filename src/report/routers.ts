@@ -31,7 +31,8 @@ export function routerSection({ stages, results }: ReportData): Html {
   return html`<p>
       A fair load is 1 over the number of experts. Shades go from none at 0 to the darkest at ${DARKEST} times the fair
       load or more; hatched experts are dead: no token reached them. Under each load, in small print, is the mean gate.
-      MaxVio is the largest load over the fair load, minus 1. Entropy is that of a token’s gates, in nats.
+      MaxVio is the largest load over the fair load, minus 1. Entropy is that of a token’s gates, in nats. Kept is the
+      share of the choices that were the same in the evaluation before.
     </p>
     ${mixtures.map((stage) => stageRouters(stage, results.domains))}`;
 }
@@ -50,7 +51,7 @@ function stageRouters(stage: StageReport, domains: readonly string[]): Html {
     return [
       html`<h4>${ROUTER_WORDS[router].title} <span class="small">load: ${ROUTER_WORDS[router].load}; ${when}</span></h4>
         <div class="maps">${maps}</div>
-        ${overTime(stage, training, router)}`,
+        ${pairTable(stage, last, router)} ${overTime(stage, training, router)}`,
     ];
   });
   return html`<section>
@@ -72,6 +73,7 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
       ${cells}${dead}
       <td>${layer.maxViolation.toFixed(2)}</td>
       <td>${layer.entropy.toFixed(2)}</td>
+      <td>${layer.saturation?.toFixed(2) ?? '-'}</td>
     </tr>`;
   });
   const caption = domain ?? '';
@@ -88,6 +90,7 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
           <th scope="col">dead</th>
           <th scope="col">MaxVio</th>
           <th scope="col">entropy<br /><span class="small">of ${most}</span></th>
+          <th scope="col">kept</th>
         </tr>
       </thead>
       <tbody>
@@ -95,6 +98,24 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
       </tbody>
     </table>
   </div>`;
+}
+
+/** Which experts tokens have together: a row a domain and layer, a column a pair. */
+function pairTable(stage: StageReport, points: readonly RoutingPoint[], router: Routing['router']): Html {
+  const rows = points.flatMap(({ domain, routers }) =>
+    routers.flatMap(({ router: kind, layer, coActivation }) =>
+      kind === router && coActivation
+        ? [[`${domain}, layer ${layer}`, ...coActivation.map((share) => share.toFixed(3))]]
+        : [],
+    ),
+  );
+  const experts = points[0]?.routers.find((one) => one.router === router)?.load.length ?? 0;
+  if (!rows.length) return html``;
+  const names = expertNames(stage, experts);
+  const pairs = names.flatMap((one, i) => names.slice(i + 1).map((other) => `${one} + ${other}`));
+  const what = 'share of the tokens sent to both, or where all are used, mean product of both gates';
+  const caption = `${ROUTER_WORDS[router].title} of ${stage.name}: experts together (${what})`;
+  return details('Experts together', htmlTable(caption, ['domain', ...pairs], rows));
 }
 
 function heatCell(load: number, gate: number, experts: number): Html {

@@ -3,6 +3,7 @@ import { withIndex } from '../store/index';
 import { collectReport } from './collect';
 import { renderReport } from './page';
 import { tableAsText, type ResultsTable } from './table';
+import { tasksAsText } from './task-table';
 import { variantsAsText, type VariantTable } from './variant-table';
 
 /** A run's outcome for people (a table for the terminal, a self-contained HTML file) and for programs. */
@@ -17,6 +18,6 @@ export interface RunReport {
 export async function reportRun(workspace: Workspace, run: string): Promise<RunReport> {
   const { value: data } = await withIndex(workspace, (index) => collectReport(workspace, index, run));
   const { results, variants } = data;
-  const table = [tableAsText(results), ...(variants ? [variantsAsText(variants)] : [])].join('\n\n');
-  return { table, html: renderReport(data), results, variants };
+  const parts = [tableAsText(results), tasksAsText(results), variants && variantsAsText(variants)];
+  return { table: parts.filter(Boolean).join('\n\n'), html: renderReport(data), results, variants };
 }

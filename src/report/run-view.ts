@@ -6,6 +6,7 @@ import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
 import { queryRun, type RunDetails, type StageSummary } from '../store/queries';
 import { readPlan } from './collect';
+import { pooledLoss } from './table';
 
 /** What the contract allows of a name; a title may be longer. */
 const MAXIMUM_NAME = 200;
@@ -45,13 +46,15 @@ function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stag
     name,
     state,
     parents: [...new Set(planned?.parents.map((parent) => parent.name))],
-    method: planned?.upcycle?.method ?? 'train',
+    method: planned?.upcycle?.method ?? (planned?.ensemble ? 'ensemble' : 'train'),
     step,
     steps: steps ?? planned?.train?.steps ?? null,
     secondsLeft,
     average: result?.average ?? null,
+    pooledLoss: result && pooledLoss(result.domains),
     perplexity: Object.fromEntries(domains.map(([domain, { perplexity }]) => [domain, perplexity])),
-    experts: planned?.upcycle ? expertNames(planned.upcycle) : [],
+    accuracy: Object.fromEntries(Object.entries(result?.tasks ?? {}).map(([task, { accuracy }]) => [task, accuracy])),
+    experts: planned?.upcycle ? expertNames(planned.upcycle) : (planned?.ensemble?.members ?? []),
     totalParameters: planned?.parameters.total ?? null,
     activeParameters: planned?.parameters.active ?? null,
     detail,

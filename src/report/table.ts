@@ -1,6 +1,7 @@
 import { formatCount, formatMeasure } from '../base/format';
-import { markdownCell } from '../base/markdown';
+import { markdownTable } from '../base/markdown';
 import { textTable } from '../base/text-table';
+import type { DomainResult, TaskResult } from '../events/event';
 import type { Plan } from '../plan/plan';
 import type { StageState, StageSummary } from '../store/queries';
 
@@ -16,7 +17,12 @@ export interface ResultRow {
   flops: number | null;
   /** Held-out perplexity of every domain of the table. */
   perplexity: Record<string, number | null>;
+  /** Mean loss over the held-out tokens of all domains together, in nats. */
+  pooledLoss: number | null;
+  /** Mean of the domains' perplexities, each counted once. */
   average: number | null;
+  /** By task; empty where the stage was not asked any. */
+  tasks: Record<string, TaskResult>;
   /** The lowest average of at least two. */
   isBest: boolean;
 }
@@ -27,8 +33,18 @@ export interface ResultsTable {
   rows: ResultRow[];
 }
 
+/** Mean loss over the tokens of all domains, in nats: a domain counts by its tokens, in the average of perplexities each counts alike. */
+export function pooledLoss(domains: Readonly<Record<string, DomainResult>>): number {
+  const all = Object.values(domains);
+  const tokens = all.reduce((sum, domain) => sum + domain.tokens, 0);
+  return all.reduce((sum, { loss, tokens: own }) => sum + loss * own, 0) / tokens;
+}
+
 /** The results of a run's stages. `plan` gives the parameter counts; without it they are not known. */
-export function resultsTable(stages: readonly StageSummary[], plan: Plan | undefined): ResultsTable {
+export function resultsTable(
+  stages: readonly Pick<StageSummary, 'name' | 'state' | 'result'>[],
+  plan: Plan | undefined,
+): ResultsTable {
   const domains = [...new Set(stages.flatMap(({ result }) => Object.keys(result?.domains ?? {})))];
   const averages = stages.flatMap(({ result }) => (result ? [result.average] : []));
   const best = averages.length > 1 ? Math.min(...averages) : undefined;
@@ -40,7 +56,9 @@ export function resultsTable(stages: readonly StageSummary[], plan: Plan | undef
     tokens: result?.tokens ?? null,
     flops: result?.flops ?? null,
     perplexity: Object.fromEntries(domains.map((domain) => [domain, result?.domains[domain]?.perplexity ?? null])),
+    pooledLoss: result && pooledLoss(result.domains),
     average: result?.average ?? null,
+    tasks: result?.tasks ?? {},
     isBest: result !== null && result.average === best,
   }));
   return { domains, rows };
@@ -51,7 +69,7 @@ export function tableCells({ domains, rows }: ResultsTable): { header: string[];
   const show = (value: number | null | undefined, format: (value: number) => string): string =>
     value === null || value === undefined ? '-' : format(value);
   return {
-    header: ['stage', 'parameters', 'active', 'tokens', 'FLOPs', ...domains, 'average'],
+    header: ['stage', 'parameters', 'active', 'tokens', 'FLOPs', ...domains, 'pooled loss', 'average'],
     rows: rows.map((row) => [
       stageLabel(row),
       show(row.parameters?.total, formatCount),
@@ -59,6 +77,7 @@ export function tableCells({ domains, rows }: ResultsTable): { header: string[];
       show(row.tokens, formatCount),
       show(row.flops, formatCount),
       ...domains.map((domain) => show(row.perplexity[domain], formatMeasure)),
+      show(row.pooledLoss, formatMeasure),
       show(row.average, formatMeasure),
     ]),
   };
@@ -67,7 +86,8 @@ export function tableCells({ domains, rows }: ResultsTable): { header: string[];
 /** What the numbers of the table are. */
 export function tableCaption({ domains }: ResultsTable): string {
   if (!domains.length) return 'No stage has been evaluated yet.';
-  return `Held-out perplexity, lower is better; the average is over ${domains.join(', ')}.`;
+  const pooled = 'pooled loss is the mean loss of all their tokens, in nats';
+  return `Held-out perplexity, lower is better; the average is over ${domains.join(', ')}; ${pooled}.`;
 }
 
 /** A stage that is not done says how far its numbers go. */
@@ -88,7 +108,5 @@ export function tableAsText(table: ResultsTable): string {
 export function tableAsMarkdown(table: ResultsTable): string {
   const { header, rows } = tableCells(table);
   rows.forEach((row, i) => table.rows[i]!.isBest && row.push(`**${row.pop()}**`));
-  const line = (cells: string[]): string => `| ${cells.map(markdownCell).join(' | ')} |`;
-  const rule = `| --- |${' ---: |'.repeat(header.length - 1)}`;
-  return [tableCaption(table), '', line(header), rule, ...rows.map(line)].join('\n');
+  return `${tableCaption(table)}\n\n${markdownTable(header, rows)}`;
 }

@@ -43,7 +43,7 @@ export interface VariantTable {
 }
 
 /** What results over seeds need to know of a planned stage. */
-type VariantStage = Pick<PlannedStage, 'name' | 'seed' | 'variant' | 'parents' | 'architecture'>;
+type VariantStage = Pick<PlannedStage, 'name' | 'seed' | 'variant' | 'parents' | 'architecture' | 'ensemble'>;
 
 /** A plan, or stages of several plans that are looked at as one. */
 interface VariantPlan {
@@ -120,9 +120,12 @@ function chooseBaseline(groups: readonly Group[], { stages }: VariantPlan, name:
       advice: `Name one of ${groups.map((group) => group.name).join(', ')}.`,
     });
   }
-  const parents = new Set(stages.flatMap((stage) => stage.parents.map((parent) => parent.name)));
+  // An ensemble starts from nothing, and trains nothing.
+  const trained = stages.filter(({ ensemble }) => !ensemble);
+  const parents = new Set(trained.flatMap((stage) => stage.parents.map((parent) => parent.name)));
   const last = groups.filter(({ members }) => !members.some((member) => parents.has(member.name)));
-  return last.find(({ members }) => !members[0]!.architecture.mixture) ?? last[0]!;
+  const isDense = ({ members: [first] }: Group): boolean => !first!.architecture.mixture && !first!.ensemble;
+  return last.find(isDense) ?? last[0]!;
 }
 
 /** The group to compare with: of the baseline's stage, the one that agrees in every swept value that both depend on. */

@@ -220,9 +220,9 @@ function addRouting(to: Collected, { sequence, stage, step }: Place, domain: str
 }
 
 function addEvaluation(to: Collected, stage: StageRecord, { sequence }: RunEvent, evaluation: Evaluation): void {
-  const { step, tokens, flops, averagePerplexity } = evaluation;
+  const { step, tokens, flops, averagePerplexity, tasks = {} } = evaluation;
   const place = [to.run.id, sequence, stage.name, step];
-  to.points.evaluations.push([...place, tokens, flops, averagePerplexity]);
+  to.points.evaluations.push([...place, tokens, flops, averagePerplexity, JSON.stringify(tasks)]);
   Object.entries(evaluation.domains).forEach(([domain, { loss, perplexity, bitsPerByte, tokens: predicted }], i) => {
     to.points.evaluationDomains.push([...place, domain, i, loss, perplexity, bitsPerByte, predicted]);
   });

@@ -1,5 +1,5 @@
 import { RunError } from '../base/errors';
-import type { DomainResult } from '../events/event';
+import type { DomainResult, TaskResult } from '../events/event';
 import type { Annotations } from './annotations';
 import type { RunRecord, StageRecord } from './collect';
 import type { Database } from './database';
@@ -39,6 +39,8 @@ export interface StageResult {
   average: number;
   /** In the order of the experiment file. */
   domains: Record<string, DomainResult>;
+  /** Empty where the stage was not asked any. */
+  tasks: Record<string, TaskResult>;
 }
 
 /** A stage of a run, in the order of the plan. */
@@ -192,12 +194,13 @@ interface DomainRow extends DomainResult {
   trained: number;
   flops: number;
   average: number;
+  tasks: string;
   domain: string | null;
 }
 
 async function queryResults(index: Database, run: string): Promise<Map<string, StageResult>> {
   const rows = await index.all<DomainRow>(
-    `select e.stage, e.step, e.tokens as trained, e.flops, e.average, d.domain, d.loss, d.perplexity, d.bitsPerByte, d.tokens
+    `select e.stage, e.step, e.tokens as trained, e.flops, e.average, e.tasks, d.domain, d.loss, d.perplexity, d.bitsPerByte, d.tokens
      from (select run, max(sequence) as sequence from evaluations where run = ? group by stage) as last
      join evaluations as e on e.run = last.run and e.sequence = last.sequence
      left join evaluationDomains as d on d.run = e.run and d.sequence = e.sequence
@@ -205,8 +208,10 @@ async function queryResults(index: Database, run: string): Promise<Map<string, S
     [run],
   );
   const results = new Map<string, StageResult>();
-  for (const { stage, step, trained, flops, average, domain, loss, perplexity, bitsPerByte, tokens } of rows) {
-    const result = results.get(stage) ?? { step, tokens: trained, flops, average, domains: {} };
+  for (const { stage, step, trained, flops, average, tasks, domain, ...found } of rows) {
+    const { loss, perplexity, bitsPerByte, tokens } = found;
+    const asked = JSON.parse(tasks) as Record<string, TaskResult>;
+    const result = results.get(stage) ?? { step, tokens: trained, flops, average, domains: {}, tasks: asked };
     if (domain !== null) result.domains[domain] = { loss, perplexity, bitsPerByte, tokens };
     results.set(stage, result);
   }

@@ -2,7 +2,7 @@ import { RunError } from '../base/errors';
 import type { Database } from './database';
 
 /** Counts up with every change below; an index of an older version is made again from the logs. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * Rows that events add, keyed by run and sequence number (and domain, where an event has several rows). `stage` and `step`
@@ -27,7 +27,8 @@ export const POINT_TABLES = {
     'residentBytes',
     'tensors',
   ],
-  evaluations: ['run', 'sequence', 'stage', 'step', 'tokens', 'flops', 'average'],
+  /** `tasks` is JSON by task. */
+  evaluations: ['run', 'sequence', 'stage', 'step', 'tokens', 'flops', 'average', 'tasks'],
   evaluationDomains: [
     'run',
     'sequence',

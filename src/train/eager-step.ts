@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
-import { attentionTables } from '../model/attention';
 import { drawTensors, NO_DRAWS } from '../model/draws';
-import { disposeParameters, type ModelParameters, readParameters, trainedParameters } from '../model/parameters';
+import { type ModelParameters, readParameters, trainedParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { AdamW, clipFactor, type Moments } from './adamw';
 import { balanceRate, updateBalanceBiases } from './balance-bias';
-import { evaluationPass, type PassModel, trainingPass } from './pass';
+import { EagerModel } from './evaluated-model';
+import { type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
 
@@ -16,6 +16,7 @@ type Scalars = [number, number, number, number, number];
 /** Runs every operation as it comes ("eager"): works on every backend, and is the reference for faster forms. */
 export class EagerStep implements Step {
   private readonly optimizer: AdamW;
+  private readonly evaluated: EagerModel;
   private readonly model: PassModel;
 
   constructor(
@@ -26,7 +27,8 @@ export class EagerStep implements Step {
   ) {
     const trained = trainedParameters(architecture, parameters, settings.freeze);
     this.optimizer = new AdamW(trained, settings, moments);
-    this.model = { architecture, parameters, tables: attentionTables(architecture, architecture.context), settings };
+    this.evaluated = new EagerModel(architecture, parameters);
+    this.model = { architecture, parameters, tables: this.evaluated.tables, settings };
   }
 
   train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
@@ -62,12 +64,7 @@ export class EagerStep implements Step {
   }
 
   evaluate(batch: Batch, routers: RoutingStatistics): number {
-    return tf.tidy(() => {
-      const { inputs, targets } = batch;
-      const pass = evaluationPass(this.model, tf.tensor1d(inputs, 'int32'), tf.tensor1d(targets, 'int32'));
-      routers.add(pass.routers);
-      return pass.languageModel.dataSync<'float32'>()[0]! * targets.length;
-    });
+    return this.evaluated.evaluate(batch, routers);
   }
 
   readParameters(): Map<string, Float32Array> {
@@ -80,8 +77,6 @@ export class EagerStep implements Step {
 
   dispose(): void {
     this.optimizer.dispose();
-    disposeParameters(this.parameters);
-    const { mask, rotary } = this.model.tables;
-    tf.dispose([mask, rotary.cosine, rotary.sine]);
+    this.evaluated.dispose();
   }
 }

@@ -3,8 +3,11 @@ import { bitsPerByte, heldOutBatches } from '../data/held-out';
 import type { OpenDomain } from '../data/prepare';
 import type { DomainResult, Evaluation } from '../events/event';
 import type { EvaluationPlan } from '../plan/plan';
-import { RoutingStatistics } from './routing-statistics';
-import type { Step } from './step';
+import { type RouterChoices, RoutingStatistics } from './routing-statistics';
+import type { EvaluatedModel } from './evaluated-model';
+
+/** Sequences of an evaluation batch where no training has a batch of its own. */
+export const EVALUATION_BATCH = 16;
 
 function notFinite(domain: string, step: number, loss: number): TrainingError {
   return new TrainingError(`The evaluation at step ${step} gave a loss of ${loss} on domain ${domain}.`, {
@@ -25,6 +28,10 @@ export interface EvaluateOptions {
   context: number;
   /** Sequences at a time. */
   batch: number;
+  /** What routers chose in the evaluation before, by domain; replaced by what they choose in this one. */
+  choices?: Map<string, RouterChoices>;
+  /** Told of every batch, with the tokens of the domain so far. May throw, which ends the evaluation: so a user cancels it. */
+  onProgress?: (domain: string, tokens: number) => void;
 }
 
 /**
@@ -32,7 +39,7 @@ export interface EvaluateOptions {
  * The average is the mean of the domains' perplexities, as in BAM's Table 1. Gives the event loop a turn between batches.
  */
 export async function evaluate(
-  step: Step,
+  model: Pick<EvaluatedModel, 'evaluate'>,
   domains: ReadonlyMap<string, OpenDomain>,
   progress: Progress,
   options: EvaluateOptions,
@@ -40,13 +47,14 @@ export async function evaluate(
   const results: Record<string, DomainResult> = {};
   const routing: Evaluation['routing'] = {};
   for (const [name, domain] of domains) {
-    const routers = new RoutingStatistics();
+    const routers = new RoutingStatistics(true);
     let sum = 0;
     let tokens = 0;
-    const { plan, context, batch } = options;
+    const { plan, context, batch, choices } = options;
     for (const sequences of heldOutBatches(domain, { context, maximumTokens: plan.tokens, batch })) {
-      sum += step.evaluate(sequences, routers);
+      sum += model.evaluate(sequences, routers);
       tokens += sequences.targets.length;
+      options.onProgress?.(name, tokens);
       await new Promise(setImmediate);
     }
     const loss = sum / tokens;
@@ -57,7 +65,8 @@ export async function evaluate(
       bitsPerByte: bitsPerByte(loss, domain.tokensPerByte),
       tokens,
     };
-    const summary = routers.summarize();
+    const summary = routers.summarize(choices?.get(name));
+    choices?.set(name, routers.choices());
     if (summary.length) routing[name] = summary;
   }
   const perplexities = Object.values(results).map(({ perplexity }) => perplexity);

@@ -153,7 +153,10 @@ export class GraphStep implements Step {
   ): Float32Array[] {
     this.checkIds(batch);
     const wanted = statistics ? routers : [];
-    const decisions = wanted.flatMap(({ probabilities, assigned }) => [probabilities, assigned ?? []].flat());
+    const choices = statistics?.followsChoices ?? false;
+    const decisions = wanted.flatMap(({ probabilities, assigned, chosen }) =>
+      [probabilities, assigned ?? [], (choices && chosen) || []].flat(),
+    );
     const shape = [batch.inputs.length];
     const given: Record<string, Feed> = {
       [inputs]: { shape, values: batch.inputs },
@@ -162,9 +165,13 @@ export class GraphStep implements Step {
     for (const [name, placeholder] of draws) given[placeholder] = drawn(batch.draws ?? NO_DRAWS, name);
     const found = this.session.run({ ...feeds, ...given }, [...results, ...decisions]);
     const rest = found.splice(results.length);
-    for (const { layer, router, experts, assigned } of wanted) {
+    for (const { layer, router, experts, assigned, chosen } of wanted) {
       const probabilities = rest.shift()!;
-      statistics?.addNumbers({ layer, router, experts, probabilities, ...(assigned && { assigned: rest.shift()! }) });
+      statistics?.addNumbers({
+        ...{ layer, router, experts, probabilities },
+        ...(assigned && { assigned: rest.shift()! }),
+        ...(choices && chosen && { chosen: rest.shift()! }),
+      });
     }
     return found;
   }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
+import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
 import type { UpcycleConfig } from '../config/schema';
-import { checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
 import type { OpenDomain } from '../data/prepare';
 import { randomValues } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
@@ -73,12 +73,15 @@ function domainsOf(plan: Plan, stage: string, domains: InitialSources['domains']
   return train ? mainDomains(train.mix).map((name) => domains.get(name)!) : [...domains.values()];
 }
 
-/** The last checkpoint of a finished stage. */
 function loadParent(
   { name, key }: PlannedStage['parents'][number],
   checkpoints: InitialSources['checkpoints'],
 ): Parent {
-  const folder = checkpoints(key);
+  return { name, ...loadFinal(name, checkpoints(key)) };
+}
+
+/** The last checkpoint of a finished stage. Throws a `CheckpointError` that names the stage where it has none. */
+export function loadFinal(name: string, folder: string): Checkpoint {
   const step = listCheckpoints(folder).at(-1);
   if (step === undefined) {
     throw new CheckpointError(`Stage ${name} should have a checkpoint in ${folder}, found none.`, {
@@ -86,5 +89,5 @@ function loadParent(
       advice: `Run the stage again: bam run FILE --stages ${name}`,
     });
   }
-  return { name, ...loadCheckpoint(join(folder, checkpointName(step)), 'model') };
+  return loadCheckpoint(join(folder, checkpointName(step)), 'model');
 }

@@ -1,15 +1,25 @@
-// The trainer process: runs one stage of a run and ends. Its first argument is the path of a file with its TrainerOrder.
+// The trainer process: runs one stage of a run, or evaluates finished stages, and ends. Its first argument is the path of a file with its
+// TrainerOrder or EvaluationOrder.
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { BamError, explainError } from '../base/errors';
 import { acquireLock } from '../base/lock';
 import { closeDomains, openDomains } from '../data/prepare';
-import { loadTokenizer } from '../data/tokenizer';
+import { loadTask, type Task } from '../data/tasks';
+import { loadTokenizer, type Tokenizer } from '../data/tokenizer';
 import { startBackend } from '../engine/backend';
 import type { EventBody } from '../events/event';
 import { EventLog } from '../events/log';
-import { STOP_MESSAGE, TRAINER_EXIT, type TrainerOrder } from '../plan/order';
+import {
+  type EvaluationMessage,
+  type EvaluationOrder,
+  STOP_MESSAGE,
+  TRAINER_EXIT,
+  type TrainerOrder,
+} from '../plan/order';
+import type { Plan } from '../plan/plan';
 import { checkpointsFolder, writeResult } from '../plan/result';
+import { evaluateStages } from './evaluate-stages';
 import { profileStage } from './profile';
 import { runStage } from './stage';
 
@@ -21,7 +31,7 @@ process.on('message', (message) => {
 });
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.on(event, stop);
 
-async function main(order: TrainerOrder): Promise<number> {
+async function train(order: TrainerOrder): Promise<number> {
   // Both are held until the process ends: no other trainer may write this log or these checkpoints.
   acquireLock(order.trainerLockFile, `Run ${order.run}`);
   acquireLock(order.stageLockFile, `Stage ${order.stage}`);
@@ -53,15 +63,9 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
     emit({ type: 'note', level: 'warning', stage: stage.name, message });
   }
   const tokenizer = loadTokenizer(plan.tokenizer.name, plan.folder);
-  const domains = await openDomains({
-    experimentDomains: Object.fromEntries(plan.domains.map(({ name, config }) => [name, config])),
-    folder: plan.folder,
-    tokenizer,
-    dataFolder: order.dataFolder,
-    signal: stopping.signal,
-    onProgress: (name, { doneBytes, totalBytes }) =>
-      emit({ type: 'stage.preparing', stage: stage.name, what: `packing ${name}`, done: doneBytes, total: totalBytes }),
-  });
+  const domains = await openPlanned(order, tokenizer, (what, done, total) =>
+    emit({ type: 'stage.preparing', stage: stage.name, what, done, total }),
+  );
   try {
     const provenance = {
       experiment: plan.name,
@@ -75,6 +79,8 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       plan,
       stage,
       domains,
+      tasks: await loadTasks(plan, tokenizer),
+      tokenizer,
       provenance,
       emit,
       backend,
@@ -99,6 +105,52 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
   }
 }
 
+function openPlanned(
+  { plan, dataFolder }: { plan: Plan; dataFolder: string },
+  tokenizer: Tokenizer,
+  onPacking: (what: string, done: number, total: number) => void,
+): ReturnType<typeof openDomains> {
+  return openDomains({
+    experimentDomains: Object.fromEntries(plan.domains.map(({ name, config }) => [name, config])),
+    folder: plan.folder,
+    tokenizer,
+    dataFolder,
+    signal: stopping.signal,
+    onProgress: (name, { doneBytes, totalBytes }) => onPacking(`packing ${name}`, doneBytes, totalBytes),
+  });
+}
+
+/** The experiment's tasks, read again: a trainer's order has their settings only. */
+function loadTasks({ tasks = [], folder, stages }: Plan, tokenizer: Tokenizer): Promise<Task[]> {
+  const context = Math.min(...stages.map(({ architecture }) => architecture.context));
+  return Promise.all(tasks.map(({ name, config }) => loadTask(name, config, { folder, tokenizer, context })));
+}
+
+async function evaluateAnew(order: EvaluationOrder): Promise<number> {
+  const { plan } = order;
+  const emit = (message: EvaluationMessage): void => void process.send?.(message);
+  try {
+    const { description: engine } = await startBackend(plan.backend);
+    const tokenizer = loadTokenizer(plan.tokenizer.name, plan.folder);
+    const domains = await openPlanned(order, tokenizer, (what, done) =>
+      emit({ type: 'progress', stage: order.evaluate[0]!, what, done }),
+    );
+    try {
+      const tasks = order.tasks ? await loadTasks(plan, tokenizer) : [];
+      await evaluateStages({ order, domains, tasks, tokenizer, engine, emit, signal: stopping.signal });
+      return TRAINER_EXIT.finished;
+    } finally {
+      closeDomains(domains);
+    }
+  } catch (error) {
+    if (stopping.signal.aborted && error instanceof Error && error.name === 'AbortError') return TRAINER_EXIT.stopped;
+    // The process ends behind this, and must not take the message with it.
+    const message = { type: 'failed', message: explainError(error) } satisfies EvaluationMessage;
+    await new Promise<unknown>((resolve) => (process.send ? process.send(message, resolve) : resolve(undefined)));
+    return TRAINER_EXIT.failed;
+  }
+}
+
 /** Folders in a log are relative to `.bam`, so that the workspace may move. */
 function relativeFolder(event: EventBody, folder: string): EventBody {
   return event.type === 'checkpoint' ? { ...event, folder: relative(folder, event.folder) } : event;
@@ -106,7 +158,8 @@ function relativeFolder(event: EventBody, folder: string): EventBody {
 
 async function start(): Promise<void> {
   try {
-    process.exit(await main(JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder));
+    const order = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder | EvaluationOrder;
+    process.exit(await ('evaluate' in order ? evaluateAnew(order) : train(order)));
   } catch (error) {
     console.error(explainError(error));
     process.exit(TRAINER_EXIT.failed);

@@ -51,13 +51,14 @@ export function trainingPass(
 
 /** Does the same to every tensor that a router's statistics are made from. */
 function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor: T) => T): RouterOutput {
-  const { layer, router: kind, logits, probabilities, assigned } = router;
+  const { layer, router: kind, logits, probabilities, assigned, chosen } = router;
   return {
     layer,
     router: kind,
     logits: change(logits),
     probabilities: change(probabilities),
     ...(assigned && { assigned: change(assigned) }),
+    ...(chosen && { chosen: change(chosen) }),
   };
 }
 

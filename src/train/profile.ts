@@ -5,7 +5,8 @@ import { startSampler, trainingPasses } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
-import { firstParameters, type StageContext } from './stage';
+import { firstParameters } from './stage';
+import type { StageContext } from './stage-context';
 
 /** The step that is written down: in those before it kernels are made, and caches and the routers' first choices settle. */
 const STEP = 5;

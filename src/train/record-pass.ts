@@ -29,6 +29,7 @@ export interface RecordedRouter {
   experts: number;
   probabilities: number;
   assigned?: number;
+  chosen?: number;
 }
 
 /** A pass as a tape: ids of what it was given and of what it gave. */
@@ -181,13 +182,14 @@ function resized<T>([one, two]: [Recording<T>, Recording<T>], sequences: number)
 }
 
 function recordedRouter(backend: NodeJSKernelBackend, output: RouterOutput): RecordedRouter {
-  const { layer, router, probabilities, assigned } = output;
+  const { layer, router, probabilities, assigned, chosen } = output;
   return {
     layer,
     router,
     experts: probabilities.shape[1],
     probabilities: tensorId(backend, probabilities),
     ...(assigned && { assigned: tensorId(backend, assigned) }),
+    ...(chosen && { chosen: tensorId(backend, chosen) }),
   };
 }
 

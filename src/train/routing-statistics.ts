@@ -1,6 +1,9 @@
 import type { Routing } from '../events/event';
 import type { RouterOutput } from '../model/routing';
 
+/** Tokens of a domain whose choices are kept, to be compared with those of the next evaluation. */
+const MAXIMUM_FOLLOWED = 4096;
+
 /** Sums over tokens from which a router's statistics follow, so that batches can be added up. */
 interface RouterSums {
   layer: number;
@@ -10,6 +13,10 @@ interface RouterSums {
   assigned: number[];
   gates: number[];
   entropy: number;
+  /** For every pair of experts: tokens that were sent to both, or the sum of the products of their gates. */
+  pairs: number[];
+  /** 1 where a token chose an expert, (tokens x experts), batch by batch. */
+  choices: Uint8Array[];
 }
 
 /** What a router decided for a batch, on the host. */
@@ -21,40 +28,57 @@ export interface RouterNumbers {
   probabilities: Float32Array;
   /** Of a router that chooses: how many tokens each expert got. */
   assigned?: Float32Array;
+  /** Of a router that chooses, where choices are followed: 1 where the token was sent to the expert, (tokens x experts). */
+  chosen?: Float32Array;
 }
+
+/** Which experts the first tokens of a text chose, by router. */
+export type RouterChoices = ReadonlyMap<string, readonly Uint8Array[]>;
 
 /** Adds up what routers did over batches. */
 export class RoutingStatistics {
   private readonly sums = new Map<string, RouterSums>();
 
+  /** With `followsChoices`, also which experts tokens have together, and which tokens choose as in an earlier evaluation. */
+  constructor(readonly followsChoices = false) {}
+
   /** Adds one batch. Reads the routers' decisions from the device. */
   add(routers: readonly RouterOutput[]): void {
-    for (const { layer, router, probabilities, assigned } of routers) {
+    for (const { layer, router, probabilities, assigned, chosen } of routers) {
       this.addNumbers({
         layer,
         router,
         experts: probabilities.shape[1],
         probabilities: probabilities.dataSync<'float32'>(),
         ...(assigned && { assigned: assigned.dataSync<'float32'>() }),
+        ...(this.followsChoices && chosen && { chosen: chosen.dataSync<'float32'>() }),
       });
     }
   }
 
   /** Adds what one router decided for a batch. */
-  addNumbers({ layer, router, experts, probabilities, assigned }: RouterNumbers): void {
+  addNumbers({ layer, router, experts, probabilities, assigned, chosen }: RouterNumbers): void {
     const id = `${layer} ${router}`;
-    const empty = (): number[] => new Array<number>(experts).fill(0);
-    const sums = this.sums.get(id) ?? { layer, router, tokens: 0, assigned: empty(), gates: empty(), entropy: 0 };
+    const empty = (length = experts): number[] => new Array<number>(length).fill(0);
+    const nothing = { tokens: 0, assigned: empty(), gates: empty(), entropy: 0, choices: [] };
+    const sums = this.sums.get(id) ?? { layer, router, ...nothing, pairs: empty((experts * (experts - 1)) / 2) };
     this.sums.set(id, sums);
-    const largest = addTokens(sums, probabilities);
-    (assigned ?? largest).forEach((count, expert) => (sums.assigned[expert]! += count));
+    if (this.followsChoices) addChoices(sums, probabilities, chosen);
+    const first = addTokens(sums, probabilities);
+    (assigned ?? first).forEach((count, expert) => (sums.assigned[expert]! += count));
   }
 
-  /** The statistics of everything added, router by router in the order of the forward pass. */
-  summarize(): Routing[] {
-    return [...this.sums.values()].map(({ layer, router, tokens, assigned, gates, entropy }) => {
+  /** What the routers chose; empty unless choices are followed. */
+  choices(): RouterChoices {
+    return new Map([...this.sums].map(([id, { choices }]) => [id, choices]));
+  }
+
+  /** The statistics of everything added, router by router in the order of the forward pass; `before` has earlier choices for the same text. */
+  summarize(before?: RouterChoices): Routing[] {
+    return [...this.sums].map(([id, { layer, router, tokens, assigned, gates, entropy, pairs, choices }]) => {
       const total = assigned.reduce((sum, count) => sum + count, 0);
       const load = assigned.map((count) => count / total);
+      const earlier = before?.get(id);
       return {
         layer,
         router,
@@ -63,6 +87,11 @@ export class RoutingStatistics {
         entropy: entropy / tokens,
         maxViolation: Math.max(...load) * load.length - 1,
         deadExperts: assigned.filter((count) => count === 0).length,
+        // Four digits, since there are many of them in every evaluation.
+        ...(pairs.some((sum) => sum > 0) && {
+          coActivation: pairs.map((sum) => Number((sum / tokens).toPrecision(4))),
+        }),
+        ...(earlier && { saturation: shareKept(earlier, choices) }),
       };
     });
   }
@@ -71,17 +100,57 @@ export class RoutingStatistics {
 /** Adds all but the assignments. Returns for each expert the number of tokens whose largest gate it is. */
 function addTokens(sums: RouterSums, probabilities: Float32Array): number[] {
   const experts = sums.gates.length;
-  const largest = new Array<number>(experts).fill(0);
+  const first = new Array<number>(experts).fill(0);
   for (let at = 0; at < probabilities.length; at += experts) {
-    let best = 0;
     for (let expert = 0; expert < experts; expert++) {
       const gate = probabilities[at + expert]!;
       sums.gates[expert]! += gate;
       if (gate > 0) sums.entropy -= gate * Math.log(gate);
-      if (gate > probabilities[at + best]!) best = expert;
     }
-    largest[best]!++;
+    first[largest(probabilities, at, experts)]!++;
     sums.tokens++;
   }
-  return largest;
+  return first;
+}
+
+/** The expert with the largest gate of the token whose gates begin at `at`. */
+function largest(probabilities: Float32Array, at: number, experts: number): number {
+  let best = 0;
+  for (let expert = 1; expert < experts; expert++) {
+    if (probabilities[at + expert]! > probabilities[at + best]!) best = expert;
+  }
+  return best;
+}
+
+/** Adds up which experts tokens have together, and keeps the choices of the first tokens. */
+function addChoices(sums: RouterSums, probabilities: Float32Array, chosen: Float32Array | undefined): void {
+  const experts = sums.gates.length;
+  const weights = chosen ?? probabilities;
+  for (let at = 0; at < weights.length; at += experts) {
+    let pair = 0;
+    for (let one = 0; one < experts; one++) {
+      for (let other = one + 1; other < experts; other++) {
+        sums.pairs[pair++]! += weights[at + one]! * weights[at + other]!;
+      }
+    }
+  }
+  const followed = Math.min(weights.length, (MAXIMUM_FOLLOWED - sums.tokens) * experts);
+  if (followed <= 0) return;
+  if (chosen) return void sums.choices.push(Uint8Array.from(chosen.subarray(0, followed)));
+  const choices = new Uint8Array(followed);
+  for (let at = 0; at < followed; at += experts) choices[at + largest(probabilities, at, experts)] = 1;
+  sums.choices.push(choices);
+}
+
+/** The share of the choices that were made before too. */
+function shareKept(before: readonly Uint8Array[], now: readonly Uint8Array[]): number {
+  let kept = 0;
+  let all = 0;
+  now.forEach((choices, batch) =>
+    choices.forEach((isChosen, i) => {
+      all += isChosen;
+      kept += isChosen & before[batch]![i]!;
+    }),
+  );
+  return kept / all;
 }

@@ -4,49 +4,30 @@ import {
   type Checkpoint,
   listCheckpoints,
   loadLatestCheckpoint,
-  type Provenance,
   pruneCheckpoints,
   saveCheckpoint,
   type TrainingState,
 } from '../checkpoint/checkpoint';
 import type { MixtureSampler } from '../data/mixture';
-import type { OpenDomain } from '../data/prepare';
-import type { Backend } from '../engine/backend';
 import type { Evaluation, EventBody } from '../events/event';
-import type { Plan, PlannedStage, TrainPlan } from '../plan/plan';
+import { createParameters } from '../model/parameters';
+import type { PlannedStage, TrainPlan } from '../plan/plan';
 import { startSampler, trainingPasses } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
-import { evaluate } from './evaluate';
+import { runEnsemble } from './ensemble-stage';
+import { evaluate, EVALUATION_BATCH } from './evaluate';
+import { EagerModel } from './evaluated-model';
 import { importedParameters } from './imported';
 import { type InitialParameters, initialParameters } from './initial';
 import { processMemory } from './memory';
+import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
+import type { StageContext, StageOutcome } from './stage-context';
+import { putTasks } from './stage-tasks';
 import type { Step, StepResult } from './step';
 
 /** Steps between routing statistics of the training batch. */
 const ROUTING_EVERY = 10;
-/** Sequences of an evaluation batch in a stage that does not train. */
-const EVALUATION_BATCH = 16;
-
-/** What a stage reads and where it writes. */
-export interface StageContext {
-  plan: Plan;
-  stage: PlannedStage;
-  domains: ReadonlyMap<string, OpenDomain>;
-  /** Folder of a stage's checkpoints by key. */
-  checkpoints: (key: string) => string;
-  provenance: Provenance;
-  /** What computes. */
-  backend: Pick<Backend, 'kind' | 'description'>;
-  emit: (event: EventBody) => void;
-  /** True once the user asked to stop. */
-  stopRequested: () => boolean;
-}
-
-/** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */
-export type StageOutcome =
-  | { state: 'finished'; step: number; seconds: number; engine: string; evaluation: Evaluation }
-  | { state: 'stopped'; step: number };
 
 /**
  * Runs one stage to its end, from its last checkpoint if there is one: builds or loads parameters, trains, evaluates, saves.
@@ -54,6 +35,7 @@ export type StageOutcome =
  */
 export async function runStage(context: StageContext): Promise<StageOutcome> {
   const { plan, stage, emit } = context;
+  if (stage.ensemble) return runEnsemble(context);
   const folder = context.checkpoints(stage.key);
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
@@ -96,6 +78,8 @@ class StageRun {
   /** Time of this process; `state.seconds` counts all. */
   private since = performance.now();
   private lastEvaluation: Evaluation | undefined;
+  /** What routers chose in it, by domain. */
+  private readonly choices = new Map<string, RouterChoices>();
 
   constructor(
     private readonly context: StageContext,
@@ -125,8 +109,11 @@ class StageRun {
     }
     const evaluation = this.state.step === 0 && this.lastEvaluation ? this.lastEvaluation : await this.evaluate();
     this.save();
+    const tasks = await this.evaluateTasks();
+    if (!tasks) return this.stop();
     const { engine, state } = this;
-    return { state: 'finished', step: state.step, seconds: state.seconds, engine, evaluation };
+    const { step, seconds } = state;
+    return { state: 'finished', step, seconds, engine, evaluation: { ...evaluation, ...tasks } };
   }
 
   private stop(): StageOutcome {
@@ -165,11 +152,25 @@ class StageRun {
   private async evaluate(): Promise<Evaluation> {
     const { stage, domains, emit } = this.context;
     const passSize = this.train ? this.train.batch / this.train.accumulate : EVALUATION_BATCH;
-    const options = { plan: stage.evaluation, context: stage.architecture.context, batch: passSize };
+    const { choices } = this;
+    const options = { plan: stage.evaluation, context: stage.architecture.context, batch: passSize, choices };
     const evaluation = await evaluate(this.step, domains, this.progress(), options);
     emit({ type: 'evaluation', stage: stage.name, ...evaluation });
     this.lastEvaluation = evaluation;
     return evaluation;
+  }
+
+  /** The tasks' results; nothing where there are no tasks, `undefined` if the user asked to stop. */
+  private async evaluateTasks(): Promise<Pick<Evaluation, 'tasks'> | undefined> {
+    const { tasks, stage } = this.context;
+    if (!tasks.length) return {};
+    const { architecture } = stage;
+    const model = new EagerModel(architecture, createParameters(architecture, this.step.readParameters()));
+    try {
+      return await putTasks(model, this.context);
+    } finally {
+      model.dispose();
+    }
   }
 
   /** True right after the evaluation with the lowest average perplexity so far. */

@@ -26,6 +26,7 @@ export interface GraphRouter {
   experts: number;
   probabilities: string;
   assigned?: string;
+  chosen?: string;
 }
 
 /** A batch's placeholders, and where the graph has its results. */
@@ -129,16 +130,19 @@ class PassBuilder {
     for (const [name, id] of recorded.parameters) {
       given.set(id, { at: this.parameters.get(name)!.value, dtype: TYPE.float32 });
     }
-    const decisions = recorded.routers.flatMap(({ probabilities, assigned }) => [probabilities, assigned ?? []].flat());
+    const decisions = recorded.routers.flatMap(({ probabilities, assigned, chosen }) =>
+      [probabilities, assigned ?? [], chosen ?? []].flat(),
+    );
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
     const results = places.slice(0, wanted.length);
     const rest = places.slice(wanted.length);
-    const routers = recorded.routers.map(({ layer, router, experts, assigned }) => ({
+    const routers = recorded.routers.map(({ layer, router, experts, assigned, chosen }) => ({
       layer,
       router,
       experts,
       probabilities: rest.shift()!,
       ...(assigned !== undefined && { assigned: rest.shift()! }),
+      ...(chosen !== undefined && { chosen: rest.shift()! }),
     }));
     return { pass: { inputs, targets, draws, routers }, results };
   }

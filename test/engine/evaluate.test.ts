@@ -7,12 +7,12 @@ import type { OpenDomain } from '../../src/data/prepare';
 import { TokenFile } from '../../src/data/token-file';
 import { startBackend } from '../../src/engine/backend';
 import { evaluate } from '../../src/train/evaluate';
-import type { RoutingStatistics } from '../../src/train/routing-statistics';
+import type { EvaluatedModel } from '../../src/train/evaluated-model';
+import type { RouterChoices, RoutingStatistics } from '../../src/train/routing-statistics';
 import type { Batch } from '../../src/data/sequences';
-import type { Step } from '../../src/train/step';
 
 /** A model that is wrong by a tenth of each target's id, in nats, and sends every token to expert 1 of 2 if it is a mixture. */
-class FakeStep implements Pick<Step, 'evaluate'> {
+class FakeStep implements Pick<EvaluatedModel, 'evaluate'> {
   readonly seen: Batch[] = [];
 
   constructor(private readonly mixture: boolean) {}
@@ -56,7 +56,7 @@ describe('evaluate', () => {
 
   const progress = { step: 3, tokens: 300, flops: 1e6 };
   const run = (step: FakeStep, tokens = 1000) =>
-    evaluate(step as unknown as Step, domains, progress, { plan: { every: 1, tokens }, context: 3, batch: 1 });
+    evaluate(step, domains, progress, { plan: { every: 1, tokens }, context: 3, batch: 1 });
 
   it('gives loss, perplexity, bits per byte and tokens of each domain, and the mean perplexity', async () => {
     const { domains: results, averagePerplexity, routing, ...rest } = await run(new FakeStep(false));
@@ -85,6 +85,32 @@ describe('evaluate', () => {
     assert.deepEqual(Object.keys(routing), ['law', 'math']);
     const [law] = routing.law!;
     assert.deepEqual([law!.load, law!.meanGate, law!.deadExperts], [[0, 1], [0.25, 0.75], 1]);
+  });
+
+  it('compares the choices of routers with those of the evaluation before, domain by domain', async () => {
+    const choices = new Map<string, RouterChoices>();
+    const again = () =>
+      evaluate(new FakeStep(true), domains, progress, {
+        plan: { every: 1, tokens: 1000 },
+        context: 3,
+        batch: 1,
+        choices,
+      });
+    const { routing: first } = await again();
+    assert.deepEqual([first.law![0]!.saturation, first.law![0]!.coActivation], [undefined, [0.1875]]);
+    const { routing: second } = await again();
+    assert.deepEqual([second.law![0]!.saturation, second.math![0]!.saturation], [1, 1]);
+  });
+
+  it('tells of its progress, which may end it', async () => {
+    const seen: string[] = [];
+    const onProgress = (domain: string, tokens: number): void => {
+      seen.push(`${domain} ${tokens}`);
+      if (domain === 'math') throw new Error('enough');
+    };
+    const options = { plan: { every: 1, tokens: 1000 }, context: 3, batch: 1, onProgress };
+    await assert.rejects(evaluate(new FakeStep(false), domains, progress, options), /enough/);
+    assert.deepEqual(seen, ['law 3', 'law 6', 'math 3']);
   });
 
   it('lets the event loop have a turn between batches', async () => {

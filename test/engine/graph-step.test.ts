@@ -73,7 +73,7 @@ interface Trained {
 function trained(architecture: Architecture, step: Step, passes = 1): Trained {
   const results = [0, 1, 2, 3].map((i) => step.train(batches(architecture, i, passes), RATE, i, i % 2 === 0));
   const evaluated = [SEQUENCES, SEQUENCES - 1].map((sequences): Trained['evaluated'][number] => {
-    const routers = new RoutingStatistics();
+    const routers = new RoutingStatistics(true);
     return [step.evaluate(randomBatch(architecture, sequences, 7), routers), routers.summarize()];
   });
   return { results, evaluated, parameters: step.readParameters(), moments: step.readMoments() };

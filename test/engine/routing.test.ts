@@ -128,15 +128,16 @@ onEveryBackend('keepTop', () => {
   const kept = (k: number, gate: 'softmax-topk' | 'topk-softmax'): number[][] =>
     withoutLeak(() =>
       tf.tidy(() => {
-        const { gates, assigned } = keepTop(tf.tensor2d(probabilities), k, gate);
-        return [[...gates.dataSync()], [...assigned.dataSync()]];
+        const { gates, assigned, chosen } = keepTop(tf.tensor2d(probabilities), k, gate);
+        return [gates, assigned, chosen].map((tensor) => [...tensor.dataSync()]);
       }),
     );
 
   it('keeps the largest probabilities as they are, or makes them sum to 1', () => {
-    const [gates, assigned] = kept(2, 'softmax-topk');
+    const [gates, assigned, chosen] = kept(2, 'softmax-topk');
     assertClose(gates!, [0.5, 0, 0.3, 0, 0.6, 0.3], 1e-6);
     assert.deepEqual(assigned, [1, 1, 2]);
+    assert.deepEqual(chosen, [1, 0, 1, 0, 1, 1]);
     assertClose(kept(2, 'topk-softmax')[0]!, [5 / 8, 0, 3 / 8, 0, 2 / 3, 1 / 3], 1e-6);
     assertClose(kept(3, 'softmax-topk')[0]!, probabilities.flat(), 1e-6);
   });
@@ -232,6 +233,55 @@ onEveryBackend('routing statistics', () => {
         });
         assertClose([router!.entropy], [Math.LN2], 1e-6, 'entropy');
       }),
+    );
+  });
+
+  it('say which experts tokens have together, pair by pair', () => {
+    const statistics = new RoutingStatistics(true);
+    const two = { layer: 0, experts: 3, probabilities: Float32Array.from(repeat([0.5, 0.3, 0.2], 4).flat()) };
+    const chosen = [1, 1, 0, 1, 0, 1, 1, 1, 0, 0, 1, 1];
+    statistics.addNumbers({ ...two, router: 'ffn', chosen: Float32Array.from(chosen) });
+    const soft = Float32Array.from([0.5, 0.25, 0.25, 0, 0.5, 0.5]);
+    statistics.addNumbers({ layer: 0, router: 'attention', experts: 3, probabilities: soft });
+    const one = { layer: 1, router: 'ffn', experts: 2, probabilities: Float32Array.from([0.5, 0.5]) } as const;
+    statistics.addNumbers({ ...one, chosen: Float32Array.from([1, 0]) });
+    statistics.addNumbers({ layer: 2, router: 'ffn', experts: 3, probabilities: soft });
+    const [ffnRouter, attentionRouter, single, softFfn] = statistics.summarize();
+    assert.deepEqual(ffnRouter!.coActivation, [0.5, 0.25, 0.25]);
+    assert.deepEqual(attentionRouter!.coActivation, [0.0625, 0.0625, 0.1563]);
+    assert.equal(single!.coActivation, undefined);
+    assert.deepEqual(softFfn!.coActivation, attentionRouter!.coActivation);
+  });
+
+  it('say which share of the choices is as in an evaluation before', () => {
+    const choose = (...batches: number[][]): RoutingStatistics => {
+      const statistics = new RoutingStatistics(true);
+      for (const batch of batches) {
+        const chosen = Float32Array.from(batch);
+        statistics.addNumbers({ layer: 0, router: 'ffn', experts: 3, probabilities: chosen, chosen });
+      }
+      return statistics;
+    };
+    const before = choose([1, 1, 0, 0, 1, 1], [1, 0, 1]).choices();
+    const now = choose([1, 0, 1, 0, 1, 1], [0, 1, 1]);
+    assert.equal(now.summarize()[0]!.saturation, undefined);
+    assert.equal(now.summarize(before)[0]!.saturation, 4 / 6);
+    const gates = new RoutingStatistics(true);
+    const probabilities = Float32Array.from([0.6, 0.4, 0.1, 0.9]);
+    gates.addNumbers({ layer: 0, router: 'attention', experts: 2, probabilities });
+    const other = new RoutingStatistics(true);
+    other.addNumbers({ layer: 0, router: 'attention', experts: 2, probabilities: Float32Array.from([1, 0, 0.8, 0.2]) });
+    assert.equal(other.summarize(gates.choices())[0]!.saturation, 0.5);
+  });
+
+  it('follow the choices of the first 4096 tokens alone', () => {
+    const statistics = new RoutingStatistics(true);
+    const probabilities = new Float32Array(2 * 3000).fill(0.5);
+    for (let i = 0; i < 3; i++) statistics.addNumbers({ layer: 0, router: 'attention', experts: 2, probabilities });
+    const [choices] = [...statistics.choices().values()];
+    assert.deepEqual(
+      choices!.map(({ length }) => length),
+      [6000, 2192],
     );
   });
 

@@ -56,6 +56,10 @@ CASES = {
 }
 
 
+# The cases of which continuations are stored.
+DECODING_CASES = ["dense-tied", "btx-top2-topk-softmax", "bam-kv-experts-top1"]
+
+
 # ---- Parameters -----------------------------------------------------------------------------------------------------
 
 
@@ -439,9 +443,37 @@ def store_adamw() -> None:
     write_safetensors(STORED / "adamw.safetensors", tensors, {"optimizer": OPTIMIZER})
 
 
+def store_decoding() -> None:
+    """Greedy continuations, and log-likelihoods of continuations, of the models above; each sequence computed alone and unpadded."""
+    generator = torch.Generator().manual_seed(2)
+    tensors = {}
+    for case in DECODING_CASES:
+        a = CASES[case]
+        parameters = random_parameters(a, generator)
+        tensors |= {f"{case}.parameters.{name}": value for name, value in parameters.items()}
+        for i, length in enumerate([2, 5, 7]):
+            sequence = torch.randint(a["vocabulary"], (length,), generator=generator)
+            tensors[f"{case}.prompt.{i}"] = sequence.float()
+            while len(sequence) < a["context"]:
+                logits, _ = forward(parameters, a, sequence[None])
+                best = logits[0, -1].topk(2)
+                assert best.values[0] - best.values[1] > SMALLEST_MARGIN, "a greedy choice near a tie: take another seed"
+                sequence = torch.cat([sequence, best.indices[:1]])
+            tensors[f"{case}.greedy.{i}"] = sequence.float()
+            given = torch.randint(a["vocabulary"], (4,), generator=generator)
+            whole = torch.cat([tensors[f"{case}.prompt.{i}"].long(), given])
+            logits, _ = forward(parameters, a, whole[None, :-1])
+            chosen = logits[0].log_softmax(-1).gather(-1, whole[1:, None])[:, 0]
+            tensors[f"{case}.continuation.{i}"] = given.float()
+            tensors[f"{case}.logLikelihood.{i}"] = chosen[-4:].sum()
+        print(f"decoding: {case}")
+    write_safetensors(STORED / "decoding.safetensors", tensors, {"architectures": {case: CASES[case] for case in DECODING_CASES}})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)  # the order of sums, and so the last bit, then does not depend on the number of cores
     STORED.mkdir(exist_ok=True)
     for case, a in CASES.items():
         store_case(case, a)
     store_adamw()
+    store_decoding()

@@ -37,7 +37,7 @@ describe('bam report', function () {
         ['mixture', 'mixture', '3,4,5'],
       ],
     );
-    assert.deepEqual(rows[2]!.match, { budget: 'compute', stage: 'mixture' });
+    assert.deepEqual(rows[2]!.match, { budget: 'compute', stage: 'mixture', countsParents: false });
     assert.deepEqual([missing, stages.length], [[], 12]);
     assert.ok(stages.every(({ seconds }) => seconds > 0));
     const logged = new Map([...place.outcome('first').averages, ...place.outcome('second').averages]);

@@ -28,6 +28,12 @@ export const TINY = `${TINY_DATA}stages:
   mixture: { upcycle: { method: bam, experts: [seed, sums] }, train: { like: seed, mix: equal, tokens: 2560 } }
 `;
 
+/** The experiment with the form of training steps that `BAM_TEST_STEP` asks for; `auto` where nothing is asked. */
+function withStep(experiment: string): string {
+  const step = process.env.BAM_TEST_STEP;
+  return step && !/^engine:/m.test(experiment) ? `${experiment.trimEnd()}\nengine: { step: ${step} }\n` : experiment;
+}
+
 /** A workspace folder with real files, made anew for a test. */
 export class TestWorkspace {
   readonly workspace: Workspace;
@@ -40,7 +46,7 @@ export class TestWorkspace {
     this.workspace = new Workspace(root);
     this.file = join(root, 'tiny.bam.yaml');
     mkdirSync(join(root, 'prose'), { recursive: true });
-    writeFileSync(this.file, experiment);
+    writeFileSync(this.file, withStep(experiment));
     writeCorpora(root);
   }
 

@@ -18,10 +18,13 @@ export interface ParityCase {
   tensors: Map<string, StoredTensor>;
 }
 
-/** The stored cases by name, the optimizer's left out. */
+/** Stored files that hold no model case. */
+const OTHERS = ['adamw.safetensors', 'decoding.safetensors', 'statistics.json'];
+
+/** The stored model cases by name. */
 export function parityCases(): ParityCase[] {
   return readdirSync(FOLDER)
-    .filter((file) => file !== 'adamw.safetensors')
+    .filter((file) => !OTHERS.includes(file))
     .map((file) => readCase(file.replace('.safetensors', '')));
 }
 

@@ -110,6 +110,8 @@ function stageFacts(stage: Stage): string {
     activeParameters: active,
   } = stage;
   const perplexities = Object.entries(stage.perplexity).map(([domain, value]) => `${domain} ${formatMeasure(value)}`);
+  const pooled = stage.pooledLoss === null ? '' : `; pooled loss ${formatMeasure(stage.pooledLoss)}`;
+  const answers = Object.entries(stage.accuracy).map(([task, share]) => `${task} ${(100 * share).toFixed(1)} %`);
   const facts = [
     `${name}: ${stateWord(state)}`,
     method === 'train' ? undefined : [method, experts.join(', ')].filter(Boolean).join(' of '),
@@ -120,7 +122,8 @@ function stageFacts(stage: Stage): string {
       : `${formatCount(total)} parameters${active === total || active === null ? '' : `, ${formatCount(active)} active`}`,
     stage.average === null
       ? undefined
-      : `held-out perplexity ${perplexities.join(', ')}; average ${formatMeasure(stage.average)}`,
+      : `held-out perplexity ${perplexities.join(', ')}; average ${formatMeasure(stage.average)}${pooled}`,
+    answers.length ? `right answers ${answers.join(', ')}` : undefined,
     stage.detail ?? undefined,
   ];
   return facts.filter((fact) => fact !== undefined).join(' · ');

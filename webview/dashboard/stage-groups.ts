@@ -47,19 +47,27 @@ export function joinedStage({ label, stages }: StageGroup): Stage {
   const done = stages.filter(isDone);
   const state = STATE_ORDER.find((one) => stages.some((stage) => stage.state === one)) ?? first.state;
   const working = stages.find((stage) => stage.state === state)!;
-  const averages = done.flatMap(({ average }) => average ?? []);
-  const domains = [...new Set(done.flatMap(({ perplexity }) => Object.keys(perplexity)))];
+  const mean = (read: (stage: Stage) => number | null): number | null => {
+    const values = done.flatMap((stage) => read(stage) ?? []);
+    return values.length ? meanOf(values) : null;
+  };
   return {
     ...working,
     name: label,
     state,
     parents: parentsOf(stages),
-    average: averages.length ? meanOf(averages) : null,
-    perplexity: Object.fromEntries(
-      domains.map((domain) => [domain, meanOf(done.flatMap(({ perplexity }) => perplexity[domain] ?? []))]),
-    ),
+    average: mean(({ average }) => average),
+    pooledLoss: mean(({ pooledLoss }) => pooledLoss),
+    perplexity: meansOf(done.map(({ perplexity }) => perplexity)),
+    accuracy: meansOf(done.map(({ accuracy }) => accuracy)),
     detail: [`${done.length} of ${stages.length} seeds done`, working.detail].filter(Boolean).join('; '),
   };
+}
+
+/** The mean of every name over the records that have it. */
+function meansOf(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const names = [...new Set(records.flatMap((record) => Object.keys(record)))];
+  return Object.fromEntries(names.map((name) => [name, meanOf(records.flatMap((record) => record[name] ?? []))]));
 }
 
 function parentsOf(stages: readonly Stage[]): string[] {

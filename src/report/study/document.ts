@@ -22,7 +22,13 @@ export function studySections(study: Study): Section[] {
   ];
 }
 
-const ROLE_WORDS = { seed: 'seed', specialist: 'specialist', dense: 'dense, continued', mixture: 'mixture' } as const;
+const ROLE_WORDS = {
+  seed: 'seed',
+  specialist: 'specialist',
+  dense: 'dense, continued',
+  ensemble: 'ensemble',
+  mixture: 'mixture',
+} as const;
 
 const METHOD_WORDS = {
   bam: 'BAM',
@@ -41,7 +47,7 @@ function roleText({ role, method, attention }: Role): string {
 
 function matchText({ match }: StudyRow): string {
   if (!match) return '-';
-  return `${match.budget === 'data' ? 'DM' : 'CM'}: ${match.stage}`;
+  return `${match.budget === 'data' ? 'DM' : 'CM'}: ${match.stage}${match.countsParents ? ' with parents' : ''}`;
 }
 
 /** One value as it is; over seeds its mean, deviation and number. */
@@ -65,9 +71,10 @@ function results(study: Study): Block[] {
     matchText(row),
     ...domains.map((domain) => show(row.perplexity[domain], spread)),
     show(row.average, spread),
+    show(row.pooledLoss, spread),
     row.difference ? formatDifference(row.difference) : '-',
   ]);
-  const header = ['stage', ...paths, 'kind', 'matched', ...domains, 'average', 'difference'];
+  const header = ['stage', ...paths, 'kind', 'matched', ...domains, 'average', 'pooled loss', 'difference'];
   return [
     { kind: 'text', text: resultsText(study) },
     { kind: 'table', caption: 'Held-out perplexity', header, rows: cells },
@@ -86,6 +93,7 @@ function resultsText(study: Study): string {
     ...(isPartial
       ? ['Of a stage without a number in one of them it is the mean of the others: such averages cannot be compared.']
       : []),
+    'The pooled loss is the mean loss of all their tokens, in nats.',
     `The difference is that of averages to ${baseline}, seed by seed (number of pairs)`,
     spread
       ? `with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`
@@ -110,7 +118,7 @@ function matches({ rows }: Study): Block[] {
   if (!rows.some(({ match }) => match)) return [];
   const text =
     'DM: data-matched, the same tokens as the named stage. CM: compute-matched, the same FLOPs as the named stage.';
-  return [{ kind: 'text', text: `${text} Neither counts what the stage’s parents took.` }];
+  return [{ kind: 'text', text: `${text} What parents took counts only where that is said.` }];
 }
 
 function figures({ curves }: Study): Block[] {

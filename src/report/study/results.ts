@@ -2,6 +2,7 @@ import { type Summary, summarize } from '../../base/statistics';
 import { readVariantName } from '../../base/variant-name';
 import { parseSource } from '../../config/source';
 import type { StageResult } from '../../store/queries';
+import { pooledLoss } from '../table';
 import { type PairedDifference, variantTable } from '../variant-table';
 import { isDone, type Member, type StudyRun } from './members';
 import { type Match, matchOf, type Role, roleOf, ROLES } from './roles';
@@ -24,6 +25,8 @@ export interface StudyRow extends Role {
   /** Held-out results over the seeds that are done; `null` without one. */
   perplexity: Record<string, Summary | null>;
   average: Summary | null;
+  /** Mean loss of the tokens of all domains, in nats. */
+  pooledLoss: Summary | null;
   /** How much more the average is than the baseline's, seed by seed. */
   difference: PairedDifference | null;
   parameters: { total: number; active: number };
@@ -70,6 +73,7 @@ export function studyResults(
       ...roleOf(planned, plans.get(run)!),
       match: matchOf(planned, files.get(run)),
       parameters: { total: planned.parameters.total, active: planned.parameters.active },
+      pooledLoss: over(({ domains }) => pooledLoss(domains)),
       tokens: over(({ tokens }) => tokens),
       flops: over(({ flops }) => flops),
       seconds: summarize(done.flatMap(({ seconds }) => seconds ?? [])),

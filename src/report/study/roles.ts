@@ -4,7 +4,7 @@ import type { UpcycleConfig } from '../../config/schema';
 import type { Plan, PlannedStage } from '../../plan/plan';
 
 /** What a stage is in a study, in the order of the tables. */
-export const ROLES = ['seed', 'specialist', 'dense', 'mixture'] as const;
+export const ROLES = ['seed', 'specialist', 'dense', 'ensemble', 'mixture'] as const;
 
 export interface Role {
   role: (typeof ROLES)[number];
@@ -18,20 +18,25 @@ export interface Role {
 export interface Match {
   budget: 'data' | 'compute';
   stage: string;
+  /** Whether what the parents of both stages took counts too. */
+  countsParents: boolean;
 }
 
 /**
  * What a stage is, told from the graph: without parents and upcycling a seed model; dense and trained from another one a specialist if
- * some stage starts from it, else continued dense training; upcycled, or going on from such a stage, a mixture.
+ * some stage starts from it (an ensemble does not), else continued dense training; upcycled, or going on from such a stage, a mixture.
  */
 export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>): Role {
   const kind = planned.architecture.mixture?.attention;
   const attention = kind && kind !== 'averaged' ? kind : null;
   if (planned.upcycle) return { role: 'mixture', method: planned.upcycle.method, attention };
+  if (planned.ensemble) return { role: 'ensemble', method: null, attention };
   const parent = stages.find(({ name }) => name === planned.parents[0]?.name);
   if (!parent) return { role: 'seed', method: null, attention };
   if (planned.architecture.mixture) return roleOf(parent, { stages });
-  const isParent = stages.some(({ parents }) => parents.some(({ name }) => name === planned.name));
+  const isParent = stages.some(
+    ({ parents, ensemble }) => !ensemble && parents.some(({ name }) => name === planned.name),
+  );
   return { role: isParent ? 'specialist' : 'dense', method: null, attention };
 }
 
@@ -42,5 +47,6 @@ export function matchOf({ name, variant }: Pick<PlannedStage, 'name' | 'variant'
     return variant?.values[path.join('.')] ?? valueAt(file, path);
   };
   const [budget, stage] = [setting('match'), setting('like')];
-  return (budget === 'data' || budget === 'compute') && typeof stage === 'string' ? { budget, stage } : null;
+  if ((budget !== 'data' && budget !== 'compute') || typeof stage !== 'string') return null;
+  return { budget, stage, countsParents: setting('countParents') === true };
 }

@@ -8,7 +8,7 @@ import { queryTimedEvaluations } from '../../store/compared-curves';
 import { queryLastRouting, trainedBy } from '../../store/curves';
 import type { Database } from '../../store/database';
 import type { Workspace } from '../../store/layout';
-import { queryRun, type StageState } from '../../store/queries';
+import { queryRun, type StageResult, type StageState } from '../../store/queries';
 import { readPlan } from '../collect';
 import { isDone, letterOf, studyMembers, type StudyRun } from './members';
 import { type MeasuredMember, studyResults, type StudyResults } from './results';
@@ -48,6 +48,7 @@ export interface StudyStage {
   seconds: number | null;
   parameters: { total: number; active: number };
   average: number | null;
+  tasks: StageResult['tasks'];
   domains: Record<string, { loss: number; perplexity: number; bitsPerByte: number }>;
 }
 
@@ -88,7 +89,8 @@ export async function collectStudy(
   const results = studyResults(runs, members, baseline);
   const routing: StudyRouting[] = [];
   const curves: StudyCurve[] = [];
-  const parents = new Set(members.flatMap(({ planned }) => planned.parents.map(({ key }) => key)));
+  const trained = members.filter(({ planned }) => !planned.ensemble);
+  const parents = new Set(trained.flatMap(({ planned }) => planned.parents.map(({ key }) => key)));
   for (const { group, role } of results.rows) {
     const done = members.filter((member) => isDone(member) && groupOf(member) === group);
     if (role === 'mixture') {
@@ -192,6 +194,7 @@ function stageOf(member: MeasuredMember): StudyStage {
     seconds,
     parameters: { total: planned.parameters.total, active: planned.parameters.active },
     average: result?.average ?? null,
+    tasks: result?.tasks ?? {},
     domains: Object.fromEntries(domains) as StudyStage['domains'],
   };
 }

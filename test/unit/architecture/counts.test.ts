@@ -28,9 +28,19 @@ describe('parameter counts', () => {
     assert.deepEqual(countParameters(mixed('averaged')), { total: 700_480_512, active: 587_234_304 });
     assert.equal(countParameters(mixed('kv-experts')).total, 776_002_560);
     assert.deepEqual(countParameters(mixed('shared-kv')), { total: 738_253_824, active: 625_007_616 });
-    // Table 9 prints 662,731,776 for six experts, which counts routers over four.
-    const routersOverTwo = 6 * 2 * 1024;
-    assert.equal(countParameters(mixed('averaged', 6, 3)).active, 662_731_776 + routersOverTwo);
+  });
+
+  it('are, where Table 9 prints active ones that leave something out, those and what it leaves out', () => {
+    const routerOverFour = 6 * 4 * 1024;
+    const sharedKeysAndValues = 6 * 2 * 1024 * 1024;
+    const active = (architecture: Architecture) => countParameters(architecture).active;
+    assert.equal(active(mixed('kv-experts')), 662_731_776 + routerOverFour, 'the second router');
+    assert.equal(active(mixed('shared-kv')), 612_400_128 + sharedKeysAndValues + routerOverFour);
+    assert.equal(
+      active(mixed('averaged', 6, 3)),
+      662_731_776 + routerOverFour / 2,
+      'a router over six experts, not four',
+    );
   });
 
   it('are those of published models of other families', () => {
@@ -64,6 +74,14 @@ describe('parameter counts', () => {
       (countParameters(mixed('averaged', experts)).total / 1e6).toFixed(1),
     );
     assert.deepEqual(millions, ['738.2', '776.0', '813.7', '851.5']);
+    for (const experts of [5, 6, 7, 8]) {
+      assert.equal(Math.floor(countParameters(mixed('averaged', experts)).active / 1e6), 587);
+    }
+    assert.equal(
+      countParameters(mixed('averaged', 6, 3)).total,
+      countParameters(mixed('averaged', 6)).total,
+      'Table 9 prints 700,480,512 for six experts of which three are chosen: that of four',
+    );
   });
 
   it('follow from the shapes: a bigger vocabulary and untied embeddings cost one row each', () => {
@@ -85,6 +103,17 @@ describe('FLOPs of a token', () => {
     assert.equal(btx.routers, 8_192);
     assert.equal(bam.routers, 2 * 8_192);
     assert.equal(forwardFlops(paper).routers, 0);
+  });
+
+  it('are those of Table 7 in total, which adds 8,192 for each chosen FFN and has six experts scored as four', () => {
+    const printed = (architecture: Architecture, chosen: number, router = 0): string => {
+      const { attention, ffn, routers } = forwardFlops(architecture);
+      return ((attention + ffn + routers + chosen * 8_192 - router) / 1e6).toFixed(2);
+    };
+    assert.equal(printed(mixed('kv-experts'), 1), '48.26');
+    assert.equal(printed(mixed('averaged'), 1), '21.51');
+    const scoresOfTwo = 2 * 1024 * 2;
+    assert.equal(printed(mixed('averaged', 6, 3), 3, scoresOfTwo), '46.69');
   });
 
   it('count a shared key and value once', () => {

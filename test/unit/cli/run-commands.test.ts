@@ -5,12 +5,26 @@ import { indexCommand } from '../../../src/cli/index-command';
 import type { Output } from '../../../src/cli/output';
 import { stageNames } from '../../../src/cli/run';
 import { runsCommand } from '../../../src/cli/runs';
+import type { Routing } from '../../../src/events/event';
 import { showCommand } from '../../../src/cli/show';
 import type { Workspace } from '../../../src/store/layout';
 import * as made from '../store/synthetic';
 
 const FIRST = 'law-math-20261124-171530-a1b2';
 const SECOND = 'law-math-20261125-090000-c3d4';
+
+const ROUTER: Routing = {
+  ...{
+    layer: 0,
+    router: 'attention',
+    load: [1, 0],
+    meanGate: [0.75, 0.25],
+    entropy: 0.5,
+    maxViolation: 1,
+    deadExperts: 1,
+  },
+  ...{ coActivation: [0.125], saturation: 0.5 },
+};
 
 /** Runs `work` in a workspace with two finished runs that differ in learning rate and result. */
 async function inWorkspace(work: (workspace: Workspace) => Promise<void>): Promise<void> {
@@ -20,7 +34,7 @@ async function inWorkspace(work: (workspace: Workspace) => Promise<void>): Promi
       [FIRST, '1e-3', 10, made.START],
       [SECOND, '2e-3', 9.5, made.START + 56_670_000],
     ] as const) {
-      const result = made.evaluation(100, { law: perplexity });
+      const result = made.evaluation(100, { law: perplexity }, { law: [ROUTER] });
       const bodies = [made.runStarted(run, ['seed']), made.stageStarted('seed'), made.stageFinished('seed', result)];
       made.writeEvents(workspace, run, [...bodies, made.RUN_FINISHED], 1, start);
       const text = `name: law-math\nstages: { seed: { train: { mix: { law: 1 }, peakLearningRate: ${rate} } } }\n`;
@@ -61,8 +75,12 @@ describe('commands about runs', () => {
       assert.match(text, new RegExp(`^${FIRST}: finished in 1 min 0 s, 1 of 1 stages done\n`));
       assert.match(text, /seed +finished +100 of 100 +42 s +10\.00/);
       assert.ok(text.endsWith(`Folder: ${workspace.runFolder(FIRST)}`));
-      const last = JSON.parse(await printed((output) => showCommand('last', { json: true }, output))) as { id: string };
+      const last = JSON.parse(await printed((output) => showCommand('last', { json: true }, output))) as {
+        id: string;
+        routing: unknown;
+      };
       assert.equal(last.id, SECOND);
+      assert.deepEqual(last.routing, { seed: [{ step: 100, domain: 'law', routers: [ROUTER] }] });
     }));
 
   it('bam compare: what differs in the files, and the results side by side', () =>

@@ -20,15 +20,16 @@ const withLine = (line: string, other: string): string => {
   return EXPERIMENT.replace(line, other);
 };
 
-const TRAIN_FIRST = ['like', 'match', 'mix'];
+const TRAIN_FIRST = ['like', 'match', 'countParents'];
 
 describe('completion of keys', () => {
   it('offers the keys of the place that are not there yet, in the order of the documentation', () => {
-    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'engine']);
-    assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'stages', 'engine']);
+    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine']);
+    assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
-    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), ['from', 'upcycle', 'import', 'train']);
+    const stage = ['from', 'upcycle', 'import', 'ensemble', 'train'];
+    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), stage);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
   });
@@ -49,7 +50,13 @@ describe('completion of keys', () => {
       assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'import', 'train']);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'import', 'ensemble', 'train']);
+    assert.deepEqual(labels('stages: { a: { ensemble: {}, | } }'), []);
+    assert.deepEqual(labels(`${EXPERIMENT}  all: { ensemble: { members: [|] } }`).slice(0, 2), ['seed', 'law']);
+    assert.deepEqual(
+      labels(`${EXPERIMENT}  all: { ensemble: { members: [seed, law] } }\n  new: { from: | }`).includes('all'),
+      false,
+    );
     assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), [
       'from',
       'upcycle',
@@ -231,6 +238,8 @@ describe('completion in a sweep', () => {
     for (const path of ['stages.a.train.batch', 'stages.b.train.batch', 'model.tokenizer']) {
       assert.ok(!all.includes(path), path);
     }
+    const ensemble = `${stages}  c: { ensemble: { members: [a, b] } }\n`;
+    assert.ok(labels(`sweep:\n  |${ensemble}`).includes('stages.c.ensemble.weights'));
     assert.equal(
       taken(`sweep:\n  stages.a.train.cl|${stages}`, 'stages.a.train.clip').split('\n')[1],
       '  stages.a.train.clip: [$0]',

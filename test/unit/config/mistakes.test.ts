@@ -99,9 +99,34 @@ stages:
       'x:9:53 stages.nested.upcycle.experts.1: expected a dense stage, found the mixture "more"',
       'x:9:59 stages.nested.upcycle.experts.2: expected a dense stage, found the mixture "mixed"',
       'x:10:38 stages.copy.train.like: expected a stage that trains, found "mixed", which does not',
-      'x:11:3 stages.none: expected `train`, `upcycle` or `import` in the stage, found none of them',
+      'x:11:3 stages.none: expected `train`, `upcycle`, `import` or `ensemble` in the stage, found none of them',
       'x:12:23 stages.free.train: expected a budget: tokens, flops, or like and match, found none',
       'x:13:33 stages.alone.train.match: expected `like` beside `match`, naming the stage to match, found "match"',
+    ]);
+  });
+
+  it('of ensembles: what they cannot have beside them, members that are not there, and stages that want their checkpoint', () => {
+    const stages = `  both: { ensemble: { members: [seed, copy] } }
+  copy: { from: seed, train: { tokens: 1k } }
+  busy: { from: seed, ensemble: { members: [seed, both, sed], weights: equal }, train: { like: both } }
+  next: { from: both, train: { tokens: 1k } }
+  alone: { ensemble: { members: [seed] } }
+  ring: { ensemble: { members: [seed, ring] } }
+  other: { import: { huggingFace: model }, ensemble: { members: [seed, copy] } }
+`;
+    assert.deepEqual(mistakesOf(withStages('  pair: { ensemble: { members: [seed, seed], weights: uniform } }\n')), []);
+    assert.deepEqual(mistakesOf(withStages(stages)), [
+      'x:8:11 stages.busy.from: expected no `from` beside `ensemble`, which evaluates its members as they are, found "from"',
+      'x:8:51 stages.busy.ensemble.members.1: expected a stage with a checkpoint, found the ensemble "both"',
+      'x:8:57 stages.busy.ensemble.members.2: expected the stage `seed`, found "sed"',
+      'x:8:72 stages.busy.ensemble.weights: expected one of posterior, uniform, found "equal"',
+      'x:8:81 stages.busy.train: expected no `train` beside `ensemble`, which evaluates its members as they are, found "train"',
+      'x:8:96 stages.busy.train.like: expected a stage that trains, found "both", which does not',
+      'x:9:17 stages.next.from: expected a stage with a checkpoint, found the ensemble "both"',
+      'x:10:33 stages.alone.ensemble.members: expected at least 2 entries, found ["seed"]',
+      'x:11:39 stages.ring.ensemble.members.1: expected a stage with a checkpoint, found the ensemble "ring"',
+      'x:11:39 stages.ring.ensemble.members.1: expected stages that do not lead back to themselves, found ring -> ring',
+      'x:12:12 stages.other.import: expected no `import` beside `ensemble`, which evaluates its members as they are, found "import"',
     ]);
   });
 
@@ -234,6 +259,40 @@ stages:
     );
   });
 
+  it('finds parents that cannot be counted', () => {
+    const count = 'match: compute, countParents: true';
+    const stages = (last: string) => `  law: { from: seed, train: { tokens: 1k } }
+  other: { from: seed, train: { tokens: 1k } }
+  btx: { upcycle: { method: btx, experts: [seed, law] }, train: { tokens: 1k } }
+  ${last}
+`;
+    const mistakes = (last: string) => mistakesOf(withStages(stages(last)));
+    const at = (column: number, expected: string) => [
+      `x:9:${column} stages.a.train.countParents: expected ${expected}`,
+    ];
+    for (const settings of ['like: btx, match: data', 'like: btx', 'tokens: 1k']) {
+      assert.deepEqual(
+        mistakes(`a: { from: seed, train: { ${settings}, countParents: true } }`),
+        at(31 + settings.length, '`match: compute` beside `countParents`, found "countParents"'),
+      );
+    }
+    const none = (like: string) => `parents of "${like}" that train and that this stage does not come from, found none`;
+    assert.deepEqual(mistakes(`a: { from: law, train: { like: btx, ${count} } }`), at(55, none('btx')));
+    assert.deepEqual(mistakes(`a: { train: { like: seed, ${count} } }`), at(45, none('seed')));
+    assert.deepEqual(
+      mistakes(`a: { upcycle: { method: bam, experts: [seed, other] }, train: { like: btx, ${count} } }`),
+      at(
+        94,
+        'a stage that starts only from what "btx" comes from: parents of its own would not be counted, found "other"',
+      ),
+    );
+    assert.deepEqual(mistakes(`a: { from: seed, train: { like: btx, ${count} } }`), []);
+    assert.deepEqual(mistakes(`a: { from: law, train: { like: btx, countParents: false } }`), []);
+    assert.deepEqual(mistakes(`a: { from: law, train: { like: nix, ${count} } }`), [
+      'x:9:34 stages.a.train.like: expected a stage of this file (seed, law, other, btx, a), found "nix"',
+    ]);
+  });
+
   it('finds parts that cannot stay as they are', () => {
     const stages = `  mixture: { upcycle: { method: btx, experts: [seed, seed] } }
   a: { from: mixture, train: { tokens: 1k, freeze: [experts, attention, embeddings, norms, routers] } }
@@ -269,7 +328,7 @@ stages:
     ]);
     assert.deepEqual(train('clip: .nan'), at('35 stages.a.train.clip', 'a number, found NaN'));
     assert.deepEqual(train('from: seed'), [
-      `x:6:29 stages.a.train.from: expected one of like, match, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
+      `x:6:29 stages.a.train.from: expected one of like, match, countParents, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
 finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, freeze, evaluateEvery, evaluationTokens, \
 checkpointEvery, keepCheckpoints, found the unknown key "from"`,
     ]);
@@ -313,5 +372,22 @@ checkpointEvery, keepCheckpoints, found the unknown key "from"`,
       'x:6:32 stages.7.train.tokens: expected a positive count such as 2048, 500k or 1M, found -5',
       'x:7:3 stages.eight.train.tokens: expected a positive count such as 2048, 500k or 1M, found -5',
     ]);
+  });
+
+  it('of tasks: choices where there are none to choose from, none where there should be, a bad name', () => {
+    const withTasks = (tasks: string): string => `${withStages('')}tasks:\n${tasks}`;
+    assert.deepEqual(mistakesOf(withTasks('  sums: { file: a.jsonl, kind: exact-match, maximum: 5 }\n')), []);
+    assert.deepEqual(mistakesOf(withTasks('  a/b: { file: a.jsonl, kind: exact-match, choices: c }\n')), [
+      'x:7:3 tasks.a/b: expected a name of at most 64 letters, digits, dots, dashes and underscores, found "a/b"',
+      'x:7:44 tasks.a/b.choices: expected no `choices` with exact-match, which lets the model write, found "choices"',
+    ]);
+    assert.deepEqual(
+      mistakesOf(withTasks('  quiz: { file: a.jsonl, kind: multiple-choice }\n  sums: { kind: free }\n')),
+      [
+        'x:7:3 tasks.quiz: expected `choices`, the field with the list of choices, found nothing',
+        'x:8:3 tasks.sums.file: expected text, found nothing',
+        'x:8:17 tasks.sums.kind: expected one of exact-match, multiple-choice, found "free"',
+      ],
+    );
   });
 });

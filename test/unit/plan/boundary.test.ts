@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { parseExperiment } from '../../../src/config/parse';
 import { pathsOutside } from '../../../src/plan/boundary';
 
-function outside(files: string, tokenizer = 'bytes', model = 'model'): string[] {
+function outside(files: string, tokenizer = 'bytes', model = 'model', more = ''): string[] {
   const text = `name: x
 model: { layers: 1, width: 8, heads: 1, ffnHidden: 8, context: 8, tokenizer: ${tokenizer} }
 domains: { a: { files: ${files} } }
-stages: { seed: { train: { mix: equal, tokens: 100 } }, other: { import: { huggingFace: ${model} } } }`;
+stages: { seed: { train: { mix: equal, tokens: 100 } }, other: { import: { huggingFace: ${model} } } }
+${more}`;
   return pathsOutside(parseExperiment(text).experiment!, '/work/space/examples', '/work/space');
 }
 
@@ -17,6 +18,12 @@ describe('paths that lead out of the workspace', () => {
       '/etc/passwd',
       '../../t.json',
     ]);
+  });
+
+  it('finds files of tasks', () => {
+    const tasks = (file: string): string => `tasks: { quiz: { file: ${file}, kind: exact-match } }`;
+    assert.deepEqual(outside('law/*', 'bytes', 'model', tasks('../../quiz.jsonl')), ['../../quiz.jsonl']);
+    assert.deepEqual(outside('law/*', 'bytes', 'model', tasks('../quiz.jsonl')), []);
   });
 
   it('finds folders of imported checkpoints', () => {

@@ -51,6 +51,66 @@ describe('budget of a stage', () => {
   });
 });
 
+describe('a budget that matches compute', () => {
+  const MIXTURES = ['bam', 'btx', 'bam, attention: shared-kv', 'bam, attention: shared-kv, attentionTopK: 1'];
+  const ROUTINGS = ['ffnTopK: 1', 'ffnTopK: 2', 'ffnRouting: soft', 'ffnRouting: sample-top-1'];
+  const mixtures = MIXTURES.flatMap((method) => ROUTINGS.map((routing) => `method: ${method}, ${routing}`));
+
+  it('is that of the other stage to half a step, whatever both are', () => {
+    const lines = mixtures.flatMap((mixture, i) =>
+      [1, 3, 16].map(
+        (batch) => `  m${i}-${batch}: { upcycle: { ${mixture}, experts: [dense, law, law] },
+    train: { like: ${i ? `m${i - 1}-3` : 'law'}, match: compute, batch: ${batch} } }`,
+      ),
+    );
+    const experiment = experimentWith(`${BRANCH}${lines.join('\n')}\n`, { 'tokens: 32k': 'tokens: 320k' });
+    const stages = planned(experiment);
+    assert.equal(Object.keys(stages).length, 2 + 3 * 16);
+    for (const [name, { train }] of Object.entries(stages)) {
+      const settings = experiment.stages[name]!.train!;
+      if (settings.match !== 'compute') continue;
+      const wanted = stages[settings.like!]!.train!.flops;
+      const ofAStep = train!.flops / train!.steps;
+      assert.ok(Math.abs(train!.flops - wanted) <= ofAStep / 2, `${name}: ${train!.flops}, not ${wanted}`);
+    }
+  });
+
+  const BTX = `${BRANCH}  same: { from: dense, train: { like: law } }
+  plain: { upcycle: { method: btx, experts: [dense, law] } }
+  on: { from: law, train: { like: law, mix: equal } }
+  btx: { upcycle: { method: btx, experts: [dense, law, same, on, on] }, train: { tokens: 300k } }
+`;
+  const counted = (stage: string) => planned(experimentWith(`${BTX}  counted: { ${stage} }\n`));
+
+  it('counts the parents of the other stage that it does not come from, equal ones once', () => {
+    const match = 'train: { like: btx, match: compute, countParents: true }';
+    const cost = (stages: ReturnType<typeof counted>, names: readonly string[]): number =>
+      names.reduce((sum, name) => sum + stages[name]!.train!.flops, 0);
+    for (const [start, ...parents] of [
+      ['from: dense, ', 'law', 'on'],
+      ['from: law, ', 'on'],
+      ['upcycle: { method: sparse, experts: [dense], copies: 4 }, ', 'law', 'on'],
+      ['upcycle: { method: bam, experts: [dense, law] }, ', 'on'],
+      ['', 'dense', 'law', 'on'],
+    ] as const) {
+      const stages = counted(`${start}${match}`);
+      assert.equal(stages.law!.key, stages.same!.key);
+      const { flops, steps, parentFlops } = stages.counted!.train!;
+      assert.equal(parentFlops, cost(stages, parents), start);
+      assert.ok(Math.abs(flops - cost(stages, ['btx', ...parents])) <= flops / steps / 2, start);
+    }
+  });
+
+  it('counts no parents unless told to, and is a matter of the key only in so far as the tokens are', () => {
+    const keyOf = (train: string): string => counted(`from: dense, train: { like: btx, ${train} }`).counted!.key;
+    const plain = keyOf('match: compute');
+    assert.equal(keyOf('match: compute, countParents: false'), plain);
+    assert.notEqual(keyOf('match: compute, countParents: true'), plain);
+    const { tokens } = counted('from: dense, train: { like: btx, match: compute, countParents: true }').counted!.train!;
+    assert.equal(keyOf(`tokens: ${tokens}`), keyOf('match: compute, countParents: true'));
+  });
+});
+
 describe('settings of a stage', () => {
   it('come from itself, else from the stages along `like`, else from the defaults', () => {
     const stages = `${BRANCH}  code: { from: dense, train: { like: law, mix: { general: 1 } } }
@@ -154,5 +214,18 @@ describe('graph of stages', () => {
     assert.deepEqual(expertNames(extra!.upcycle!), ['dense', 'law', 'dense 2']);
     assert.deepEqual(expertNames({ ...copies!.upcycle!, copies: 3 }), ['law', 'law 2', 'law 3']);
     assert.deepEqual(expertNames(random!.upcycle!), []);
+  });
+
+  it('is, for an ensemble, what its members have and compute together, on as much held-out text', () => {
+    const both = '  both: { ensemble: { members: [dense, law] } }\n';
+    const tokens = { 'tokens: 64k': 'tokens: 64k, evaluationTokens: 2k' };
+    const { dense, law, both: ensemble } = planned(experimentWith(BRANCH + both, tokens));
+    assert.deepEqual(
+      ensemble!.parents.map(({ key }) => key),
+      [dense!.key, law!.key],
+    );
+    assert.equal(ensemble!.parameters.active, 2 * dense!.parameters.active);
+    assert.equal(ensemble!.flopsPerToken, dense!.flopsPerToken + law!.flopsPerToken);
+    assert.deepEqual([ensemble!.train, ensemble!.evaluation.tokens], [undefined, 2000]);
   });
 });

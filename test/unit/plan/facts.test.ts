@@ -62,6 +62,14 @@ describe('what is known of an experiment', () => {
     );
   });
 
+  it('is, for a stage whose budget counts the parents of another, what they cost', async () => {
+    const both = 'both: { upcycle: { method: bam, experts: [seed, copy] }';
+    const stages = `${TEXT.replace(both, `${both}, train: { tokens: 5120 }`)}  more: { from: seed, train: { like: both, match: compute, countParents: true } }\n`;
+    const { copy, more } = Object.fromEntries((await plan(stages)).plan.stages.map((stage) => [stage.name, stage]));
+    const facts = valuesOf(stageFacts(more!, {}));
+    assert.equal(facts['of them for parents'], valuesOf(stageFacts(copy!, {}))['training FLOPs']);
+  });
+
   it('is, for a domain, what it holds and who trains on it', async () => {
     const planned = (await plan()).plan;
     const [law, math] = planned.domains.map((domain) => valuesOf(domainFacts(domain, planned)));

@@ -20,9 +20,13 @@ describe('planning with imported checkpoints', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const stagesOf = async (stages: string, tokenizer = 'tokenizer.json'): Promise<Record<string, PlannedStage>> => {
+  const stagesOf = async (
+    stages: string,
+    tokenizer = 'tokenizer.json',
+    model = 'context: 16',
+  ): Promise<Record<string, PlannedStage>> => {
     const text = `name: x
-model: { context: 16, tokenizer: ${tokenizer} }
+model: { ${model}, tokenizer: ${tokenizer} }
 domains: { law: { files: law/* } }
 stages:
 ${stages}`;
@@ -30,9 +34,9 @@ ${stages}`;
     return Object.fromEntries(plan.stages.map((stage) => [stage.name, stage]));
   };
 
-  const mistakesOf = async (stages: string, tokenizer?: string): Promise<string[]> => {
+  const mistakesOf = async (...experiment: Parameters<typeof stagesOf>): Promise<string[]> => {
     try {
-      await stagesOf(stages, tokenizer);
+      await stagesOf(...experiment);
     } catch (error) {
       assert.ok(error instanceof ExperimentError, String(error));
       return error.diagnostics.map(({ path, found }) => `${path}: ${found.replaceAll(folder, '')}`);
@@ -83,6 +87,42 @@ ${stages}`;
       mixed[0]!,
       /^stages\.mix\.upcycle\.experts\.1: a problem: a and b have different shapes: kvHeads 4 and 2/,
     );
+  });
+
+  it('takes ensembles of different models, but not of different tokens', async () => {
+    const ensembles = `  a: { import: { huggingFace: llama } }
+  b: { import: { huggingFace: cohere } }
+  mix: { upcycle: { method: btx, experts: [a, a] } }
+  all: { ensemble: { members: [a, b, mix] } }
+`;
+    const { all, a, b, mix } = await stagesOf(ensembles);
+    assert.deepEqual(
+      all!.parents.map(({ key }) => key),
+      [a!.key, b!.key, mix!.key],
+    );
+    const more = `${ensembles}  random: { train: { tokens: 1k } }\n  both: { ensemble: { members: [mix, random] } }\n`;
+    const shape = 'layers: 1, width: 16, heads: 2, ffnHidden: 16, context: 16';
+    const [mistake, ...others] = await mistakesOf(more, 'tokenizer.json', shape);
+    assert.match(
+      mistake!,
+      /^stages\.both\.ensemble\.members\.1: a problem: mix has 67 rows of embeddings, random has 10\. .*`model\.vocabulary`/,
+    );
+    assert.equal(others.length, 0);
+    assert.ok((await stagesOf(more, 'tokenizer.json', `${shape}, vocabulary: 67`)).both);
+  });
+
+  it('has the context of each variant', async () => {
+    const stages = '  seed: { import: { huggingFace: llama } }\nsweep: { model.context: [8, 16] }\n';
+    const found = await stagesOf(stages);
+    assert.deepEqual(
+      Object.values(found).map(({ name, architecture }) => [name, architecture.context]),
+      [
+        ['seed@context=8', 8],
+        ['seed@context=16', 16],
+      ],
+    );
+    const [mistake] = await mistakesOf(stages.replace('16', '4000'));
+    assert.match(mistake!, /at least 4000, the context of the experiment/);
   });
 
   it('takes sequential blocks for BTX, and for BAM only when they are made parallel', async () => {

@@ -42,6 +42,7 @@ describe('key of a stage', () => {
     );
     assert.deepEqual(changed({ '[dense, law]': '[dense, law], ffnRouting: top-k' }), []);
     assert.deepEqual(changed({ 'stages:': 'engine: { backend: wasm }\nstages:' }), []);
+    assert.deepEqual(changed({ 'stages:': 'tasks: { sums: { file: a.jsonl, kind: exact-match } }\nstages:' }), []);
   });
 
   it('changes with the seed, the model and every domain that is evaluated', () => {
@@ -114,5 +115,14 @@ describe('key of a stage', () => {
   it('stays as earlier versions had it, so that their results are found', () => {
     // A new RESULT_VERSION changes these; nothing else may.
     assert.deepEqual(keys(), ['3effb3b3912ed5436fa9', '377237a33d69dd395ed3', '789c4ab8c233c1312a41']);
+  });
+
+  it('of an ensemble depends on its members, their order and the weights', () => {
+    const key = (stage: string): string => planned(experimentWith(`${STAGES}  all: { ${stage} }\n`)).all!.key;
+    const first = key('ensemble: { members: [dense, law] }');
+    assert.equal(key('ensemble: { members: [dense, law], weights: posterior }'), first);
+    const others = ['[dense, law], weights: uniform', '[law, dense]', '[dense, law, bam]'];
+    const keys = others.map((other) => key(`ensemble: { members: ${other} }`));
+    assert.equal(new Set([first, ...keys, key('from: law, train: { tokens: 1k }')]).size, 5);
   });
 });

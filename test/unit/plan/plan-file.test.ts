@@ -23,14 +23,15 @@ describe('examples', () => {
 
   it('all parse without a mistake and can be planned', async () => {
     const files = globSync('*.bam.yaml', { cwd: examples });
-    assert.ok(files.length >= 3);
+    assert.ok(files.length >= 5);
     for (const file of files) {
       const { plan, text } = await planFile(join(examples, file), dataFolder);
       assert.deepEqual(parseExperiment(text).mistakes, [], file);
       assert.ok(plan.stages.length >= 8 && plan.domains.every(({ files: count }) => count > 0), file);
-      for (const { train } of plan.stages) {
-        const shares = Object.values(train?.mix ?? {}).reduce((sum, share) => sum + share, 0);
-        assert.ok(Math.abs(shares - 1) < 1e-12);
+      for (const { name, train } of plan.stages) {
+        if (!train) continue;
+        const shares = Object.values(train.mix).reduce((sum, share) => sum + share, 0);
+        assert.ok(Math.abs(shares - 1) < 1e-12, `${file}, ${name}`);
       }
     }
   });
@@ -56,6 +57,29 @@ describe('examples', () => {
     const { stages } = await planOf('sweep.bam.yaml');
     const count = (name: string): number => stages.filter(({ variant }) => variant?.stage === name).length;
     assert.deepEqual(['seed', 'law', 'code', 'bam', 'dense'].map(count), [3, 3, 3, 9, 3]);
+  });
+
+  it("repeat the paper's comparison at small size: one thing differs at a time, what is shared runs once a seed", async () => {
+    const { stages } = await planOf('paper-small.bam.yaml');
+    const ofSeed2 = (name: string) => stages.find(({ name: found }) => found === `${name}@seed=2`)!;
+    const names = [...new Set(stages.map(({ variant }) => variant!.stage))];
+    assert.equal(stages.length, 3 * names.length);
+    const [btx, kv, six] = ['btx', 'bam-kv-dm', 'btx-6'].map(ofSeed2);
+    for (const name of names.slice(names.indexOf('btx'))) {
+      const { train, parents } = ofSeed2(name);
+      const isCompute = /-(cm|top1)$|shared-top2$/.test(name);
+      const [found, wanted] = isCompute ? [train!.flops, btx!.train!.flops] : [train!.tokens, btx!.train!.tokens];
+      if (name !== 'dense-cm-parents')
+        assert.ok(Math.abs(found / wanted - 1) < 0.01, `${name}: ${found}, not ${wanted}`);
+      assert.ok(
+        parents.every(({ name: parent }) => parent.endsWith('@seed=2')),
+        name,
+      );
+    }
+    const specialists = ['law', 'code', 'math'].reduce((sum, name) => sum + ofSeed2(name).train!.flops, 0);
+    assert.equal(ofSeed2('dense-cm-parents').train!.parentFlops, specialists);
+    assert.ok(Math.abs(six!.parameters.total / kv!.parameters.total - 1) < 0.001);
+    assert.ok(Math.abs(ofSeed2('seed').parameters.total / 2.7e6 - 1) < 0.01);
   });
 
   it('plan at once where the data is known', async () => {
@@ -139,6 +163,26 @@ stages:
     );
     assert.match(corpus!, /Check the spelling/);
     assert.deepEqual(rest, []);
+  });
+
+  it('reads tasks: how many examples there are, or what cannot be used, at its place in the file', async () => {
+    const row = JSON.stringify({ prompt: '1+1=', answer: '2' });
+    write('sums.jsonl', `${row}\n${row}\n`);
+    const tasks = 'tasks: { sums: { file: sums.jsonl, kind: exact-match } }\n';
+    const file = write('x.bam.yaml', text + tasks);
+    const [task] = (await plan(file)).plan.tasks!;
+    assert.deepEqual([task!.name, task!.examples], ['sums', 2]);
+    write('sums.jsonl', `${row}\n{"prompt":"${'9'.repeat(16)}","answer":"9"}\n`);
+    const [, mistake] = await diagnosticsOf(file);
+    assert.match(
+      mistake!,
+      /:7:24 tasks\.sums\.file: expected a task that can be used, .*sums\.jsonl:2: .* context of 16/,
+    );
+    write('sums.jsonl', row);
+    const [, tooLong] = await diagnosticsOf(write('z.bam.yaml', `${text}${tasks}sweep: { model.context: [16, 4] }\n`));
+    assert.match(tooLong!, /tasks\.sums\.file: .* context of 4/, 'the smallest context of the variants');
+    const { tasks: none } = (await plan(write('y.bam.yaml', text))).plan;
+    assert.equal(none, undefined);
   });
 
   it('applies settings, and keeps the text that it planned', async () => {

@@ -70,6 +70,38 @@ describe('variants of an experiment', () => {
     assert.equal(named(stages, 'bam@loadBalance=0.01').key, planned(experimentWith(STAGES)).bam!.key);
   });
 
+  it('have ensembles of the members of the same variant, one where no member differs, and swept weights', () => {
+    const ensembles = `${STAGES}  both: { ensemble: { members: [dense, law] } }
+  all: { ensemble: { members: [law, bam] } }
+`;
+    const stages = variants('seeds: [1, 2]\nsweep: { stages.bam.train.loadBalance: [0, 0.1] }', ensembles);
+    assert.deepEqual(
+      names(stages).filter((name) => name.startsWith('both') || name.startsWith('all')),
+      [
+        'both@seed=1',
+        'all@seed=1,loadBalance=0',
+        'all@seed=1,loadBalance=0.1',
+        'both@seed=2',
+        'all@seed=2,loadBalance=0',
+        'all@seed=2,loadBalance=0.1',
+      ],
+    );
+    const all = named(stages, 'all@seed=2,loadBalance=0.1');
+    const members = ['law@seed=2', 'bam@seed=2,loadBalance=0.1'].map((name) => named(stages, name));
+    assert.deepEqual(
+      all.parents,
+      members.map(({ name, key }) => ({ name, key })),
+    );
+    assert.equal(all.parameters.total, members[0]!.parameters.total + members[1]!.parameters.total);
+    const plan = { stages } as unknown as Plan;
+    assert.deepEqual(names(withAncestors(plan, ['both'])).length, 6);
+    const weights = variants('sweep: { stages.both.ensemble.weights: [posterior, uniform] }', ensembles);
+    assert.deepEqual(
+      weights.flatMap(({ name, ensemble }) => (name.startsWith('both') ? [name, ensemble!.weights] : [])),
+      ['both@weights=posterior', 'posterior', 'both@weights=uniform', 'uniform'],
+    );
+  });
+
   it('carry the part of the variant that they depend on, and no more', () => {
     const stages = variants(
       'seeds: [1, 2]\nsweep: { stages.law.train.tokens: [32k, 64k], stages.bam.upcycle.method: [bam, btx] }',

@@ -25,7 +25,8 @@ function router(kind: Routing['router'], layer: number, load: number[]): Routing
 function events(names = { experiment: 'law-math', dense: 'seed', mixture: 'bam', domain: 'law' }): EventBody[] {
   const { experiment, dense, mixture, domain } = names;
   const routers = [router('attention', 0, [0.7, 0.3]), router('ffn', 0, [0.4, 0.6])];
-  const held = { [domain]: [router('attention', 0, [0.8, 0.2]), router('ffn', 0, [1, 0])] };
+  const attention = { ...router('attention', 0, [0.8, 0.2]), coActivation: [0.125], saturation: 0.75 };
+  const held = { [domain]: [attention, router('ffn', 0, [1, 0])] };
   return [
     made.runStarted(RUN, [dense, mixture], { experiment, file: `/home/ada/${experiment}` }),
     { ...made.stageStarted(dense), engine: `engine ${experiment}` } as EventBody,
@@ -86,8 +87,8 @@ describe('report.html', () => {
       .replace(/<script[\s\S]*?<\/script>/g, '')
       .replace(/<[^>]*>/g, ' ')
       .replace(/\s+/g, ' ');
-    assert.match(text, /seed - - 4\.1M 2T 12\.50 16\.00 14\.25/);
-    assert.match(text, /bam \(failed, at step 3\) - - 6\.14k 3G 8\.000 9\.000 8\.500/);
+    assert.match(text, /seed - - 4\.1M 2T 12\.50 16\.00 2\.649 14\.25/);
+    assert.match(text, /bam \(failed, at step 3\) - - 6\.14k 3G 8\.000 9\.000 2\.138 8\.500/);
     assert.match(page, /<td class="best">\s*8\.500/);
     for (const fact of [
       'Seed 7',
@@ -119,6 +120,10 @@ describe('report.html', () => {
     );
     assert.match(ffn, /<td class="bad">1<\/td>/);
     assert.match(page, /<polyline class="line c0" points="0\.0,/, 'load over the steps');
+    const soft = maps.find(({ text }) => text.includes('0.80'))!.text.replace(/\s+/g, ' ');
+    assert.match(soft, /<td>0\.60<\/td> ?<td>0\.75<\/td>/, 'entropy, and the choices that were kept');
+    const pairs = elements(page, 'table').find(({ text }) => text.includes('mean product of both gates'))!;
+    assert.match(pairs.text, /0 \+ 1[\s\S]*law, layer 0[\s\S]*0\.125/, 'which experts tokens have together');
   });
 
   it('hands the charts every peak of a long curve', async () => {

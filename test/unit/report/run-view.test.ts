@@ -7,8 +7,10 @@ import { withIndex } from '../../../src/store/index';
 import type { Workspace } from '../../../src/store/layout';
 import {
   evaluated,
+  evaluation,
   RUN_FINISHED,
   runStarted,
+  stageFinished,
   stageStarted,
   step,
   withWorkspace,
@@ -56,6 +58,18 @@ describe('a run for panels', () => {
       assert.deepEqual([bam.totalParameters, bam.activeParameters], [300, 100]);
       assert.equal(run.state, 'interrupted');
       assert.ok(run.alerts.some(({ level, message }) => level === 'error' && message.includes('Resume')));
+    });
+  });
+
+  it('has the loss over all tokens and the answers of a stage beside its average', async () => {
+    await withWorkspace(async (workspace) => {
+      writePlan(workspace);
+      const sums = { kind: 'exact-match', fingerprint: 'a', examples: 4, accuracy: 0.25 } as const;
+      const result = { ...evaluation(100, { law: Math.exp(1), code: Math.exp(2) }), tasks: { sums } };
+      writeEvents(workspace, RUN, [runStarted(RUN, ['seed', 'bam']), stageFinished('seed', result)]);
+      const [seed, bam] = (await view(workspace)).stages;
+      assert.ok(Math.abs(seed!.pooledLoss! - 1.5) < 1e-12);
+      assert.deepEqual([seed!.accuracy, bam!.pooledLoss, bam!.accuracy], [{ sums: 0.25 }, null, {}]);
     });
   });
 

@@ -3,7 +3,7 @@ import { stagesByFileName, summarizeVariants } from '../../../src/report/variant
 import type { StageState, StageSummary } from '../../../src/store/queries';
 
 function stage(name: string, state: StageState, average: number | null = null): StageSummary {
-  const result = average === null ? null : { step: 1, tokens: 1, flops: 1, average, domains: {} };
+  const result = average === null ? null : { step: 1, tokens: 1, flops: 1, average, domains: {}, tasks: {} };
   const unknown = { key: null, step: null, steps: null, seconds: null, secondsLeft: null, engine: null };
   return { name, state, ...unknown, fromRun: null, detail: null, result };
 }

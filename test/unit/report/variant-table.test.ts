@@ -25,7 +25,8 @@ function planOf(lines: string): Plan {
 /** A stage whose two domains have this perplexity and twice as much. */
 function summary({ name }: PlannedStage, law: number, state: StageState = 'finished'): StageSummary {
   const of = (perplexity: number) => ({ loss: 1, perplexity, bitsPerByte: 1, tokens: 1 });
-  const result = { step: 1, tokens: 1, flops: 1, average: 1.5 * law, domains: { law: of(law), math: of(2 * law) } };
+  const domains = { law: of(law), math: of(2 * law) };
+  const result = { step: 1, tokens: 1, flops: 1, average: 1.5 * law, domains, tasks: {} };
   const unknown = { key: null, step: null, steps: null, seconds: null, secondsLeft: null, engine: null };
   return { name, state, ...unknown, fromRun: null, detail: null, result };
 }
@@ -54,6 +55,22 @@ describe('results over seeds', () => {
         'dense  6.000 ± 0.100 (3)  12.00 ± 0.200 (3)  9.000 ± 0.150 (3)                            -',
       ].join('\n'),
     );
+  });
+
+  it('never take an ensemble for the baseline, and a stage for no less a baseline since it is a member of one', () => {
+    const ensemble = '  all: { ensemble: { members: [seed, dense] } }\n';
+    const stages = (order: string): string => STAGES.replace('  dense', `${order}  dense`);
+    for (const text of [STAGES + ensemble, stages(ensemble)]) {
+      const experiment = experimentWith(text, { 'seed: 1': 'seeds: [1, 2]' });
+      const plan = { stages: planVariants(experiment, inputsFor(experiment)) } as unknown as Plan;
+      assert.equal(
+        variantTable(
+          results(plan, () => 5),
+          plan,
+        )!.baseline,
+        'dense',
+      );
+    }
   });
 
   it('pair seeds: one without both results counts for neither, one that is not done not at all', () => {

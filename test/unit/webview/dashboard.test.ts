@@ -11,7 +11,15 @@ import { xOfEvaluations, xOfSteps } from '../../../webview/shared/x-axis';
 
 function stage(name: string, parents: string[] = [], more: Partial<Stage> = {}): Stage {
   const numbers = { step: null, steps: 100, secondsLeft: null, average: null, perplexity: {} };
-  const shape = { method: 'train', experts: [], totalParameters: null, activeParameters: null, detail: null };
+  const shape = {
+    method: 'train',
+    experts: [],
+    pooledLoss: null,
+    accuracy: {},
+    totalParameters: null,
+    activeParameters: null,
+    detail: null,
+  };
   return { name, state: 'waiting', parents, ...numbers, ...shape, ...more };
 }
 
@@ -121,7 +129,13 @@ describe('kept choices', () => {
 });
 
 describe('stages that differ in their seed only', () => {
-  const done = (average: number): Partial<Stage> => ({ state: 'finished', average, perplexity: { law: 2 * average } });
+  const done = (average: number): Partial<Stage> => ({
+    state: 'finished',
+    average,
+    perplexity: { law: 2 * average },
+    pooledLoss: average / 4,
+    accuracy: { sums: average / 10 },
+  });
   const stages = [
     stage('seed@seed=1', [], done(9)),
     stage('bam@seed=1,batch=8', ['seed@seed=1'], done(4)),
@@ -150,7 +164,7 @@ describe('stages that differ in their seed only', () => {
       [eight!.name, eight!.parents, eight!.state, eight!.average],
       ['bam@batch=8', ['seed'], 'finished', 5],
     );
-    assert.deepEqual(eight!.perplexity, { law: 10 });
+    assert.deepEqual([eight!.perplexity, eight!.pooledLoss, eight!.accuracy], [{ law: 10 }, 1.25, { sums: 0.5 }]);
     assert.deepEqual([sixteen!.state, sixteen!.step, sixteen!.average], ['running', 40, 5]);
     assert.equal(sixteen!.detail, '1 of 2 seeds done');
     assert.deepEqual(

@@ -44,6 +44,21 @@ describe('the data of a report', () => {
     assert.ok(bam.parameters.active < bam.parameters.total);
   });
 
+  it('knows ensembles, which make no specialist of a member, and budgets that count parents', async () => {
+    const stages = `${STAGES.replace('match: data', 'match: compute, countParents: true')}  both: { ensemble: { members: [law, dense] } }\n`;
+    const plan = planOf('seed: 1', stages);
+    const all = (stage: PlannedStage): number => (stage.ensemble ? 7 : law(stage));
+    const { rows, curves } = await studyOf(
+      (place) => writeRun(place, A, { plan, law: all, file: `stages:\n${stages}` }),
+      [A],
+    );
+    const roles = Object.fromEntries(rows.map(({ stage, role }) => [stage, role]));
+    assert.deepEqual([roles['law'], roles['dense'], roles['both']], ['specialist', 'dense', 'ensemble']);
+    assert.ok(curves.some(({ group }) => group === 'dense'));
+    const match = rows.find(({ stage }) => stage === 'dense')!.match;
+    assert.deepEqual(match, { budget: 'compute', stage: 'bam', countsParents: true });
+  });
+
   it('joins the seeds of one run and of several, a stage that both have once', async () => {
     const write = (place: Parameters<typeof writeRun>[0]): void => {
       writeRun(place, A, { plan: planOf('seeds: [1, 2]'), law });

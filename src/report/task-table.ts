@@ -1,0 +1,66 @@
+import { markdownTable } from '../base/markdown';
+import { textTable } from '../base/text-table';
+import type { TaskResult } from '../events/event';
+import type { ResultRow, ResultsTable } from './table';
+
+/** A measure of a task: the share of right answers and its standard error, sqrt(a (1 - a) / (n - 1)); `null` where it was not asked. */
+interface TaskColumn {
+  title: string;
+  value: (row: ResultRow) => { accuracy: number; error: number } | null;
+}
+
+/** The measures of every task of a table: one of an exact match; the plain and the one by length of a multiple choice. */
+export function taskColumns({ rows }: ResultsTable): TaskColumn[] {
+  const kinds = new Map(rows.flatMap(({ tasks }) => Object.entries(tasks).map(([name, { kind }]) => [name, kind])));
+  return [...kinds].flatMap(([name, kind]) => {
+    const column = (title: string, measure: (found: TaskResult) => number | undefined): TaskColumn => ({
+      title,
+      value: ({ tasks }) => {
+        const found = tasks[name];
+        const accuracy = found && measure(found);
+        return found && accuracy !== undefined ? { accuracy, error: standardError(accuracy, found.examples) } : null;
+      },
+    });
+    const plain = column(name, ({ accuracy }) => accuracy);
+    if (kind === 'exact-match') return [plain];
+    return [plain, column(`${name} (by length)`, ({ normalizedAccuracy }) => normalizedAccuracy)];
+  });
+}
+
+/** Of the mean of `examples` numbers that are 0 or 1. */
+function standardError(accuracy: number, examples: number): number {
+  return Math.sqrt((accuracy * (1 - accuracy)) / (examples - 1));
+}
+
+/** The tasks' header and cells as text; `undefined` where no stage has answered any. */
+export function taskCells(table: ResultsTable): { header: string[]; rows: string[][] } | undefined {
+  const columns = taskColumns(table);
+  if (!columns.length) return undefined;
+  const percent = (share: number): string => (100 * share).toFixed(1);
+  const rows = table.rows.map((row) => [
+    row.stage,
+    ...columns.map(({ value }) => {
+      const found = value(row);
+      if (!found) return '-';
+      return Number.isFinite(found.error)
+        ? `${percent(found.accuracy)} ± ${percent(found.error)}`
+        : percent(found.accuracy);
+    }),
+  ]);
+  return { header: ['stage', ...columns.map(({ title }) => title)], rows };
+}
+
+/** What the numbers of the tasks are. */
+export const TASK_CAPTION = 'Right answers in per cent, ± the standard error.';
+
+/** For a document; empty where no stage has answered any. */
+export function tasksAsMarkdown(table: ResultsTable): string {
+  const cells = taskCells(table);
+  return cells ? `${TASK_CAPTION}\n\n${markdownTable(cells.header, cells.rows)}` : '';
+}
+
+/** For a terminal; empty where no stage has answered any. */
+export function tasksAsText(table: ResultsTable): string {
+  const cells = taskCells(table);
+  return cells ? `${TASK_CAPTION}\n${textTable(cells.header, cells.rows)}` : '';
+}
