@@ -78,6 +78,7 @@ function results(study: Study): Block[] {
   return [
     { kind: 'text', text: resultsText(study) },
     { kind: 'table', caption: 'Held-out perplexity', header, rows: cells },
+    ...taskTable(study),
     budgetTable(study),
   ];
 }
@@ -99,6 +100,20 @@ function resultsText(study: Study): string {
       ? `with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`
       : 'without an interval: it takes several seeds.',
   ].join(' ');
+}
+
+function taskTable(study: Study): Block[] {
+  const { paths, rows } = study;
+  const names = [...new Set(rows.flatMap(({ tasks }) => Object.keys(tasks)))];
+  if (!names.length) return [];
+  const percent = (share: number): string => (100 * share).toFixed(2);
+  const cells = rows.map(({ stage, values, tasks }) => [
+    stage,
+    ...values.map((value) => value ?? '-'),
+    ...names.map((name) => show(tasks[name], isOverSeeds(study), percent)),
+  ]);
+  const caption = 'Tasks: examples that were answered right, in percent';
+  return [{ kind: 'table', caption, header: ['stage', ...paths, ...names], rows: cells }];
 }
 
 function budgetTable({ paths, rows }: Study): Block {

@@ -27,6 +27,8 @@ export interface StudyRow extends Role {
   average: Summary | null;
   /** Mean loss of the tokens of all domains, in nats. */
   pooledLoss: Summary | null;
+  /** Share of a task's examples that were answered right, by task. */
+  tasks: Record<string, Summary>;
   /** How much more the average is than the baseline's, seed by seed. */
   difference: PairedDifference | null;
   parameters: { total: number; active: number };
@@ -74,6 +76,7 @@ export function studyResults(
       match: matchOf(planned, files.get(run)),
       parameters: { total: planned.parameters.total, active: planned.parameters.active },
       pooledLoss: over(({ domains }) => pooledLoss(domains)),
+      tasks: accuracies(done),
       tokens: over(({ tokens }) => tokens),
       flops: over(({ flops }) => flops),
       seconds: summarize(done.flatMap(({ seconds }) => seconds ?? [])),
@@ -91,6 +94,15 @@ function nameInStudy(name: string, members: readonly Member[]): string {
   const first = members.findIndex((member) => readVariantName(member.name).group === name);
   const ofStage = members.find((member) => readVariantName(member.name).stage === name);
   return groups[first] ?? (ofStage && readVariantName(ofStage.label).stage) ?? name;
+}
+
+/** By task, over the members that it was put to. */
+function accuracies(members: readonly Member[]): Record<string, Summary> {
+  const tasks = members.map(({ summary }) => summary?.result?.tasks ?? {});
+  const names = [...new Set(tasks.flatMap(Object.keys))];
+  return Object.fromEntries(
+    names.map((name) => [name, summarize(tasks.flatMap((results) => results[name]?.accuracy ?? []))!]),
+  );
 }
 
 /** The seeds of some members, in order. */

@@ -20,10 +20,11 @@ function cell(value: unknown): CsvCell {
 }
 
 /** Domain, metric and value. A stage without results has its state and its parameters. */
-function measures({ domains, average, tokens, flops, seconds, parameters }: StudyStage): CsvCell[][] {
+function measures({ domains, tasks, average, tokens, flops, seconds, parameters }: StudyStage): CsvCell[][] {
   const whole = { averagePerplexity: average, tokens, flops, seconds };
   return [
     ...Object.entries(domains).flatMap(([domain, of]) => Object.entries(of).map((measure) => [domain, ...measure])),
+    ...Object.entries(tasks).map(([task, { accuracy }]) => [null, `accuracy of ${task}`, accuracy]),
     ...Object.entries(whole).flatMap(([metric, value]) => (value === null ? [] : [[null, metric, value]])),
     [null, 'parameters', parameters.total],
     [null, 'activeParameters', parameters.active],

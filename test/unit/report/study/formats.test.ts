@@ -53,6 +53,15 @@ describe('the formats of a report', () => {
     assert.match(written('md', { ...study, rows }), /mean of the others: such averages cannot be compared/);
   });
 
+  it('have tasks where there are some', () => {
+    const task = { kind: 'exact-match' as const, fingerprint: 'f', examples: 8, accuracy: 0.125 };
+    const rows = study.rows.map((row) => ({ ...row, tasks: { sums: { mean: 0.25, deviation: 0.125, n: 2 } } }));
+    const stages = study.stages.map((stage) => ({ ...stage, tasks: { sums: task } }));
+    assert.match(written('md', { ...study, rows }), /\| dense +\| +- \| 25\.00 ± 12\.50 \(2\) \|/);
+    assert.ok(written('csv', { ...study, stages }).includes(`${RUN},seed,finished,1,,,accuracy of sums,0.125\r\n`));
+    assert.doesNotMatch(written('md'), /Tasks/);
+  });
+
   it('CSV: one number a row, in full', () => {
     const lines = written('csv').trimEnd().split('\r\n');
     assert.equal(lines[0], 'run,stage,state,seed,loadBalance,domain,metric,value');
