@@ -3,6 +3,7 @@ import { version } from '../../package.json';
 import { SIZES, TEMPLATES } from '../config/template';
 import { EXPORT_FORMATS } from '../interop/export-formats';
 import { EXPORTS } from '../report/export';
+import { STUDY_FORMATS } from '../report/study/formats';
 import { compareCommand } from './compare';
 import { doctorCommand } from './doctor';
 import { indexCommand } from './index-command';
@@ -13,6 +14,7 @@ import { exportModelCommand } from './export-model';
 import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
+import { reportCommand } from './report';
 import { resumeCommand } from './resume';
 import { runCommand } from './run';
 import { runsCommand } from './runs';
@@ -136,6 +138,14 @@ program
   .description('compare runs: what differs in their files, and their results side by side')
   .option(...JSON_OPTION)
   .action((runs, options) => action(compareCommand)(runs, options));
+
+program
+  .command('report <runs...>')
+  .description('one document on one or several runs: results, routing, costs, data and configuration')
+  .addOption(new Option('--format <name>', 'how to write it').choices(STUDY_FORMATS).default('html'))
+  .option('--baseline <stage>', 'the stage that others are compared with')
+  .option('--to <file>', 'write it there instead of printing it')
+  .action((runs, options) => action(reportCommand)(runs, options));
 
 program
   .command('mark <run>')

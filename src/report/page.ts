@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { formatCount, formatDuration, formatTime } from '../base/format';
 import { reportAssets } from './assets';
 import { lossSection, perplexitySection } from './charts';
 import type { ReportData } from './collect';
 import { embedJson, html, Html, htmlTable } from './html';
+import { sourceHash } from './policy';
 import { routerSection } from './routers';
 import { tableCaption, tableCells } from './table';
 import { TASK_CAPTION, taskCells } from './task-table';
@@ -79,11 +79,6 @@ export function renderReport(data: ReportData): string {
 /** An element with exactly this text, of which the policy has the hash (a formatter may add space inside a template). */
 function exactly(element: 'script' | 'style', text: string): Html {
   return new Html(`<${element}>${text}</${element}>`);
-}
-
-/** How a content policy names an inline text. */
-function sourceHash(text: string): string {
-  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }
 
 function summary({ run }: ReportData): string {

@@ -3,7 +3,7 @@ import { formatMeasure } from '../base/format';
 import { formatSummary, summarize, type Summary } from '../base/statistics';
 import { textTable } from '../base/text-table';
 import { byStage, readVariantName } from '../base/variant-name';
-import type { Plan, PlannedStage } from '../plan/plan';
+import type { PlannedStage } from '../plan/plan';
 import { shortPaths } from '../plan/variants';
 import type { StageSummary } from '../store/queries';
 import { bootstrapInterval, CONFIDENCE } from './bootstrap';
@@ -42,12 +42,20 @@ export interface VariantTable {
   rows: VariantRow[];
 }
 
+/** What results over seeds need to know of a planned stage. */
+type VariantStage = Pick<PlannedStage, 'name' | 'seed' | 'variant' | 'parents' | 'architecture' | 'ensemble'>;
+
+/** A plan, or stages of several plans that are looked at as one. */
+interface VariantPlan {
+  stages: readonly VariantStage[];
+}
+
 /** Stages of one group, with what the plan says of the group. */
 interface Group {
   name: string;
   stage: string;
   values: Record<string, unknown>;
-  members: PlannedStage[];
+  members: VariantStage[];
 }
 
 /**
@@ -57,7 +65,7 @@ interface Group {
  */
 export function variantTable(
   stages: readonly StageSummary[],
-  plan: Plan | undefined,
+  plan: VariantPlan | undefined,
   baseline?: string,
 ): VariantTable | undefined {
   if (!plan?.stages.some(({ variant }) => variant)) return undefined;
@@ -91,7 +99,7 @@ function describe(value: unknown): string {
 }
 
 /** The stages of a plan, those together that differ in their seed only; the groups of a stage of the file one after the other. */
-function groupsOf({ stages }: Plan): Group[] {
+function groupsOf({ stages }: VariantPlan): Group[] {
   const groups = new Map<string, Group>();
   for (const planned of stages) {
     const { stage, group: name } = readVariantName(planned.name);
@@ -103,7 +111,7 @@ function groupsOf({ stages }: Plan): Group[] {
   return byStage([...groups.values()], ({ name }) => name);
 }
 
-function chooseBaseline(groups: readonly Group[], { stages }: Plan, name: string | undefined): Group {
+function chooseBaseline(groups: readonly Group[], { stages }: VariantPlan, name: string | undefined): Group {
   const named = groups.find((group) => group.name === name) ?? groups.find(({ stage }) => stage === name);
   if (named) return named;
   if (name !== undefined) {

@@ -81,6 +81,11 @@ export class Workspace {
     return join(this.runFolder(run), 'report.html');
   }
 
+  /** The report for a paper, on this run and maybe others. */
+  studyFile(run: string): string {
+    return join(this.runFolder(run), 'study.html');
+  }
+
   /** Held by the process that executes the run, from start to end. */
   runLockFile(run: string): string {
     return join(this.runFolder(run), 'lock');

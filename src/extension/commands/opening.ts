@@ -5,6 +5,9 @@ import { writeFileAtomic } from '../../base/files';
 import { readVariantName } from '../../base/variant-name';
 import { outlineOf } from '../../config/outline';
 import { reportRun } from '../../report/run-report';
+import { writeStudy } from '../../report/study/formats';
+import { collectStudy } from '../../report/study/study';
+import { withIndex } from '../../store/index';
 import type { Workspace } from '../../store/layout';
 
 /** Opens an experiment file, at the line of a stage or of its variant if one is named. */
@@ -38,4 +41,12 @@ export async function openReport(workspace: Workspace, run: string): Promise<voi
   const { html } = await reportRun(workspace, run);
   writeFileAtomic(workspace.reportFile(run), html);
   await vscode.env.openExternal(vscode.Uri.file(workspace.reportFile(run)));
+}
+
+/** Writes one document on some runs into the folder of the first and opens it in the browser. */
+export async function openStudy(workspace: Workspace, runs: readonly string[]): Promise<void> {
+  const { value: study } = await withIndex(workspace, (index) => collectStudy(workspace, index, runs));
+  const file = workspace.studyFile(runs[0]!);
+  writeFileAtomic(file, writeStudy(study, 'html'));
+  await vscode.env.openExternal(vscode.Uri.file(file));
 }

@@ -7,9 +7,9 @@ import type { ExperimentFiles } from '../project/experiment-files';
 import type { ProjectRun, Projects } from '../project/projects';
 import { changeAnnotations, deleteWithUndo, noteRun, renameRun, tagRun } from '../runs/annotating';
 import type { Launching } from '../runs/launching';
-import { type CommandArgument, type FileTarget, resolveFile, resolveRun } from '../runs/targets';
+import { type CommandArgument, type FileTarget, resolveFile, resolveRun, resolveRuns } from '../runs/targets';
 import type { Node } from '../tree/nodes';
-import { openAtStage, openLog, openReport } from './opening';
+import { openAtStage, openLog, openReport, openStudy } from './opening';
 import { registerCommand } from './register';
 
 const isResumable = (run: RunSummary): boolean => !isActive(run) && run.state !== 'finished';
@@ -69,6 +69,15 @@ export function registerRunCommands(
     onRun('bam.openFileAtStage', ({ run, stage }) => openAtStage(run.file, stage)),
     onRun('bam.openLog', ({ project, run }) => openLog(project.workspace, run.id)),
     onRun('bam.openReport', ({ project, run }) => openReport(project.workspace, run.id)),
+    registerCommand('bam.openStudy', async (argument, all) => {
+      const selected =
+        all.length > 1 ? await resolveRuns(projects, all) : [await resolveRun(projects, argument, which)];
+      const targets = selected.flatMap((target) => target ?? []);
+      const project = targets[0]?.project;
+      if (!project) return;
+      const runs = targets.filter((target) => target.project === project).map(({ run }) => run.id);
+      await openStudy(project.workspace, runs);
+    }),
     registerCommand('bam.revealFolder', async (argument) => {
       const folder = checkpointFolder(argument);
       const target = folder === undefined ? await resolveRun(projects, argument, which) : undefined;

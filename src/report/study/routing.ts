@@ -1,0 +1,51 @@
+import { meanOf, type Summary, summarize } from '../../base/statistics';
+import { readVariantName } from '../../base/variant-name';
+import type { Routing } from '../../events/event';
+import { expertNames } from '../../plan/upcycling';
+import type { RoutingPoint } from '../../store/curves';
+import type { Member } from './members';
+
+/** Where the tokens of one domain go, in the last evaluation: means over layers, then over seeds. */
+export interface StudyRouting {
+  group: string;
+  router: Routing['router'];
+  domain: string;
+  experts: string[];
+  /** Share of the tokens by expert. */
+  load: Summary[];
+  /** Largest load of a layer over the fair load, minus 1. */
+  maxViolation: Summary;
+  /** Experts of a layer that got no token. */
+  dead: Summary;
+}
+
+/** The routing of the stages of one group, of each the points of its last evaluation, by domain in this order. Empty for a dense model. */
+export function studyRouting(
+  group: string,
+  members: readonly { member: Member; points: readonly RoutingPoint[] }[],
+  domains: readonly string[],
+): StudyRouting[] {
+  return (['ffn', 'attention'] as const).flatMap((router) =>
+    domains.flatMap((domain) => {
+      const seeds = members.flatMap(({ points }) => {
+        const routers = points.find((point) => point.domain === domain)?.routers ?? [];
+        const layers = routers.filter((one) => one.router === router);
+        return layers.length ? [layers] : [];
+      });
+      if (!seeds.length) return [];
+      const over = (read: (layer: Routing) => number): Summary =>
+        summarize(seeds.map((layers) => meanOf(layers.map(read))))!;
+      const experts = namesOf(members[0]!.member, seeds[0]![0]!.load.length);
+      const load = experts.map((_, expert) => over((layer) => layer.load[expert] ?? 0));
+      const maxViolation = over((layer) => layer.maxViolation);
+      return [{ group, router, domain, experts, load, maxViolation, dead: over((layer) => layer.deadExperts) }];
+    }),
+  );
+}
+
+/** The experts by the stages of the file that they came from. */
+function namesOf({ planned: { upcycle } }: Member, count: number): string[] {
+  const experts = upcycle?.experts?.map((name) => readVariantName(name).stage);
+  const names = upcycle ? expertNames({ ...upcycle, ...(experts && { experts }) }) : [];
+  return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
+}
