@@ -7,7 +7,8 @@ import type { Plan } from '../plan/plan';
 import type { Workspace } from '../store/layout';
 import { finishedResult } from './finished';
 import { waitForTurn } from './queue';
-import { DEVICE, stagesNamed } from './run';
+import { stagesNamed } from './run';
+import { DEVICE } from './stage-sequence';
 import { lastLines, runTrainer } from './trainer';
 
 export interface EvaluateOptions {
