@@ -147,10 +147,17 @@ export class Workbench {
   /** Shows a container of the activity bar, e.g. `BAM Studio`. */
   async openView(title: string): Promise<void> {
     const icon = this.activity(title);
-    // A click on the icon of the view that is shown would hide it.
+    const shown = this.page.locator('.sidebar .composite.title').filter({ hasText: title });
+    // A click on the icon of the view that is shown hides it, and a window that loads may show it between the look and the click.
     const item = this.page.locator('.activitybar .action-item.checked').filter({ has: icon });
-    if (!(await item.count())) await icon.click();
-    await this.page.locator('.sidebar .composite.title').filter({ hasText: title }).waitFor();
+    for (let attempt = 1; ; attempt++) {
+      if (!(await item.count())) await icon.click();
+      try {
+        return await shown.waitFor({ timeout: 5000 });
+      } catch (error) {
+        if (attempt === 3) throw error;
+      }
+    }
   }
 
   /** The icon of a container in the activity bar. */
