@@ -1,18 +1,19 @@
 import { RunError } from '../base/errors';
 import { formatMeasure } from '../base/format';
+import { letterOf } from '../base/run-letter';
 import { formatSummary } from '../base/statistics';
 import { textTable } from '../base/text-table';
 import { compareRuns, type Comparison, type Difference } from '../report/compare';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
-import { findRun } from '../store/queries';
+import { findRuns } from '../store/queries';
 import { type Output, printJson } from './output';
 
 /** `bam compare RUN RUN...`: what differs between runs in origin, file, data and budgets, and their results side by side. */
 export async function compareCommand(names: string[], { json }: { json?: boolean }, output: Output): Promise<void> {
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
   const { value: comparison, problems } = await withIndex(workspace, async (index) => {
-    const ids = [...new Set(await Promise.all(names.map((name) => findRun(index, name))))];
+    const ids = await findRuns(index, names);
     if (ids.length < 2) throw tooFew(ids);
     return compareRuns(workspace, index, ids);
   });
@@ -29,7 +30,7 @@ function tooFew(ids: readonly string[]): RunError {
 }
 
 function describe({ runs, run, experiment, plan, stages, groups }: Comparison): string {
-  const letters = runs.map((_, i) => (i < 26 ? String.fromCharCode(65 + i) : String(i + 1)));
+  const letters = runs.map((_, i) => letterOf(i));
   const section = (title: string, found: Difference[]): string => {
     if (!found.length) return `${title}: no difference.`;
     const rows = found.map(({ key, values }) => [key, ...values.map((value) => shorten(value ?? '-'))]);

@@ -4,7 +4,7 @@ import { type StudyFormat, writeStudy } from '../report/study/formats';
 import { collectStudy } from '../report/study/study';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
-import { findRun } from '../store/queries';
+import { findRuns } from '../store/queries';
 import type { Output } from './output';
 
 /** `bam report RUN...`: one document on one or several runs, on standard output or in a file. */
@@ -15,7 +15,7 @@ export async function reportCommand(
 ): Promise<void> {
   const workspace = new Workspace(findWorkspaceRoot(process.cwd()));
   const { value: study, problems } = await withIndex(workspace, async (index) => {
-    const ids = [...new Set(await Promise.all(names.map((name) => findRun(index, name))))];
+    const ids = await findRuns(index, names);
     return collectStudy(workspace, index, ids, baseline);
   });
   for (const problem of problems) output.note(`note: ${problem}`);

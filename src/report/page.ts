@@ -2,83 +2,52 @@ import { formatCount, formatDuration, formatTime } from '../base/format';
 import { reportAssets } from './assets';
 import { lossSection, perplexitySection } from './charts';
 import type { ReportData } from './collect';
-import { embedJson, html, Html, htmlTable } from './html';
-import { sourceHash } from './policy';
+import { htmlDocument } from './html-document';
+import { embedJson, html, type Html, htmlTable } from './html';
 import { routerSection } from './routers';
 import { tableCaption, tableCells } from './table';
 import { TASK_CAPTION, taskCells } from './task-table';
 import { variantCaption, variantCells } from './variant-table';
 
-/**
- * A run's report as one HTML file that needs no network and opens from disk. Its content policy allows the style and the
- * two scripts inside by their hashes, and nothing else.
- */
+/** A run's report as one HTML file that needs no network and opens from disk. */
 export function renderReport(data: ReportData): string {
   const { style, library, client } = reportAssets();
   const perplexity = perplexitySection(data);
   const loss = lossSection(data);
-  const scripts = [library, client].map((text) => exactly('script', text));
-  const policy = [
-    "default-src 'none'",
-    `style-src ${sourceHash(style)}`,
-    `script-src ${sourceHash(library)} ${sourceHash(client)}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; ');
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${policy}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${data.run.experiment} - BAM Studio</title>
-        ${exactly('style', style)}
-      </head>
-      <body>
-        <header>
-          <h1>${data.run.experiment}</h1>
-          <p>${summary(data)}</p>
-        </header>
-        <main>
-          ${variantsSection(data)}
-          <section>
-            <h2>Results</h2>
-            ${resultsHtml(data)}
-          </section>
-          <section>
-            <h2>Held-out perplexity</h2>
-            ${perplexity.html}
-          </section>
-          <section>
-            <h2>Training loss</h2>
-            ${loss.html}
-          </section>
-          <section>
-            <h2>Routers</h2>
-            ${routerSection(data)}
-          </section>
-          <section>
-            <h2>What ran</h2>
-            ${origin(data)}
-          </section>
-          <section>
-            <h2>Notes</h2>
-            ${notes(data)}
-          </section>
-        </main>
-        <script type="application/json" id="data">
-          ${embedJson({ charts: [...perplexity.charts, ...loss.charts] })}
-        </script>
-        ${scripts}
-      </body>
-    </html> `;
-  return page.text;
-}
-
-/** An element with exactly this text, of which the policy has the hash (a formatter may add space inside a template). */
-function exactly(element: 'script' | 'style', text: string): Html {
-  return new Html(`<${element}>${text}</${element}>`);
+  return htmlDocument({
+    title: data.run.experiment,
+    style,
+    scripts: [library, client],
+    summary: summary(data),
+    main: html`${variantsSection(data)}
+      <section>
+        <h2>Results</h2>
+        ${resultsHtml(data)}
+      </section>
+      <section>
+        <h2>Held-out perplexity</h2>
+        ${perplexity.html}
+      </section>
+      <section>
+        <h2>Training loss</h2>
+        ${loss.html}
+      </section>
+      <section>
+        <h2>Routers</h2>
+        ${routerSection(data)}
+      </section>
+      <section>
+        <h2>What ran</h2>
+        ${origin(data)}
+      </section>
+      <section>
+        <h2>Notes</h2>
+        ${notes(data)}
+      </section>`,
+    data: html`<script type="application/json" id="data">
+      ${embedJson({ charts: [...perplexity.charts, ...loss.charts] })}
+    </script>`,
+  });
 }
 
 function summary({ run }: ReportData): string {

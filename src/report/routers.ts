@@ -1,4 +1,5 @@
 import { formatMeasure } from '../base/format';
+import { ROUTER_WORDS } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RoutingPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
@@ -13,16 +14,6 @@ const DARKEST = 4;
 const SHADES = 10;
 
 const ROUTERS = ['ffn', 'attention'] as const;
-const ROUTER_WORDS = {
-  ffn: {
-    title: 'FFN router',
-    load: 'share of the tokens sent to the expert, or where all are used, of those whose largest gate is the expert’s',
-  },
-  attention: {
-    title: 'Attention router',
-    load: 'share of the tokens whose largest gate is the expert’s, or where some are chosen, of those sent to it',
-  },
-};
 
 /** What the routers of every mixture stage do: load by layer and expert in the last evaluation, and load over the steps. */
 export function routerSection({ stages, results }: ReportData): Html {

@@ -123,6 +123,11 @@ export async function findRun(index: Database, text: string): Promise<string> {
   });
 }
 
+/** The ids of several runs, each once, in the order in which they are named. Throws as `findRun` does. */
+export async function findRuns(index: Database, texts: readonly string[]): Promise<string[]> {
+  return [...new Set(await Promise.all(texts.map((text) => findRun(index, text))))];
+}
+
 /** One run with its stages. Throws a `RunError` (reason `unknown-run`). */
 export async function queryRun(workspace: Workspace, index: Database, id: string): Promise<RunDetails> {
   const row = await index.get<SummaryRow>(`${SUMMARY} where id = ?`, [id]);

@@ -1,3 +1,4 @@
+import { letterOf } from '../../src/base/run-letter';
 import { type Summary, summarize } from '../../src/base/statistics';
 import { byStage, readVariantName } from '../../src/base/variant-name';
 import type { ComparedCurve, ComparisonMessage, Run } from '../../src/messages/contract';
@@ -9,11 +10,6 @@ import type { Choices } from './choices';
 export type Comparison = Extract<ComparisonMessage, { type: 'comparison' }>;
 
 export const AVERAGE = 'average';
-
-/** A letter a run, which stands for it in headings: A, B, C. */
-export function letterOf(index: number): string {
-  return String.fromCharCode(65 + index);
-}
 
 /** The stages that some run has, those that differ in their seed only as one, in the order of the first run that has them. */
 export function stagesOf({ runs }: Comparison): string[] {

@@ -1,11 +1,12 @@
 import { formatDifference } from '../../src/base/difference';
 import { formatMeasure } from '../../src/base/format';
+import { letterOf } from '../../src/base/run-letter';
 import { formatSummary, type Summary } from '../../src/base/statistics';
 import { readVariantName } from '../../src/base/variant-name';
 import type { Numbers } from '../shared/export';
 import { element } from '../shared/dom';
 import { seedsOf } from '../shared/seeds';
-import { AVERAGE, type Comparison, letterOf, resultLines } from './model';
+import { AVERAGE, type Comparison, resultLines } from './model';
 
 const SOURCES = { run: 'Runs', experiment: 'Experiment files', plan: 'Plans' } as const;
 

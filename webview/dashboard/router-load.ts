@@ -1,3 +1,4 @@
+import { ROUTER_WORDS } from '../../src/base/router-words';
 import type { RoutingPoint, Stage } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
@@ -5,7 +6,7 @@ import { onThemeChange } from '../shared/palette';
 import type { Choices } from './choices';
 import { DARKEST, HeatMap } from './heat-map';
 import { type Actions, openStage, type Page, type Section } from './page';
-import { expertNames, ROUTER_WORDS } from './words';
+import { expertNames } from './words';
 
 const ROUTERS = ['ffn', 'attention'] as const;
 const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them.`;

@@ -1,4 +1,5 @@
 import { formatMeasure } from '../../src/base/format';
+import { ROUTER_WORDS } from '../../src/base/router-words';
 import type { Router, RoutingPoint, Stage } from '../../src/messages/contract';
 import type { Series } from '../shared/series';
 import { dropdown, radios } from '../shared/controls';
@@ -8,7 +9,7 @@ import { xAtSteps } from '../shared/x-axis';
 import type { Choices } from './choices';
 import { type Actions, chartOptions, openStage, type Page, type Section } from './page';
 import { mixtures, update } from './router-load';
-import { expertNames, ROUTER_WORDS } from './words';
+import { expertNames } from './words';
 
 /** What one router did over the steps. */
 type Pick = (router: Router) => number;

@@ -1,4 +1,4 @@
-import type { Router, State } from '../../src/messages/contract';
+import type { State } from '../../src/messages/contract';
 
 /** What a state is called. */
 export function stateWord(state: State): string {
@@ -16,18 +16,6 @@ export const STATE_SIGNS: Record<State, string> = {
   stopped: '⏸',
   failed: '✗',
   interrupted: '⚠',
-};
-
-/** The names of routers, and what their load is; the same words as in the report. */
-export const ROUTER_WORDS: Record<Router['router'], { title: string; load: string }> = {
-  ffn: {
-    title: 'FFN router',
-    load: 'share of the tokens sent to the expert, or where all are used, of those whose largest gate is the expert’s',
-  },
-  attention: {
-    title: 'Attention router',
-    load: 'share of the tokens whose largest gate is the expert’s, or where some are chosen, of those sent to it',
-  },
 };
 
 /** Names of a stage's experts, with numbers where the plan is gone. */

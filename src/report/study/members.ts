@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { letterOf } from '../../base/run-letter';
 import { readVariantName, writeVariantName } from '../../base/variant-name';
 import type { Plan, PlannedStage } from '../../plan/plan';
 import type { RunDetails, StageSummary } from '../../store/queries';
@@ -40,11 +41,6 @@ export function studyMembers(runs: readonly StudyRun[]): Member[] {
     if (!other || progress(member) > progress(other)) members.set(unique, { ...member, label });
   }
   return [...members.values()];
-}
-
-/** What a study calls its runs: A, B, ..., Z, 27, 28. */
-export function letterOf(run: number): string {
-  return run < 26 ? String.fromCharCode(65 + run) : String(run + 1);
 }
 
 /** Whether a stage has its final result. */

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { RunError } from '../../base/errors';
+import { letterOf } from '../../base/run-letter';
 import { summarize } from '../../base/statistics';
 import { readVariantName } from '../../base/variant-name';
 import type { PlannedDomain } from '../../plan/plan';
@@ -10,7 +11,7 @@ import type { Database } from '../../store/database';
 import type { Workspace } from '../../store/layout';
 import { queryRun, type StageResult, type StageState } from '../../store/queries';
 import { readPlan } from '../collect';
-import { isDone, letterOf, studyMembers, type StudyRun } from './members';
+import { isDone, studyMembers, type StudyRun } from './members';
 import { type MeasuredMember, studyResults, type StudyResults } from './results';
 import { studyRouting, type StudyRouting } from './routing';
 
