@@ -9,7 +9,7 @@ import { finishedResult } from './finished';
 import { waitForTurn } from './queue';
 import { stagesNamed } from './run';
 import { DEVICE } from './stage-sequence';
-import { lastLines, runTrainer } from './trainer';
+import { lastWords, runTrainer } from './trainer';
 
 export interface EvaluateOptions {
   workspace: Workspace;
@@ -93,9 +93,7 @@ async function execute(
     writeFileSync(orderFile, JSON.stringify(order));
     const end = await runTrainer({ script, orderFile, logFile, signal, onMessage });
     if (end.state === 'finished' || end.state === 'stopped') return { state: end.state };
-    const how = end.state === 'crashed' ? end.how : 'ended with an error';
-    const output = lastLines(logFile, 5);
-    return { state: 'failed', message: failure ?? `The process ${how}. Its last output:\n${output || '(none)'}` };
+    return { state: 'failed', message: failure ?? `The process ${lastWords(end, logFile)}` };
   } finally {
     rmSync(folder, { recursive: true });
   }

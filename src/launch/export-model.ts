@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
 import { readJson } from '../base/files';
-import { checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
+import { checkpointName, loadCheckpoint } from '../checkpoint/checkpoint';
 import { loadTokenizer } from '../data/tokenizer';
 import { exportModel } from '../interop/export';
 import type { ExportFormat } from '../interop/export-formats';
 import type { Plan } from '../plan/plan';
-import { checkpointsFolder, readResult } from '../plan/result';
+import { checkpointsFolder } from '../plan/result';
 import type { Workspace } from '../store/layout';
+import { finishedResult } from './finished';
 
 export interface StageExport {
   run: string;
@@ -50,13 +51,14 @@ export function exportStage(workspace: Workspace, { run, stage: name, to, format
     });
   }
   const folder = checkpointsFolder(workspace.stagesFolder, stage.key);
-  const step = listCheckpoints(folder).at(-1);
-  if (!readResult(workspace.stagesFolder, stage.key) || step === undefined) {
+  const result = finishedResult(workspace, stage);
+  if (!result) {
     throw new RunError(`Stage ${name} of run ${run} should be finished, but is not.`, {
       reason: 'not-finished',
       advice: `\`bam resume ${run}\` goes on with it.`,
     });
   }
+  const { step } = result;
   const { architecture, parameters } = loadCheckpoint(join(folder, checkpointName(step)), 'model');
   const { endOfDocument, files } = tokenizerOf(plan, run);
   const written = exportModel({ architecture, parameters, to, format, endOfDocument, files });

@@ -11,7 +11,7 @@ import { adoptStage } from './adopt';
 import { finishedResult, withTasks } from './finished';
 import { waitForTurn } from './queue';
 import type { RunSession } from './session';
-import { lastLines, runTrainer } from './trainer';
+import { lastWords, runTrainer, type TrainerEnd } from './trainer';
 
 /** What runs wait for: this machine's processor. */
 export const DEVICE = 'cpu';
@@ -161,14 +161,12 @@ export class StageSequence {
     return this.judge(stage, end);
   }
 
-  private judge(stage: PlannedStage, end: Awaited<ReturnType<typeof runTrainer>>): SequenceOutcome {
+  private judge(stage: PlannedStage, end: TrainerEnd): SequenceOutcome {
     const { workspace } = this.options;
     if (end.state === 'finished' || end.state === 'stopped') return { state: end.state };
     const last = readLog(workspace.eventsFile(this.run)).events.at(-1);
     if (last?.type === 'stage.failed' && last.stage === stage.name) return { state: 'failed', message: last.message };
-    const how = end.state === 'crashed' ? end.how : 'ended with an error';
-    const output = lastLines(workspace.logFile(this.run), 5);
-    const message = `The trainer of stage ${stage.name} ${how}. Its last output:\n${output || '(none)'}`;
+    const message = `The trainer of stage ${stage.name} ${lastWords(end, workspace.logFile(this.run))}`;
     this.session.append({ type: 'stage.failed', stage: stage.name, reason: 'crashed', message });
     return { state: 'failed', message };
   }

@@ -59,6 +59,12 @@ function readEnd(code: number | null, killedBy: NodeJS.Signals | null): TrainerE
   return { state: 'crashed', how: killedBy ? `was killed by ${killedBy}` : `ended with code ${code}` };
 }
 
+/** How a trainer ended that did not end well, with the last of what it printed. */
+export function lastWords(end: TrainerEnd, logFile: string): string {
+  const how = end.state === 'crashed' ? end.how : 'ended with an error';
+  return `${how}. Its last output:\n${lastLines(logFile, 5) || '(none)'}`;
+}
+
 /** The last lines of a text file, to show beside a crash. Reads at most its last 16 kB. */
 export function lastLines(path: string, count: number): string {
   const handle = openSync(path, 'r');

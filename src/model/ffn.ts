@@ -7,7 +7,7 @@ import { topExperts } from '../engine/ops/top-experts';
 import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
+import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
 /** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
 export interface FfnOutput {
@@ -82,8 +82,7 @@ function sparseFfn(
   const byPair = expertFfn(u, chosen, experts); // (T*k, E)
   const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
   const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
-  const byToken: tf.Tensor2D = k === 1 ? mask : tf.sum(tf.reshape(mask, [tokens, k, experts.length]), 1);
-  return { output, assigned: tf.sum(mask, 0), chosen: byToken };
+  return { output, ...choiceOf(mask, tokens) };
 }
 
 /** The k best experts of every token by probability, to which the balance bias is added if there is one. (T*k) int32. */

@@ -52,11 +52,17 @@ export function keepTop(
   gate: MixtureArchitecture['gate'],
 ): { gates: tf.Tensor2D } & RouterChoice {
   const [tokens, experts] = probabilities.shape;
-  const mask = expertMask(topExperts(probabilities, k), experts); // (T*k, experts)
-  const chosen: tf.Tensor2D = tf.sum(tf.reshape(mask, [tokens, k, experts]), 1);
-  const kept: tf.Tensor2D = tf.mul(probabilities, chosen);
+  const choice = choiceOf(expertMask(topExperts(probabilities, k), experts), tokens);
+  const kept: tf.Tensor2D = tf.mul(probabilities, choice.chosen);
   const gates: tf.Tensor2D = gate === 'softmax-topk' ? kept : tf.div(kept, tf.sum(kept, 1, true));
-  return { gates, chosen, assigned: tf.sum(mask, 0) };
+  return { gates, ...choice };
+}
+
+/** What a router chose, from the mask of its choices, (tokens*k, experts). */
+export function choiceOf(mask: tf.Tensor2D, tokens: number): RouterChoice {
+  const [choices, experts] = mask.shape;
+  const chosen: tf.Tensor2D = choices === tokens ? mask : tf.sum(tf.reshape(mask, [tokens, -1, experts]), 1);
+  return { chosen, assigned: tf.sum(mask, 0) };
 }
 
 /** 1 where a row's expert is, else 0. `chosen` (K) int32 -> (K, experts). */
