@@ -10,6 +10,7 @@ import { StageGraph } from './graph';
 import { Header } from './header';
 import type { Actions, Section } from './page';
 import { PerplexitySection } from './perplexity';
+import { ResultsSection } from './results';
 import { RouterLoadSection } from './router-load';
 import { chartToolbar } from './toolbar';
 import { UtilizationSection } from './utilization';
@@ -27,6 +28,7 @@ const sections: Section[] = [
   new Header(actions),
   new Alerts(actions),
   new StageGraph(actions),
+  new ResultsSection(),
   chartToolbar(choices, actions),
   perplexity,
   new RouterLoadSection(actions, choices),
