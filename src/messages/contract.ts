@@ -27,6 +27,8 @@ const routerSchema = z.object({
   entropy: z.number(),
   maxViolation: z.number(),
   deadExperts: count,
+  coActivation: z.array(z.number()).optional(),
+  saturation: z.number().optional(),
 });
 /** What one router did: see `Routing` of the event log. */
 export type Router = z.output<typeof routerSchema>;

@@ -8,6 +8,7 @@ import { type Choices, readChoices } from './choices';
 import { CurvesSection, LOSSES, TRAINING } from './curves';
 import { StageGraph } from './graph';
 import { Header } from './header';
+import { HeldOutRoutingSection } from './held-out-routing';
 import type { Actions, Section } from './page';
 import { PerplexitySection } from './perplexity';
 import { ResultsSection } from './results';
@@ -33,6 +34,7 @@ const sections: Section[] = [
   perplexity,
   new RouterLoadSection(actions, choices),
   new UtilizationSection(actions, choices),
+  new HeldOutRoutingSection(actions),
   new CurvesSection(actions, 'Losses', LOSSES),
   new CurvesSection(actions, 'Training', TRAINING),
 ];
