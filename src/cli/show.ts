@@ -1,7 +1,6 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
 import { describeSeeds } from '../plan/facts';
-import { readPlan } from '../report/collect';
 import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
 import { tasksAsText } from '../report/task-table';
@@ -10,6 +9,7 @@ import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/queries';
 import { type Output, printJson } from './output';
 

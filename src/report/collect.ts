@@ -1,9 +1,9 @@
-import { readJson } from '../base/files';
 import type { Plan } from '../plan/plan';
 import { expertNames } from '../plan/upcycling';
 import { queryCurves, queryRouting, type RoutingPoint, type StageCurves } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { queryRun, type RunDetails } from '../store/queries';
 import { laterEvaluations, type LaterResults, laterResults } from './later-evaluations';
 import { resultsTable, type ResultsTable } from './table';
@@ -48,16 +48,4 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
     results: resultsTable(run.stages, plan),
     variants: variantTable(run.stages, plan),
   };
-}
-
-/** The plan of a run; `undefined` where it is gone or damaged, which must not hide what the log knows. */
-export function readPlan(workspace: Workspace, run: string): Plan | undefined {
-  try {
-    const plan = readJson(workspace.planFile(run)) as Plan | undefined;
-    if (!Array.isArray(plan?.stages) || !Array.isArray(plan.domains)) return undefined;
-    // Plans of older versions have one seed for all stages.
-    return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, seed: stage.seed ?? plan.seed })) };
-  } catch {
-    return undefined;
-  }
 }

@@ -4,8 +4,8 @@ import { expertNames } from '../plan/upcycling';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { queryRun, type RunDetails, type StageResult, type StageSummary } from '../store/queries';
-import { readPlan } from './collect';
 import { laterEvaluations, mostTokens, type StageEvaluation } from './later-evaluations';
 import { pooledLoss } from './table';
 
