@@ -26,11 +26,9 @@ export function chosenMixture(source: Source): StageGroup | undefined {
   return groups.find(isChosen) ?? groups.find(({ label }) => readVariantName(label).group === mixture) ?? groups[0];
 }
 
-/** The experts of a group by name, without the seed where seeds are joined; numbers where the plan is gone. */
-export function expertsOf({ label, stages }: StageGroup, count: number): string[] {
-  const { name, experts } = stages[0]!;
-  const names = name === label ? experts : experts.map((expert) => readVariantName(expert).group);
-  return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
+/** The experts of a group by name; numbers where the plan is gone. */
+export function expertsOf({ stages }: StageGroup, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => stages[0]!.experts[i] ?? String(i));
 }
 
 /** The data of the stages of a group. */
