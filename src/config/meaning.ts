@@ -4,7 +4,7 @@ import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod } from './method';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
-import { FREEZABLE } from './schema';
+import { FREEZABLE } from './train-schema';
 import type { DataPath, Source } from './source';
 
 /** Most stages that a file may have. */

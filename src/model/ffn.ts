@@ -46,7 +46,8 @@ function sampledScores(layer: number, logits: tf.Tensor2D, draws: DrawTensors): 
   return { logits: perturbed, probabilities: tf.softmax(perturbed) };
 }
 
-function ffnWeights(
+/** The weights of one FFN expert of a layer, or of a dense model's FFN. */
+export function ffnWeights(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,

@@ -1,6 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import { trainingFlops } from '../architecture/counts';
-import type { TrainConfig } from '../config/schema';
+import type { TrainConfig } from '../config/train-schema';
 import type { PlannedStage } from './plan';
 
 /** What a stage may train for. */

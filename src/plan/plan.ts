@@ -1,14 +1,8 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
-import type {
-  DomainConfig,
-  EnsembleConfig,
-  FreezablePart,
-  ImportConfig,
-  StepChoice,
-  TaskConfig,
-  UpcycleConfig,
-} from '../config/schema';
+import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
+import type { FreezablePart } from '../config/train-schema';
+import type { UpcycleConfig } from '../config/upcycle-schema';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {

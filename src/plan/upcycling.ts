@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { MixtureArchitecture } from '../architecture/architecture';
-import type { UpcycleConfig } from '../config/schema';
+import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { PlannedStage } from './plan';
 
 /** Drop-Upcycling as its authors ran it (arXiv 2502.19261): half of the units, drawn for each matrix on its own. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
 import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
-import type { UpcycleConfig } from '../config/schema';
+import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { OpenDomain } from '../data/prepare';
 import { randomValues } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';

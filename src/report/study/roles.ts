@@ -1,6 +1,6 @@
 import { readVariantName } from '../../base/variant-name';
 import { valueAt } from '../../config/source';
-import type { UpcycleConfig } from '../../config/schema';
+import type { UpcycleConfig } from '../../config/upcycle-schema';
 import type { Plan, PlannedStage } from '../../plan/plan';
 
 /** What a stage is in a study, in the order of the tables. */

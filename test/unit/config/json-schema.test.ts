@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { experimentJsonSchema, trainDefaults } from '../../../src/config/schema';
+import { experimentJsonSchema } from '../../../src/config/schema';
+import { trainDefaults } from '../../../src/config/train-schema';
 
 interface Schema {
   description?: string;
