@@ -79,7 +79,7 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   return {
     name,
     seed: experiment.seed,
-    key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
+    ...stageHashes(experiment.seed, { ...stage, upcycle, ensemble, train }, parents, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
     ...(ensemble && { ensemble }),
@@ -163,33 +163,39 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
 }
 
 /**
- * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep, what a budget stands for. An expert that is listed twice counts once in
+ * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, and in the key the seed. Left out is
+ * what changes no number: names, how often to evaluate, how many checkpoints to keep, what a budget stands for. An expert that is listed twice counts once in
  * the means of shared parameters, which it did not always: keys of such mixtures say so.
  */
-function stageKey(
+function stageHashes(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
+  stage: Pick<PlannedStage, 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
     evaluation: EvaluationPlan;
   },
+  parents: readonly PlannedStage[],
   inputs: PlanInputs,
-): string {
+): Required<Pick<PlannedStage, 'key' | 'recipe'>> {
   const { checkpointEvery, keepCheckpoints, parentFlops, ...train } = stage.train ?? {};
-  const parents = stage.parents.map(({ key }) => key);
-  const repeats = new Set(parents).size < parents.length;
+  const keys = parents.map(({ key }) => key);
+  const repeats = new Set(keys).size < keys.length;
   const content = {
     version: RESULT_VERSION,
-    seed,
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
     ensemble: stage.ensemble?.weights,
-    parents,
     imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,
     tokenizer: inputs.tokenizer.fingerprint,
     domains: inputs.domains.map(({ name, fingerprint }) => [name, fingerprint]),
   };
+  return {
+    key: hashOf({ ...content, seed, parents: keys }),
+    recipe: hashOf({ ...content, parents: parents.map(({ recipe }) => recipe) }),
+  };
+}
+
+function hashOf(content: object): string {
   return createHash('sha256').update(JSON.stringify(content, sortKeys)).digest('hex').slice(0, 20);
 }
 

@@ -66,6 +66,8 @@ export interface PlannedStage {
   variant?: StageVariant;
   /** Names what the stage computes: stages of any run with the same key have the same result. */
   key: string;
+  /** The key without the seeds of the stage and its parents. Absent in plans of older versions. */
+  recipe?: string;
   /** Stages whose checkpoints it starts from, in the order of the experts. */
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
