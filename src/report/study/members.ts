@@ -91,7 +91,7 @@ function progress(member: Pick<Member, 'summary'>): number {
 function recipesOf({ stages, domains, tokenizer }: Plan): Map<string, string> {
   const data = [tokenizer.fingerprint, domains.map(({ name, fingerprint }) => [name, fingerprint])];
   const recipes = new Map<string, string>();
-  for (const { name, parents, architecture, upcycle, ensemble, import: imported, train, evaluation } of stages) {
+  for (const { name, parents, architecture, upcycle, ensemble, prune, import: imported, train, evaluation } of stages) {
     const { checkpointEvery, keepCheckpoints, ...training } = train ?? {};
     const origins = parents.map((parent) => recipes.get(parent.name));
     const making = [
@@ -100,6 +100,7 @@ function recipesOf({ stages, domains, tokenizer }: Plan): Map<string, string> {
       ensemble?.weights,
       imported?.fingerprint,
       training,
+      ...(prune ? [{ ...prune, since: undefined }] : []),
     ];
     const content = JSON.stringify([data, origins, making, evaluation.tokens]);
     recipes.set(name, createHash('sha256').update(content).digest('hex'));
