@@ -78,11 +78,9 @@ describe('pruning', function () {
 
   it('trains what is left, and tells of the removed experts in every evaluation', () => {
     assert.deepEqual(removed('grown'), removed('norm'));
-    const [{ removed: gone, load }] = finished.get('grown')!.evaluation.routing.prose as [
-      { removed: number[]; load: number[] },
-    ];
-    assert.deepEqual(gone, removed('grown')[0]);
-    assert.equal(load.length, 4);
+    const [first] = finished.get('grown')!.evaluation.routing.prose!;
+    assert.deepEqual(first!.removed, removed('grown')[0]);
+    assert.equal(first!.load.length, 4);
     const masked = finished.get('usage')!.evaluation.routing.prose![0]!;
     for (const expert of masked.removed!) assert.equal(masked.load[expert]! + masked.meanGate[expert]!, 0);
     const [before, after] = [last('norm').parameters, last('grown').parameters];
