@@ -1,4 +1,4 @@
-import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
+import { type Architecture, attentionExperts, headSize, keyValueExperts, removedExperts } from './architecture';
 
 /** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
 export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance';
@@ -123,6 +123,7 @@ function attentionSpecs(architecture: Architecture, layer: number): ParameterSpe
 function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const { width, ffnHidden } = architecture;
   const experts = architecture.mixture?.experts ?? 1;
+  const removed = architecture.mixture ? removedExperts(architecture.mixture, layer) : [];
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
@@ -131,7 +132,8 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   }
   for (const projection of ffnProjections(architecture)) {
     const name = (expert?: number): string => ffnName(layer, projection, expert);
-    specs.push(...perExpert(architecture, experts, name, shapes[projection]));
+    const all = perExpert(architecture, experts, name, shapes[projection]);
+    specs.push(...(removed.length ? all.filter(({ expert }) => !removed.includes(expert!)) : all));
   }
   return specs;
 }

@@ -48,6 +48,22 @@ export interface Provenance {
   run: string;
   tokenizer: string;
   version: string;
+  /** Of a pruned mixture: why it has the experts that it has. */
+  pruning?: PruningRecord;
+}
+
+/** Which experts a pruning removed from each layer, and by what. */
+export interface PruningRecord {
+  method: string;
+  layers: {
+    removed: number[];
+    /** Of every expert; `null` for one that was removed before. The largest stay. */
+    scores?: (number | null)[];
+    /** Experts that became one, the first of each. */
+    groups?: number[][];
+    /** Of the experts that there were. */
+    similarity?: number[][];
+  }[];
 }
 
 export interface Checkpoint {
@@ -56,6 +72,8 @@ export interface Checkpoint {
   /** AdamW's two moments of every parameter that is trained; absent where only a model was asked for or saved. */
   moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
   training: TrainingState;
+  /** Of a pruned mixture, from its provenance. */
+  pruning?: PruningRecord;
 }
 
 /** Folder name of a checkpoint, so that names sort by step. */
@@ -133,7 +151,9 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
   const specs = parameterSpecs(architecture);
+  const { pruning } = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
   const checkpoint: Checkpoint = {
+    ...(pruning && { pruning }),
     architecture,
     parameters: valuesOf(path, specs, tensors),
     training: state.training,

@@ -2,6 +2,7 @@ import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod } from './method';
+import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
 import { FREEZABLE } from './train-schema';
@@ -41,6 +42,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkPruning(source, name, group(file.stages)));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
     mistakes.push(...checkCountedParents(source, name, group(file.stages)));
@@ -110,8 +112,12 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
     mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
   }
-  if (['train', 'upcycle', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    mistakes.push(source.atKey(path, '`train`, `upcycle`, `import` or `ensemble` in the stage', 'none of them'));
+  const { since } = group(stage.prune);
+  if (typeof since === 'string')
+    mistakes.push(...checkReference(source, [...path, 'prune', 'since'], since, 'stage', names.stages));
+  if (['train', 'upcycle', 'prune', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `prune`, `import` or `ensemble` in the stage';
+    mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
@@ -228,6 +234,7 @@ function references(stage: Group): { name: string; path: DataPath }[] {
   const members = Array.isArray(written) ? (written as unknown[]) : [];
   const named: { name: unknown; path: DataPath }[] = [
     { name: stage.from, path: ['from'] },
+    { name: group(stage.prune).since, path: ['prune', 'since'] },
     { name: train.like, path: ['train', 'like'] },
     ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),
     ...members.map((name, i) => ({ name, path: ['ensemble', 'members', i] })),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
@@ -76,6 +77,7 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  prune: pruneSchema.optional().describe('Remove FFN experts of the mixture in `from`.'),
   import: importSchema
     .optional()
     .describe('Start from a checkpoint of the transformers library, which says its shape.'),

@@ -1,5 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
-import { type Architecture, hasSoftFfn, type MixtureArchitecture, samplesFfn } from '../architecture/architecture';
+import {
+  type Architecture,
+  hasSoftFfn,
+  type MixtureArchitecture,
+  remainingExperts,
+  removedExperts,
+  samplesFfn,
+} from '../architecture/architecture';
 import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
 import { expertFfn } from '../engine/ops/expert-ffn';
 import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
@@ -7,6 +14,7 @@ import { topExperts } from '../engine/ops/top-experts';
 import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
+import { placesOf, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
 /** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
@@ -28,13 +36,16 @@ export function ffn(
   if (!mixture) return { output: denseFfn(u, weights()) };
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const scores = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
-  const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(expert));
+  const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
+  const removed = removedExperts(mixture, layer);
+  const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
+  const remaining = remainingExperts(mixture, layer);
+  const experts = remaining.map(weights);
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
-    ? { output: softFfn(u, scores.probabilities, experts) }
-    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts);
-  return { output, router: { layer, router: 'ffn', ...scores, ...choice } };
+    ? { output: softFfn(u, scores.probabilities, experts, remaining) }
+    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts, remaining);
+  return { output, router: { layer, router: 'ffn', ...scores, ...choice, ...(removed.length && { removed }) } };
 }
 
 /**
@@ -60,15 +71,20 @@ export function ffnWeights(
   return { ...both, upBias: vector(parameters, biasName(up)), downBias: vector(parameters, biasName(down)) };
 }
 
-/** The sum of all experts' outputs, each times its gate. `gates` (tokens, experts). */
-function softFfn(u: tf.Tensor2D, gates: tf.Tensor2D, experts: readonly FfnWeights[]): tf.Tensor2D {
-  const byExpert: tf.Tensor2D[] = tf.split(gates, experts.length, 1); // (T, 1) each
-  return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byExpert[i]!)));
+/** The sum of all experts' outputs, each times its gate. `gates` (tokens, columns); `columns` are the experts' own. */
+function softFfn(
+  u: tf.Tensor2D,
+  gates: tf.Tensor2D,
+  experts: readonly FfnWeights[],
+  columns: readonly number[],
+): tf.Tensor2D {
+  const byColumn: tf.Tensor2D[] = tf.split(gates, gates.shape[1], 1); // (T, 1) each
+  return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byColumn[columns[i]!]!)));
 }
 
 /**
  * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and which tokens each
- * expert got. `chosen` (T*k) int32.
+ * expert got. `chosen` (T*k) int32 names columns of the router, `columns` are the experts' own.
  */
 function sparseFfn(
   mixture: MixtureArchitecture,
@@ -76,11 +92,14 @@ function sparseFfn(
   scores: RouterScores,
   chosen: tf.Tensor1D,
   experts: readonly FfnWeights[],
+  columns: readonly number[],
 ): { output: tf.Tensor2D } & RouterChoice {
   const [tokens, width] = u.shape;
   const k = mixture.ffnTopK;
-  const mask = expertMask(chosen, experts.length); // (T*k, experts)
-  const byPair = expertFfn(u, chosen, experts); // (T*k, E)
+  const choices = scores.logits.shape[1];
+  const mask = expertMask(chosen, choices); // (T*k, columns)
+  const places = experts.length < choices ? placesOf(mask, columns) : chosen;
+  const byPair = expertFfn(u, places, experts); // (T*k, E)
   const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
   const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
   return { output, ...choiceOf(mask, tokens) };

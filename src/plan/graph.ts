@@ -6,6 +6,7 @@ import type { Experiment, StageConfig } from '../config/schema';
 import { FREEZABLE, type TrainConfig, trainDefaults } from '../config/train-schema';
 import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
+import { completePruning, prunedArchitecture } from './pruning';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { completeUpcycling, plannedRouting } from './upcycling';
 
@@ -57,12 +58,13 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   const config = experiment.stages[name]!;
   const { ensemble } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
-  const parentNames = config.upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
-  const parents = parentNames.map(stageNamed);
+  const parents = parentNames(config).map(stageNamed);
   const imported = inputs.imports?.get(name);
   // A checkpoint was looked at once for all variants, which may have contexts of their own.
   const own = imported && { ...imported.architecture, context: experiment.model.context };
-  const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
+  const before = stageArchitecture(config, own ?? inputs.dense, parents);
+  const prune = config.prune && completePruning(config.prune, before);
+  const architecture = prune ? prunedArchitecture(before, prune) : before;
   const settings = settingsOf(name, experiment, architecture, inputs);
   const budget = config.train && budgetOf(config.train, architecture, parents, stageNamed);
   const train = budget && planTraining(budget, settings, architecture, inputs);
@@ -79,15 +81,22 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   return {
     name,
     seed: experiment.seed,
-    ...stageHashes(experiment.seed, { ...stage, upcycle, ensemble, train }, parents, inputs),
+    ...stageHashes(experiment.seed, { ...stage, upcycle, ensemble, prune, train }, parents, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
     ...(ensemble && { ensemble }),
+    ...(prune && { prune }),
     ...(train && { train }),
     ...(ensemble
       ? sumOf(parents)
       : { parameters: countParameters(architecture), flopsPerToken: forwardFlops(architecture).total }),
   };
+}
+
+/** The stages whose checkpoints a stage reads. */
+function parentNames({ upcycle, ensemble, from, prune }: StageConfig): string[] {
+  const since = prune?.method === 'router-norm' ? prune.since : undefined;
+  return upcycle?.experts ?? ensemble?.members ?? [from, since].filter((name) => name !== undefined);
 }
 
 /** What all members of an ensemble have and compute together. */
@@ -169,7 +178,7 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
  */
 function stageHashes(
   seed: number,
-  stage: Pick<PlannedStage, 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
+  stage: Pick<PlannedStage, 'architecture' | 'upcycle' | 'ensemble' | 'prune' | 'import' | 'train'> & {
     evaluation: EvaluationPlan;
   },
   parents: readonly PlannedStage[],
@@ -183,6 +192,7 @@ function stageHashes(
     architecture: stage.architecture,
     upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
     ensemble: stage.ensemble?.weights,
+    prune: stage.prune && { ...stage.prune, since: undefined },
     imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,

@@ -3,6 +3,7 @@ import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
+import type { PlannedPruning } from './pruning';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -74,8 +75,11 @@ export interface PlannedStage {
   import?: PlannedImport;
   /** Its parents answer as one model. Such a stage makes no checkpoint; `architecture` is its first member's. */
   ensemble?: EnsembleConfig;
+  /** Which experts of its first parent are removed. */
+  prune?: PlannedPruning;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
+  /** Of a pruned mixture, and of what comes from it, with the right number of experts; which they are, the checkpoint says. */
   architecture: Architecture;
   parameters: ParameterCounts;
   /** FLOPs of a forward pass for one token at full context. */

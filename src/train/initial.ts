@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
-import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
+import {
+  type Checkpoint,
+  checkpointName,
+  listCheckpoints,
+  loadCheckpoint,
+  type PruningRecord,
+} from '../checkpoint/checkpoint';
+import type { Architecture } from '../architecture/architecture';
 import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { OpenDomain } from '../data/prepare';
 import { randomValues } from '../model/parameters';
@@ -10,6 +17,7 @@ import { describeMixture } from '../upcycle/describe';
 import { newRouters } from '../upcycle/routers';
 import { averageParents, type Parent, upcycle } from '../upcycle/upcycle';
 import { centroidRouters, mainDomains } from './centroids';
+import { describeRecord, prunedMixture } from './prune';
 
 /** The parameters that a stage starts from, and in words where they came from. */
 export interface InitialParameters {
@@ -17,6 +25,12 @@ export interface InitialParameters {
   description: string;
   /** What to know about them before the result is believed. */
   warning?: string;
+  /** What else to say of them. */
+  remarks?: string[];
+  /** Which experts a pruned mixture has, where the plan only knows how many. */
+  architecture?: Architecture;
+  /** Why it has these. */
+  pruning?: PruningRecord;
 }
 
 /** Where a stage finds what it starts from. */
@@ -32,14 +46,29 @@ export interface InitialSources {
  */
 export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {
   const { parents, architecture, upcycle: config } = stage;
+  if (stage.prune) return pruned(plan, stage, sources);
   if (config && parents.length) return upcycled(plan, stage, config, sources);
   if (parents[0]) {
-    const { parameters } = loadParent(parents[0], sources.checkpoints);
-    return { values: parameters, description: `from stage ${parents[0].name}` };
+    const parent = loadParent(parents[0], sources.checkpoints);
+    const found = withPrunedOf(architecture, parent.architecture);
+    return { values: parent.parameters, description: `from stage ${parents[0].name}`, architecture: found };
   }
   const values = randomValues(architecture, stage.seed);
   if (config) setAll(values, newRouters(architecture, deriveSeed(stage.seed, 'upcycle'), config.router));
   return { values, description: 'random parameters' };
+}
+
+/** A planned architecture with the experts that a checkpoint of it has. */
+export function withPrunedOf(planned: Architecture, { mixture }: Architecture): Architecture {
+  if (!planned.mixture?.pruned || !mixture?.pruned) return planned;
+  return { ...planned, mixture: { ...planned.mixture, pruned: mixture.pruned } };
+}
+
+function pruned(plan: Plan, stage: PlannedStage, { checkpoints, domains }: InitialSources): InitialParameters {
+  const [parent, since] = stage.parents.map(({ name, key }) => loadFinal(name, checkpoints(key)));
+  const { values, architecture, description, record } = prunedMixture(plan, stage, { parent: parent!, since, domains });
+  const found = withPrunedOf(stage.architecture, architecture);
+  return { values, description, architecture: found, pruning: record, remarks: describeRecord(record) };
 }
 
 function upcycled(

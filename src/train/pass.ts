@@ -51,7 +51,7 @@ export function trainingPass(
 
 /** Does the same to every tensor that a router's statistics are made from. */
 function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor: T) => T): RouterOutput {
-  const { layer, router: kind, logits, probabilities, assigned, chosen } = router;
+  const { layer, router: kind, logits, probabilities, assigned, chosen, removed } = router;
   return {
     layer,
     router: kind,
@@ -59,6 +59,7 @@ function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor:
     probabilities: change(probabilities),
     ...(assigned && { assigned: change(assigned) }),
     ...(chosen && { chosen: change(chosen) }),
+    ...(removed && { removed }),
   };
 }
 

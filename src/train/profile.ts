@@ -5,7 +5,7 @@ import { startSampler, trainingPasses } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
-import { firstParameters } from './stage';
+import { firstParameters, withExperts } from './stage';
 import type { StageContext } from './stage-context';
 
 /** The step that is written down: in those before it kernels are made, and caches and the routers' first choices settle. */
@@ -18,13 +18,14 @@ const PARTS = 6;
  * changes. Throws an `EngineError` (`not-native`) where steps don't run as graphs.
  */
 export async function profileStage(context: StageContext, file: string): Promise<void> {
-  const { stage, emit } = context;
-  const train = stage.train!;
+  const { emit } = context;
+  const train = context.stage.train!;
   if (context.backend.kind !== 'native') {
     const advice = '`bam runtime install` makes native TensorFlow; without it, leave out --profile.';
     throw new EngineError('Only steps on native TensorFlow can be profiled.', { reason: 'not-native', advice });
   }
-  const { values } = await firstParameters(context);
+  const { values, architecture: found } = await firstParameters(context);
+  const stage = withExperts(context.stage, found);
   const sequences = train.batch / train.accumulate;
   const { architecture } = stage;
   const options = { architecture, values, settings: train, sequences, passes: 1, form: 'graph', clocks: true } as const;

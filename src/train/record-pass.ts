@@ -27,6 +27,7 @@ export interface RecordedRouter {
   layer: number;
   router: 'ffn' | 'attention';
   experts: number;
+  removed?: readonly number[];
   probabilities: number;
   assigned?: number;
   chosen?: number;
@@ -182,11 +183,12 @@ function resized<T>([one, two]: [Recording<T>, Recording<T>], sequences: number)
 }
 
 function recordedRouter(backend: NodeJSKernelBackend, output: RouterOutput): RecordedRouter {
-  const { layer, router, probabilities, assigned, chosen } = output;
+  const { layer, router, probabilities, assigned, chosen, removed } = output;
   return {
     layer,
     router,
     experts: probabilities.shape[1],
+    ...(removed && { removed }),
     probabilities: tensorId(backend, probabilities),
     ...(assigned && { assigned: tensorId(backend, assigned) }),
     ...(chosen && { chosen: tensorId(backend, chosen) }),

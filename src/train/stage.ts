@@ -8,6 +8,7 @@ import {
   saveCheckpoint,
   type TrainingState,
 } from '../checkpoint/checkpoint';
+import type { Architecture } from '../architecture/architecture';
 import type { MixtureSampler } from '../data/mixture';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
@@ -18,7 +19,7 @@ import { runEnsemble } from './ensemble-stage';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { EagerModel } from './evaluated-model';
 import { importedParameters } from './imported';
-import { type InitialParameters, initialParameters } from './initial';
+import { type InitialParameters, initialParameters, withPrunedOf } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
@@ -34,24 +35,30 @@ const ROUTING_EVERY = 10;
  * Throws a `TrainingError` (reason `not-finite` or `diverged`) that names the step; checkpoints written before stay.
  */
 export async function runStage(context: StageContext): Promise<StageOutcome> {
-  const { plan, stage, emit } = context;
-  if (stage.ensemble) return runEnsemble(context);
-  const folder = context.checkpoints(stage.key);
+  const { plan, emit } = context;
+  if (context.stage.ensemble) return runEnsemble(context);
+  const folder = context.checkpoints(context.stage.key);
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
-  for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
+  for (const message of problems) emit({ type: 'note', level: 'warning', stage: context.stage.name, message });
   const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
+  const stage = withExperts(context.stage, checkpoint?.architecture ?? initial!.architecture);
   const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
   const engine = `${context.backend.description}, ${chosen.form}`;
   const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine };
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
   const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  for (const remark of initial?.remarks ?? []) {
+    emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${remark}.` });
+  }
   if (initial?.warning) emit({ type: 'note', level: 'warning', stage: stage.name, message: initial.warning });
   emit(stepNote(stage.name, chosen));
   try {
-    return await new StageRun(context, chosen.step, engine, folder, checkpoint).execute();
+    const pruning = checkpoint?.pruning ?? initial?.pruning;
+    const own = { ...context, stage, provenance: { ...context.provenance, ...(pruning && { pruning }) } };
+    return await new StageRun(own, chosen.step, engine, folder, checkpoint).execute();
   } finally {
     chosen.step.dispose();
   }
@@ -62,6 +69,11 @@ export async function firstParameters(context: StageContext): Promise<InitialPar
   const { plan, stage } = context;
   if (stage.import) return importedParameters(stage.import, stage.architecture.context, plan.folder);
   return initialParameters(plan, stage, context);
+}
+
+/** A stage of the plan with the experts that its checkpoint, or what it starts from, turned out to have. */
+export function withExperts(stage: PlannedStage, found: Architecture | undefined): PlannedStage {
+  return found ? { ...stage, architecture: withPrunedOf(stage.architecture, found) } : stage;
 }
 
 /** What the log says about how the steps of a stage run. */

@@ -24,6 +24,7 @@ export interface GraphRouter {
   layer: number;
   router: 'ffn' | 'attention';
   experts: number;
+  removed?: readonly number[];
   probabilities: string;
   assigned?: string;
   chosen?: string;
@@ -136,10 +137,11 @@ class PassBuilder {
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
     const results = places.slice(0, wanted.length);
     const rest = places.slice(wanted.length);
-    const routers = recorded.routers.map(({ layer, router, experts, assigned, chosen }) => ({
+    const routers = recorded.routers.map(({ layer, router, experts, removed, assigned, chosen }) => ({
       layer,
       router,
       experts,
+      ...(removed && { removed }),
       probabilities: rest.shift()!,
       ...(assigned !== undefined && { assigned: rest.shift()! }),
       ...(chosen !== undefined && { chosen: rest.shift()! }),
