@@ -8,8 +8,13 @@ export interface MixtureArchitecture {
   gate: 'softmax-topk' | 'topk-softmax';
   /** `averaged` has one attention for all (BTX); the others are BAM's attention experts. */
   attention: 'averaged' | 'kv-experts' | 'shared-kv';
-  /** How FFN routers send tokens where it is not to the `ffnTopK` best: to all, or to one that is drawn. */
-  ffnRouting?: 'soft' | 'sample-top-1';
+  /**
+   * How FFN routers send tokens where it is not to the `ffnTopK` best: to all, to one that is drawn, or without a router to one that
+   * follows from the token's id.
+   */
+  ffnRouting?: 'soft' | 'sample-top-1' | 'hash';
+  /** With `hash`, what the tables from token ids to experts follow from. */
+  hashSeed?: number;
   /** Attention experts whose output a token gets. Absent: all of them. */
   attentionTopK?: number;
   /** What is changed in the FFN routers. */
@@ -110,6 +115,11 @@ export function hasSoftFfn(mixture: MixtureArchitecture, layer: number): boolean
 /** Whether the FFN expert of every token of a layer is drawn in training. */
 export function samplesFfn({ ffnRouting }: MixtureArchitecture, layer: number): boolean {
   return ffnRouting === 'sample-top-1' && layer > 0;
+}
+
+/** Whether the FFNs have routers with scores: hash routing has tables. */
+export function hasFfnRouter(mixture: MixtureArchitecture): boolean {
+  return mixture.ffnRouting !== 'hash';
 }
 
 /** How many FFN experts compute a token in a layer. */

@@ -1,4 +1,4 @@
-import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
+import { type Architecture, attentionExperts, hasFfnRouter, headSize, keyValueExperts } from './architecture';
 
 /** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
 export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance';
@@ -122,11 +122,13 @@ function attentionSpecs(architecture: Architecture, layer: number): ParameterSpe
 
 function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const { width, ffnHidden } = architecture;
-  const experts = architecture.mixture?.experts ?? 1;
+  const { mixture } = architecture;
+  const experts = mixture?.experts ?? 1;
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
-  if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
-  if (architecture.mixture?.router?.balanceBias) {
+  if (mixture && hasFfnRouter(mixture))
+    specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
+  if (mixture?.router?.balanceBias) {
     specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'balance' });
   }
   for (const projection of ffnProjections(architecture)) {

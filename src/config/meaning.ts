@@ -4,6 +4,7 @@ import { group, type Group, isCount, isGroup } from './groups';
 import { checkMethod } from './method';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
+import { checkSplit, splitsIntoExperts } from './split';
 import { FREEZABLE } from './train-schema';
 import type { DataPath, Source } from './source';
 
@@ -41,6 +42,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkSplit(source, name, file));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
     mistakes.push(...checkCountedParents(source, name, group(file.stages)));
@@ -110,8 +112,9 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
     mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
   }
-  if (['train', 'upcycle', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    mistakes.push(source.atKey(path, '`train`, `upcycle`, `import` or `ensemble` in the stage', 'none of them'));
+  if (['train', 'upcycle', 'split', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `split`, `import` or `ensemble` in the stage';
+    mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));
@@ -149,6 +152,9 @@ function checkTrain(source: Source, path: DataPath, train: Group, names: Names):
   const mistakes: Diagnostic[] = [];
   if (typeof train.like === 'string')
     mistakes.push(...checkReference(source, [...path, 'like'], train.like, 'stage', names.stages));
+  const { teacher } = group(train.distill);
+  if (typeof teacher === 'string')
+    mistakes.push(...checkReference(source, [...path, 'distill', 'teacher'], teacher, 'stage', names.stages));
   for (const domain of Object.keys(group(train.mix))) {
     mistakes.push(...checkReference(source, [...path, 'mix', domain], domain, 'domain', names.domains));
   }
@@ -179,7 +185,7 @@ function checkReference(source: Source, path: DataPath, name: string, kind: stri
 }
 
 /**
- * References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train, ensembles
+ * References to stages that exist but are of the wrong kind: experts, and stages that are split, that are mixtures, `like` of a stage that does not train, ensembles
  * where a checkpoint is needed.
  */
 function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
@@ -187,7 +193,8 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
   for (const reference of references(group(stages[name]))) {
     const path = ['stages', name, ...reference.path];
     const isExpert = reference.path.includes('experts');
-    if (isExpert && isMixture(stages, reference.name)) {
+    const isSplit = reference.path[0] === 'from' && isGroup(group(stages[name]).split);
+    if ((isExpert || isSplit) && isMixture(stages, reference.name)) {
       mistakes.push(source.at(path, 'a dense stage', `the mixture "${reference.name}"`));
     }
     const isLike = reference.path.includes('like');
@@ -216,6 +223,7 @@ function checkFreeze(source: Source, name: string, stages: Group): Diagnostic[] 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {
   const stage = Object.hasOwn(stages, name) ? group(stages[name]) : {};
   if (isGroup(stage.upcycle)) return true;
+  if (isGroup(stage.split)) return splitsIntoExperts(stage);
   return typeof stage.from === 'string' && !seen.includes(name) && isMixture(stages, stage.from, [...seen, name]);
 }
 
@@ -229,6 +237,7 @@ function references(stage: Group): { name: string; path: DataPath }[] {
   const named: { name: unknown; path: DataPath }[] = [
     { name: stage.from, path: ['from'] },
     { name: train.like, path: ['train', 'like'] },
+    { name: group(train.distill).teacher, path: ['train', 'distill', 'teacher'] },
     ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),
     ...members.map((name, i) => ({ name, path: ['ensemble', 'members', i] })),
   ];

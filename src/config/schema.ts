@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { count } from './schema-values';
+import { splitSchema } from './split-schema';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
 
@@ -76,6 +77,9 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  split: splitSchema
+    .optional()
+    .describe('Split the FFNs of the dense stage in `from` into experts, which become a mixture (MoEBERT).'),
   import: importSchema
     .optional()
     .describe('Start from a checkpoint of the transformers library, which says its shape.'),

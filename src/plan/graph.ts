@@ -7,6 +7,7 @@ import { FREEZABLE, type TrainConfig, trainDefaults } from '../config/train-sche
 import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { completeSplit, splitArchitecture } from './splitting';
 import { completeUpcycling, plannedRouting } from './upcycling';
 
 /** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
@@ -47,10 +48,15 @@ export function withAncestors(plan: Plan, names: readonly string[]): PlannedStag
   const wanted = new Set<string>(names);
   for (const stage of [...plan.stages].reverse()) {
     if (wanted.has(stage.name) || wanted.has(readVariantName(stage.name).stage)) {
-      for (const { name } of [stage, ...stage.parents]) wanted.add(name);
+      for (const { name } of [stage, ...neededBy(stage)]) wanted.add(name);
     }
   }
   return plan.stages.filter(({ name }) => wanted.has(name));
+}
+
+/** The stages whose results a stage needs: those that it starts from, and the one that it learns from. */
+export function neededBy({ parents, teacher }: Pick<PlannedStage, 'parents' | 'teacher'>): PlannedStage['parents'] {
+  return teacher ? [...parents, teacher] : parents;
 }
 
 function planStage(name: string, experiment: Experiment, inputs: PlanInputs, stageNamed: StageNamed): PlannedStage {
@@ -62,10 +68,15 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   const imported = inputs.imports?.get(name);
   // A checkpoint was looked at once for all variants, which may have contexts of their own.
   const own = imported && { ...imported.architecture, context: experiment.model.context };
-  const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
+  const split = config.split && completeSplit(config.split);
+  const architecture = split
+    ? splitArchitecture(split, parents[0]!.architecture, experiment.seed)
+    : stageArchitecture(config, own ?? inputs.dense, parents);
   const settings = settingsOf(name, experiment, architecture, inputs);
-  const budget = config.train && budgetOf(config.train, architecture, parents, stageNamed);
-  const train = budget && planTraining(budget, settings, architecture, inputs);
+  const teacher = config.train && settings.distill && stageNamed(settings.distill.teacher);
+  const flopsPerToken = trainingFlops(architecture) + (teacher ? teacher.flopsPerToken : 0);
+  const budget = config.train && budgetOf(config.train, flopsPerToken, parents, stageNamed);
+  const train = budget && planTraining(budget, settings, { architecture, flopsPerToken }, inputs);
   // An ensemble has no settings of its own, and is compared with its members.
   const evaluation = ensemble
     ? parents[0]!.evaluation
@@ -73,6 +84,8 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   const stage = {
     parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
     ...(imported && { import: imported.planned }),
+    ...(split && { split }),
+    ...(teacher && { teacher: { name: teacher.name, key: teacher.key } }),
     architecture,
     evaluation,
   };
@@ -117,7 +130,8 @@ function stageArchitecture(
   return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
 }
 
-type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'countParents' | 'tokens' | 'flops'>;
+type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'countParents' | 'tokens' | 'flops' | 'distill'> &
+  Pick<TrainConfig, 'distill'>;
 
 /** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
 function settingsOf(
@@ -142,16 +156,20 @@ function trainSettings(train: TrainConfig, experiment: Experiment): Settings {
 function planTraining(
   { parentFlops, ...wanted }: Budget,
   settings: Settings,
-  architecture: Architecture,
+  { architecture, flopsPerToken }: { architecture: Architecture; flopsPerToken: number },
   inputs: PlanInputs,
 ): TrainPlan {
-  const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
+  const { evaluateEvery, evaluationTokens, mix, freeze, distill, ...rest } = settings;
   const frozen = FREEZABLE.filter((part) => freeze.includes(part));
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture), ...(parentFlops && { parentFlops }) };
-  return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
+  const budget = { steps, tokens, flops: tokens * flopsPerToken, ...(parentFlops && { parentFlops }) };
+  const { teacher, ...learning } = distill ?? {};
+  return {
+    ...{ ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) },
+    ...(distill && { distill: learning as TrainPlan['distill'] & object }),
+  };
 }
 
 /** Weights that sum to 1, none of them zero, in the order of the domains: a sampler's draws may depend on the order. */
@@ -169,7 +187,10 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
  */
 function stageKey(
   seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
+  stage: Pick<
+    PlannedStage,
+    'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'split' | 'teacher' | 'train'
+  > & {
     evaluation: EvaluationPlan;
   },
   inputs: PlanInputs,
@@ -185,6 +206,8 @@ function stageKey(
     ensemble: stage.ensemble?.weights,
     parents,
     imported: stage.import?.fingerprint,
+    split: stage.split,
+    teacher: stage.teacher?.key,
     train,
     evaluationTokens: stage.evaluation.tokens,
     tokenizer: inputs.tokenizer.fingerprint,
