@@ -8,8 +8,13 @@ export interface MixtureArchitecture {
   gate: 'softmax-topk' | 'topk-softmax';
   /** `averaged` has one attention for all (BTX); the others are BAM's attention experts. */
   attention: 'averaged' | 'kv-experts' | 'shared-kv';
-  /** How FFN routers send tokens where it is not to the `ffnTopK` best: to all, or to one that is drawn. */
-  ffnRouting?: 'soft' | 'sample-top-1';
+  /**
+   * How FFN routers send tokens where it is not to the `ffnTopK` best: to all, to one that is drawn, or without a router to one that
+   * follows from the token's id.
+   */
+  ffnRouting?: 'soft' | 'sample-top-1' | 'hash';
+  /** With `hash`, what the tables from token ids to experts follow from. */
+  hashSeed?: number;
   /** Attention experts whose output a token gets. Absent: all of them. */
   attentionTopK?: number;
   /** What is changed in the FFN routers. */
@@ -134,6 +139,11 @@ export function removedExperts({ pruned }: MixtureArchitecture, layer: number): 
 export function remainingExperts(mixture: MixtureArchitecture, layer: number): number[] {
   const removed = removedExperts(mixture, layer);
   return Array.from({ length: mixture.experts }, (_, expert) => expert).filter((expert) => !removed.includes(expert));
+}
+
+/** Whether the FFNs have routers with scores: hash routing has tables. */
+export function hasFfnRouter(mixture: MixtureArchitecture): boolean {
+  return mixture.ffnRouting !== 'hash';
 }
 
 /** How many FFN experts compute a token in a layer, at most: none for one that is sent to a removed expert. */

@@ -3,6 +3,7 @@ import {
   attentionExperts,
   attentionExpertsPerToken,
   ffnExpertsPerToken,
+  hasFfnRouter,
   keyValueExperts,
   meanFfnExpertsPerToken,
   removedExperts,
@@ -79,7 +80,7 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
     ffnHidden;
   const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
   const experts = attentionExperts(architecture);
-  const ffnRouter = mixture ? 2 * width * mixture.experts : 0;
+  const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * mixture.experts : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
   const routers = ffnRouter + attentionRouter;
   const total = layers * (attention + routers) + allFfns + 2 * width * vocabulary;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
+import { splitSchema } from './split-schema';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
 
@@ -77,6 +78,9 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  split: splitSchema
+    .optional()
+    .describe('Split the FFNs of the dense stage in `from` into experts, which become a mixture (MoEBERT).'),
   prune: pruneSchema.optional().describe('Remove FFN experts of the mixture in `from`.'),
   import: importSchema
     .optional()

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {
   type Architecture,
+  hasFfnRouter,
   hasSoftFfn,
   type MixtureArchitecture,
   remainingExperts,
@@ -11,7 +12,8 @@ import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/
 import { expertFfn } from '../engine/ops/expert-ffn';
 import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
 import { topExperts } from '../engine/ops/top-experts';
-import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
+import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATURE } from './draws';
+import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { placesOf, withoutRemoved } from './pruned';
@@ -23,24 +25,29 @@ export interface FfnOutput {
   router?: RouterOutput;
 }
 
-/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone. */
+/**
+ * The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone, `ids` (tokens) int32
+ * are needed by hash routing alone.
+ */
 export function ffn(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
   draws?: DrawTensors,
+  ids?: tf.Tensor1D,
 ): FfnOutput {
   const { mixture } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
-  if (!mixture) return { output: denseFfn(u, weights()) };
+  if (!mixture) return { output: denseFfn(u, weights(), draws?.get(neuronsName(layer)) as tf.Tensor1D | undefined) };
+  const remaining = remainingExperts(mixture, layer);
+  const experts = remaining.map(weights);
+  if (!hasFfnRouter(mixture)) return hashedFfn(architecture, layer, u, ids!, experts);
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
   const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
   const removed = removedExperts(mixture, layer);
   const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
-  const remaining = remainingExperts(mixture, layer);
-  const experts = remaining.map(weights);
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts, remaining) }
@@ -69,6 +76,24 @@ export function ffnWeights(
   const both = { up: matrix(parameters, up), down: matrix(parameters, down) };
   if (architecture.ffn !== 'gelu') return { gate: matrix(parameters, ffnName(layer, 'gate', expert)), ...both };
   return { ...both, upBias: vector(parameters, biasName(up)), downBias: vector(parameters, biasName(down)) };
+}
+
+/**
+ * What the expert of every token's id makes of it, without a gate (MoEBERT, arXiv 2204.07675, section 3.3). For statistics the chosen expert
+ * has the probability 1; there are no logits, so no losses.
+ */
+function hashedFfn(
+  { mixture, vocabulary }: Architecture,
+  layer: number,
+  u: tf.Tensor2D,
+  ids: tf.Tensor1D,
+  experts: readonly FfnWeights[],
+): FfnOutput {
+  const table = hashTable(mixture!.hashSeed!, layer, experts.length, vocabulary);
+  const chosen = tf.gather(tf.tensor1d(table, 'int32'), ids);
+  const mask = expertMask(chosen, experts.length); // (T, experts)
+  const router = { layer, router: 'ffn' as const, probabilities: mask, ...choiceOf(mask, u.shape[0]) };
+  return { output: expertFfn(u, chosen, experts), router };
 }
 
 /** The sum of all experts' outputs, each times its gate. `gates` (tokens, columns); `columns` are the experts' own. */

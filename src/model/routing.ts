@@ -9,9 +9,9 @@ import { remainingBalanceLoss } from './pruned';
 export interface RouterOutput {
   layer: number;
   router: 'ffn' | 'attention';
-  /** What the softmax is taken of, (tokens, experts). */
-  logits: tf.Tensor2D;
-  /** Softmax over all experts, (tokens, experts). */
+  /** What the softmax is taken of, (tokens, experts). Hash routing has none. */
+  logits?: tf.Tensor2D;
+  /** Softmax over all experts, (tokens, experts). With hash routing 1 for the chosen one. */
   probabilities: tf.Tensor2D;
   /** Of a router that chooses: how many tokens each expert got, (experts) float32. Without gradient. Soft ones have none. */
   assigned?: tf.Tensor1D;
@@ -88,5 +88,5 @@ export function loadBalanceLoss(output: RouterOutput): tf.Scalar {
 
 /** Router z-loss (ST-MoE, arXiv 2202.08906, eq. 5): the mean over tokens of logsumexp(logits) squared. */
 export function routerZLoss(output: RouterOutput): tf.Scalar {
-  return tf.mean(tf.square(tf.logSumExp(output.logits, -1))) as tf.Scalar;
+  return tf.mean(tf.square(tf.logSumExp(output.logits!, -1))) as tf.Scalar;
 }

@@ -18,6 +18,7 @@ import { newRouters } from '../upcycle/routers';
 import { averageParents, type Parent, upcycle } from '../upcycle/upcycle';
 import { centroidRouters, mainDomains } from './centroids';
 import { describeRecord, prunedMixture } from './prune';
+import { splitParent } from './split-stage';
 
 /** The parameters that a stage starts from, and in words where they came from. */
 export interface InitialParameters {
@@ -41,13 +42,15 @@ export interface InitialSources {
 }
 
 /**
- * A stage's first parameters where it imports none: random, its parent's, or a mixture of its parents. Throws a `CheckpointError` where a parent has no
+ * A stage's first parameters where it imports none: random, its parent's, its parent's split into experts, or a mixture of its parents. Throws a `CheckpointError` where a parent has no
  * checkpoint or does not fit.
  */
 export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {
-  const { parents, architecture, upcycle: config } = stage;
+  const { parents, architecture, upcycle: config, split } = stage;
   if (stage.prune) return pruned(plan, stage, sources);
   if (config && parents.length) return upcycled(plan, stage, config, sources);
+  if (split && parents[0])
+    return splitParent(plan, stage, split, loadParent(parents[0], sources.checkpoints), sources.domains);
   if (parents[0]) {
     const parent = loadParent(parents[0], sources.checkpoints);
     const found = withPrunedOf(architecture, parent.architecture);

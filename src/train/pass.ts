@@ -55,7 +55,7 @@ function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor:
   return {
     layer,
     router: kind,
-    logits: change(logits),
+    ...(logits && { logits: change(logits) }),
     probabilities: change(probabilities),
     ...(assigned && { assigned: change(assigned) }),
     ...(chosen && { chosen: change(chosen) }),

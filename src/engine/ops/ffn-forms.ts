@@ -23,15 +23,19 @@ export const SWIGLU_TENSORS = 3;
 
 export type FfnWeights = SwigluWeights | GeluWeights;
 
-/** One FFN, SwiGLU: down(silu(gate u) * up u), or GELU: down(gelu(up u)). (K, E) -> (K, E). */
-export function denseFfn(u: tf.Tensor2D, weights: FfnWeights): tf.Tensor2D {
+/**
+ * One FFN, SwiGLU: down(silu(gate u) * up u), or GELU: down(gelu(up u)). (K, E) -> (K, E). With `neurons` (F) it is as if all weights of a
+ * hidden neuron, its rows of gate and up and its column of down, were multiplied by its number there.
+ */
+export function denseFfn(u: tf.Tensor2D, weights: FfnWeights, neurons?: tf.Tensor1D): tf.Tensor2D {
+  const scaled = (hidden: tf.Tensor2D): tf.Tensor2D => (neurons ? tf.mul(hidden, neurons) : hidden);
   if ('gate' in weights) {
     const { gate, up, down } = weights;
-    return linear(swiglu(linear(u, gate), linear(u, up)), down);
+    return linear(scaled(swiglu(scaled(linear(u, gate)), scaled(linear(u, up)))), down);
   }
   const { up, upBias, down, downBias } = weights;
-  const hidden = gelu(tf.add(linear(u, up), upBias) as tf.Tensor2D);
-  return tf.add(linear(hidden, down), downBias);
+  const hidden = gelu(tf.add(scaled(linear(u, up)), upBias) as tf.Tensor2D);
+  return tf.add(linear(scaled(hidden), down), downBias);
 }
 
 /** An FFN with its gradient written out, for those who call it where tfjs records nothing. */
