@@ -1,3 +1,4 @@
+import { checkAdapt } from './adapt';
 import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
@@ -43,6 +44,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     mistakes.push(...checkKinds(source, name, group(file.stages)));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
+    mistakes.push(...checkAdapt(source, name, group(file.stages), isMixture(group(file.stages), name)));
     mistakes.push(...checkCountedParents(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
@@ -110,8 +112,9 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
     mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
   }
-  if (['train', 'upcycle', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    mistakes.push(source.atKey(path, '`train`, `upcycle`, `import` or `ensemble` in the stage', 'none of them'));
+  if (['train', 'upcycle', 'adapt', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `adapt`, `import` or `ensemble` in the stage';
+    mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
   if (upcycle) mistakes.push(...checkUpcycle(source, [...path, 'upcycle'], upcycle, names));

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { adaptSchema } from './adapt-schema';
 import { count } from './schema-values';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
@@ -76,6 +77,9 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  adapt: adaptSchema
+    .optional()
+    .describe('Train small modules on top of the stage in `from`, whose parameters stay as they are (MoV, MoLoRA).'),
   import: importSchema
     .optional()
     .describe('Start from a checkpoint of the transformers library, which says its shape.'),

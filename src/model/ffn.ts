@@ -4,15 +4,17 @@ import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/
 import { expertFfn } from '../engine/ops/expert-ffn';
 import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
 import { topExperts } from '../engine/ops/top-experts';
+import { blockAdapters } from './adapters';
 import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
-/** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
+/** What a block's FFN gives: its output (tokens, E), its router's decision in a mixture, and those of its adapters. */
 export interface FfnOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
+  adapters: RouterOutput[];
 }
 
 /** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone. */
@@ -25,7 +27,8 @@ export function ffn(
 ): FfnOutput {
   const { mixture } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
-  if (!mixture) return { output: denseFfn(u, weights()) };
+  const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
+  if (!mixture) return { output: denseFfn(u, weights(), apply), adapters };
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
   const scores = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
@@ -34,7 +37,7 @@ export function ffn(
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts) }
     : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts);
-  return { output, router: { layer, router: 'ffn', ...scores, ...choice } };
+  return { output: apply('ffn', u, output), router: { layer, router: 'ffn', ...scores, ...choice }, adapters };
 }
 
 /**

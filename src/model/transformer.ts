@@ -19,7 +19,7 @@ export interface ForwardOutput {
   last: tf.Tensor2D;
   /** The output head, (V, E). */
   head: tf.Tensor2D;
-  /** Attention and FFN routers, layer by layer; empty in a dense model. */
+  /** Attention and FFN routers and those of adapters, layer by layer; empty in a dense model without adapters. */
   routers: RouterOutput[];
   /** Of each layer. */
   inputs: BlockInputs[];
@@ -45,7 +45,8 @@ export function forward(
     const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, tables, draws);
     x = sum;
     inputs.push(read);
-    for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
+    const decided = [attended.router, ...attended.adapters, transformed.router, ...transformed.adapters];
+    for (const router of decided) if (router) routers.push(router);
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
   const { logitScale } = architecture;

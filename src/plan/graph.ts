@@ -4,6 +4,7 @@ import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import type { Experiment, StageConfig } from '../config/schema';
 import { FREEZABLE, type TrainConfig, trainDefaults } from '../config/train-schema';
+import { adaptedArchitecture } from './adapting';
 import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
 import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
@@ -110,6 +111,7 @@ function stageArchitecture(
   parents: readonly PlannedStage[],
 ): Architecture {
   const dense = (parents[0]?.architecture ?? own)!;
+  if (config.adapt) return adaptedArchitecture(dense, config.adapt);
   if (!config.upcycle) return dense;
   const { method, copies, attention, gate } = config.upcycle;
   const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
@@ -146,12 +148,19 @@ function planTraining(
   inputs: PlanInputs,
 ): TrainPlan {
   const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
-  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part) && !architecture.adapters);
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
   const budget = { steps, tokens, flops: tokens * trainingFlops(architecture), ...(parentFlops && { parentFlops }) };
-  return { ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) };
+  return {
+    ...rest,
+    mix: shares(mix, inputs),
+    ...budget,
+    ...(frozen.length && { freeze: frozen }),
+    // Routers that are frozen have nothing to learn from losses of their own.
+    ...(architecture.adapters && { loadBalance: 0, routerZ: 0 }),
+  };
 }
 
 /** Weights that sum to 1, none of them zero, in the order of the domains: a sampler's draws may depend on the order. */

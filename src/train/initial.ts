@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isAdapter } from '../architecture/adapters';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
 import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
@@ -17,6 +18,8 @@ export interface InitialParameters {
   description: string;
   /** What to know about them before the result is believed. */
   warning?: string;
+  /** The checkpoint of the model that its adapters adapt. */
+  base?: string;
 }
 
 /** Where a stage finds what it starts from. */
@@ -33,13 +36,29 @@ export interface InitialSources {
 export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {
   const { parents, architecture, upcycle: config } = stage;
   if (config && parents.length) return upcycled(plan, stage, config, sources);
-  if (parents[0]) {
-    const { parameters } = loadParent(parents[0], sources.checkpoints);
-    return { values: parameters, description: `from stage ${parents[0].name}` };
-  }
+  if (parents[0]) return fromParent(stage, parents[0], sources);
   const values = randomValues(architecture, stage.seed);
   if (config) setAll(values, newRouters(architecture, deriveSeed(stage.seed, 'upcycle'), config.router));
   return { values, description: 'random parameters' };
+}
+
+/** A parent's parameters as they are, with new adapters where the stage has some and the parent has not. */
+function fromParent(
+  { architecture, seed }: PlannedStage,
+  { name, key }: PlannedStage['parents'][number],
+  { checkpoints }: InitialSources,
+): InitialParameters {
+  const parent = loadFinal(name, checkpoints(key));
+  const description = `from stage ${name}`;
+  const { parameters } = parent;
+  if (!architecture.adapters) return { values: parameters, description };
+  if (parent.base !== undefined) return { values: parameters, description, base: parent.base };
+  const adapters = randomValues(architecture, deriveSeed(seed, 'adapters'), isAdapter);
+  return {
+    values: new Map([...parameters, ...adapters]),
+    description: `${description}, which stays as it is; adapters new`,
+    base: join(checkpoints(key), checkpointName(parent.training.step)),
+  };
 }
 
 function upcycled(

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import type { Architecture } from '../architecture/architecture';
 import { elementCount } from '../architecture/parameters';
+import type { RouterKind } from '../base/router-words';
 import { deriveSeed, uniformGenerator } from '../base/random';
 import type { Batch } from '../data/sequences';
 import { resizeTape, type SizedTape } from '../engine/graph/resize-tape';
@@ -25,7 +26,7 @@ export interface PassSource {
 /** The tensors of one router's decision, by their ids on the tape. */
 export interface RecordedRouter {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
   probabilities: number;
   assigned?: number;

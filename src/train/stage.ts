@@ -51,7 +51,8 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   if (initial?.warning) emit({ type: 'note', level: 'warning', stage: stage.name, message: initial.warning });
   emit(stepNote(stage.name, chosen));
   try {
-    return await new StageRun(context, chosen.step, engine, folder, checkpoint).execute();
+    const base = checkpoint ? checkpoint.base : initial!.base;
+    return await new StageRun(context, chosen.step, engine, folder, checkpoint, base).execute();
   } finally {
     chosen.step.dispose();
   }
@@ -88,6 +89,8 @@ class StageRun {
     private readonly engine: string,
     private readonly folder: string,
     checkpoint: Checkpoint | undefined,
+    /** The checkpoint of the model that the stage's adapters adapt. */
+    private readonly base: string | undefined,
   ) {
     this.train = context.stage.train;
     this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
@@ -195,6 +198,7 @@ class StageRun {
       parameters: this.step.readParameters(),
       moments: this.step.readMoments(),
       training: this.state,
+      ...(this.base !== undefined && { base: this.base }),
     };
     const folder = saveCheckpoint(this.folder, checkpoint, provenance);
     pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);

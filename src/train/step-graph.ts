@@ -13,6 +13,7 @@ import {
   addZeros,
   type GraphVariable,
 } from '../engine/graph/variables';
+import type { RouterKind } from '../base/router-words';
 import type { ModelParameters } from '../model/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
 import { addBalanceBiases, balanceRate } from './balance-bias';
@@ -22,7 +23,7 @@ import type { TrainSettings } from './step';
 /** Where in the graph one router's decision is. */
 export interface GraphRouter {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
   probabilities: string;
   assigned?: string;

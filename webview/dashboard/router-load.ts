@@ -1,4 +1,4 @@
-import { ROUTER_WORDS } from '../../src/base/router-words';
+import { ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
 import type { RoutingPoint, Stage } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
@@ -8,7 +8,6 @@ import { DARKEST, HeatMap } from './heat-map';
 import { type Actions, openStage, type Page, type Section } from './page';
 import { expertNames } from './words';
 
-const ROUTERS = ['ffn', 'attention'] as const;
 const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them.`;
 
 /** Stages of the run that have routers and of which routing is known. */
@@ -21,7 +20,7 @@ export class RouterLoadSection implements Section {
   readonly root = element('section', { 'aria-labelledby': 'router-heading' });
   private readonly maps = new Map<string, HeatMap>();
   /** One row of maps for each kind of router. */
-  private readonly holders = ROUTERS.map(() => element('div', { class: 'maps' }));
+  private readonly holders = ROUTER_KINDS.map(() => element('div', { class: 'maps' }));
   private readonly legend = element('p', { class: 'small' }, LEGEND);
   private readonly nothing = element('p', {}, 'No stage of this run has routers whose load is known yet.');
   private readonly stage;
@@ -60,7 +59,7 @@ export class RouterLoadSection implements Section {
     const domains = shownTexts(page);
     this.setSteps(data.routing(domains[0] ?? null).map(({ step }) => step));
     const step = this.steps[this.time.get()];
-    ROUTERS.forEach((router, i) => {
+    ROUTER_KINDS.forEach((router, i) => {
       const maps = domains.flatMap((domain) => {
         const point = data.routing(domain).find((one) => one.step === step);
         return (point && this.map(page, stage, point, router)) ?? [];
@@ -97,12 +96,7 @@ export class RouterLoadSection implements Section {
     if (this.page) this.draw(this.page);
   }
 
-  private map(
-    { run }: Page,
-    stage: Stage,
-    point: RoutingPoint,
-    router: (typeof ROUTERS)[number],
-  ): HTMLElement | undefined {
+  private map({ run }: Page, stage: Stage, point: RoutingPoint, router: RouterKind): HTMLElement | undefined {
     const layers = point.routers.filter((one) => one.router === router);
     if (!layers.length) return undefined;
     const key = JSON.stringify([stage.name, router, point.domain]);

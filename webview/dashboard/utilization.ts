@@ -1,8 +1,8 @@
 import { formatMeasure } from '../../src/base/format';
-import { ROUTER_WORDS } from '../../src/base/router-words';
+import { ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
 import type { Router, RoutingPoint, Stage } from '../../src/messages/contract';
 import type { Series } from '../shared/series';
-import { dropdown, radios } from '../shared/controls';
+import { dropdown } from '../shared/controls';
 import { element } from '../shared/dom';
 import { type FigureContent, Figures } from '../shared/figures';
 import { xAtSteps } from '../shared/x-axis';
@@ -18,6 +18,7 @@ type Pick = (router: Router) => number;
 export class UtilizationSection implements Section {
   readonly root = element('section', { 'aria-labelledby': 'utilization-heading', hidden: true });
   private readonly figures: Figures;
+  private readonly router;
   private readonly layer;
   private readonly caption = element('p', { class: 'small' });
 
@@ -27,13 +28,9 @@ export class UtilizationSection implements Section {
   ) {
     const { choose, send } = actions;
     this.figures = new Figures(send);
-    const kinds = [
-      { value: 'ffn', label: ROUTER_WORDS.ffn.title },
-      { value: 'attention', label: ROUTER_WORDS.attention.title },
-    ];
-    const router = radios('router', kinds, choices.router, (value) => choose({ router: value as Choices['router'] }));
+    this.router = dropdown('router', [], choices.router, (value) => choose({ router: value as Choices['router'] }));
     this.layer = dropdown('layer', [], String(choices.layer), (value) => choose({ layer: Number(value) }));
-    const tools = element('div', { class: 'tools' }, router.root, this.layer.root);
+    const tools = element('div', { class: 'tools' }, this.router.root, this.layer.root);
     const heading = element('h2', { id: 'utilization-heading' }, 'Expert utilization');
     this.root.append(heading, tools, this.caption, this.figures.root);
   }
@@ -43,8 +40,16 @@ export class UtilizationSection implements Section {
     const stage = stages.find(({ name }) => name === page.choices.mixture) ?? stages[0];
     this.root.hidden = !stage;
     if (!stage) return;
-    const kind = page.choices.router;
     const points = page.points.of(page.run.id, stage.name).routing(null);
+    const kinds = ROUTER_KINDS.filter((kind) =>
+      points.some(({ routers }) => routers.some(({ router }) => router === kind)),
+    );
+    const kind = kinds.includes(page.choices.router) ? page.choices.router : (kinds[0] ?? 'ffn');
+    update(
+      this.router,
+      kinds.map((value) => ({ value, label: ROUTER_WORDS[value].title })),
+      kind,
+    );
     const layers = [
       ...new Set(
         points.flatMap(({ routers }) => routers.filter((one) => one.router === kind).map(({ layer }) => layer)),
@@ -59,12 +64,18 @@ export class UtilizationSection implements Section {
     const { title, load } = ROUTER_WORDS[kind];
     this.caption.textContent = layers.length
       ? `${title} of ${stage.name} in training batches. Load: ${load}. Utilization is load times the number of experts. MaxVio is the largest load over the fair load, minus 1. Entropy is that of a token’s gates, in nats.`
-      : `${stage.name} has no ${kind} router, or none of its training batches is known.`;
-    this.figures.draw(layers.length ? this.charts(page, stage, points, layers, layer) : []);
+      : `None of the training batches of ${stage.name} is known.`;
+    this.figures.draw(layers.length ? this.charts(page, stage, points, kind, layers, layer) : []);
   }
 
-  private charts(page: Page, stage: Stage, points: RoutingPoint[], layers: number[], layer: number): FigureContent[] {
-    const kind = page.choices.router;
+  private charts(
+    page: Page,
+    stage: Stage,
+    points: RoutingPoint[],
+    kind: RouterKind,
+    layers: number[],
+    layer: number,
+  ): FigureContent[] {
     const open = (): void => openStage(this.actions, page.run, stage.name);
     const options = { ...chartOptions(page, formatMeasure), isLogY: false, open };
     const line = (label: string, color: number, of: number, pick: Pick): Series =>
