@@ -26,6 +26,9 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
+  ['adapt', 'upcycle', 'import', 'ensemble'],
+  ['field', 'prompt'],
+  ['field', 'answer'],
   ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];

@@ -2,6 +2,7 @@ import { checkAdapt } from './adapt';
 import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
+import { checkInstructions } from './instructions';
 import { checkMethod } from './method';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
@@ -34,6 +35,9 @@ export function checkMeaning(source: Source): Diagnostic[] {
   }
   for (const kind of ['domains', 'stages'] as const) {
     for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
+  }
+  for (const [name, domain] of Object.entries(group(file.domains))) {
+    mistakes.push(...checkInstructions(source, name, group(domain)));
   }
   for (const [name, task] of Object.entries(group(file.tasks))) {
     mistakes.push(...checkName(source, ['tasks', name], name), ...checkTask(source, ['tasks', name], group(task)));

@@ -38,6 +38,16 @@ const domainSchema = z.strictObject({
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'a glob, or a list of globs')
     .describe('A glob, or a list of them, relative to this file: text files, .json or .jsonl.'),
   field: z.string().min(1).optional().describe('Which field of a .json or .jsonl object holds the text.'),
+  prompt: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instructions: which field holds the text in front of the answer. It is read, but not learnt.'),
+  answer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instructions: which field holds the answer. Loss and perplexity are of its tokens alone.'),
   heldOut: z
     .number()
     .gt(0)

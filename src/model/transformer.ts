@@ -112,14 +112,16 @@ export interface Losses {
 /**
  * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
  * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose are balanced: soft ones use every expert anyway. L_z is that
- * of FFN routers, and of attention routers that choose.
+ * of FFN routers, and of attention routers that choose. L_NLL is the mean over targets, or with `weights` (B*T) the sum of weight times
+ * loss.
  */
 export function losses(
   output: ForwardOutput,
   targets: tf.Tensor1D,
   coefficients: { loadBalance: number; routerZ: number },
+  weights?: tf.Tensor1D,
 ): Losses {
-  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets));
+  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets, weights));
   const routers = output.routers.filter(({ router, assigned }) => router === 'ffn' || assigned);
   if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
   const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);

@@ -12,7 +12,7 @@ import type { MixtureSampler } from '../data/mixture';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
 import type { PlannedStage, TrainPlan } from '../plan/plan';
-import { startSampler, trainingPasses } from './batches';
+import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
 import { runEnsemble } from './ensemble-stage';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
@@ -42,7 +42,8 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
   const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
-  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
+  const weighted = weightedBatches(plan, stage);
+  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments, weighted);
   const engine = `${context.backend.description}, ${chosen.form}`;
   const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine };
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
