@@ -44,6 +44,23 @@ export interface RouterChanges {
   noise?: number;
 }
 
+/** Small modules that train while the model that they adapt stays as it is: MoV or MoLoRA (arXiv 2309.05444). All experts are used. */
+export interface AdapterArchitecture {
+  /** `mov` multiplies by a mixture of (IA)^3 vectors, `molora` adds a mixture of low-rank products. */
+  method: 'mov' | 'molora';
+  /** With one there is no router: plain (IA)^3 or LoRA. */
+  experts: number;
+  /** Of each product of `molora`. */
+  rank?: number;
+  /** `molora` multiplies its products by alpha / rank. */
+  alpha?: number;
+  parts: AdaptedPart[];
+}
+
+/** The parts of a block that may have adapters. */
+export const ADAPTED_PARTS = ['attention', 'ffn'] as const;
+export type AdaptedPart = (typeof ADAPTED_PARTS)[number];
+
 /** How attention and FFN of a block follow each other, N being its norms: `x + attn(N x) + ffn(N x)` where this is absent. */
 export type BlockForm =
   /** x + attn(N1 x) + ffn(N2 x). */
@@ -82,6 +99,8 @@ export interface Architecture extends ArchitectureVariant {
   ropeBase: number;
   normEpsilon: number;
   mixture?: MixtureArchitecture;
+  /** With them only they train: every other parameter is frozen. */
+  adapters?: AdapterArchitecture;
 }
 
 /**

@@ -10,8 +10,9 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import * as z from 'zod';
+import { isAdapter } from '../architecture/adapters';
 import type { Architecture } from '../architecture/architecture';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
@@ -74,6 +75,8 @@ export interface Checkpoint {
   training: TrainingState;
   /** Of a pruned mixture, from its provenance. */
   pruning?: PruningRecord;
+  /** Of a model with adapters: the checkpoint of the model that they adapt. Its tensors are not stored again. */
+  base?: string;
 }
 
 /** Folder name of a checkpoint, so that names sort by step. */
@@ -95,16 +98,24 @@ export function listCheckpoints(folder: string): number[] {
  * that a checkpoint is whole or not there. Returns its path.
  */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): string {
+  const { architecture, base } = checkpoint;
   const target = join(folder, checkpointName(checkpoint.training.step));
   const temporary = `${target}.${process.pid}.tmp`;
   try {
     mkdirSync(folder, { recursive: true });
     for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name), { recursive: true });
     mkdirSync(temporary);
-    const metadata = { architecture: JSON.stringify(checkpoint.architecture), provenance: JSON.stringify(provenance) };
-    const shapes = new Map(parameterSpecs(checkpoint.architecture).map(({ name, shape }) => [name, shape]));
+    const metadata = {
+      architecture: JSON.stringify(architecture),
+      provenance: JSON.stringify(provenance),
+      ...(base !== undefined && { base: relative(target, base) }),
+    };
+    const own = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
     const stored = (values: Map<string, Float32Array>, prefix = ''): [string, StoredTensor][] =>
-      [...values].map(([name, v]) => [prefix + name, { shape: shapes.get(name)!, values: v }]);
+      own.flatMap(({ name, shape }) => {
+        const found = values.get(name);
+        return found ? [[prefix + name, { shape, values: found }]] : [];
+      });
     writeSafetensors(join(temporary, MODEL_FILE), stored(checkpoint.parameters), metadata);
     if (checkpoint.moments) {
       const { first, second } = checkpoint.moments;
@@ -138,7 +149,8 @@ function digest(path: string): { bytes: number; sha256: string } {
 
 /**
  * Reads a checkpoint and checks it: sizes and checksums of its files, and every tensor against the architecture.
- * Throws a `CheckpointError` (reason `missing`, `damaged` or `tensor-mismatch`) that names the file or tensor.
+ * Adapters are joined with the model that they adapt. Throws a `CheckpointError` (reason `missing`, `damaged`, `tensor-mismatch` or
+ * `no-base`) that names the file or tensor.
  */
 export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Checkpoint {
   const state = loadState(path);
@@ -150,13 +162,16 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
-  const specs = parameterSpecs(architecture);
   const { pruning } = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
+  const base = metadata.base === undefined ? undefined : resolve(path, metadata.base);
+  const specs = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
+  const own = valuesOf(path, specs, tensors);
   const checkpoint: Checkpoint = {
     ...(pruning && { pruning }),
     architecture,
-    parameters: valuesOf(path, specs, tensors),
+    parameters: base === undefined ? own : new Map([...loadBase(path, base), ...own]),
     training: state.training,
+    ...(base !== undefined && { base }),
   };
   if (parts === 'everything' && state.files[OPTIMIZER_FILE]) {
     const moments = readSafetensors(join(path, OPTIMIZER_FILE)).tensors;
@@ -168,6 +183,23 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
     };
   }
   return checkpoint;
+}
+
+/** The parameters of the model that the adapters of a checkpoint adapt. Throws a `CheckpointError` (`no-base`) where it cannot be read. */
+function loadBase(path: string, base: string): Map<string, Float32Array> {
+  try {
+    return loadCheckpoint(base, 'model').parameters;
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(
+      `The checkpoint ${path} holds adapters only, and the model that they adapt should be in ${base}: ${error.message}`,
+      {
+        reason: 'no-base',
+        advice: 'Run the stage again that it was adapted from; then this one goes on.',
+        cause: error,
+      },
+    );
+  }
 }
 
 function damaged(path: string, problem: string): CheckpointError {
@@ -230,7 +262,8 @@ function valuesOf(
 
 /**
  * The latest whole checkpoint of a stage, read in full. A damaged one is moved aside (its name gets `.damaged`), said in `problems`, and
- * the one before it is taken. `undefined` where none is left.
+ * the one before it is taken. `undefined` where none is left. Throws a `CheckpointError` (`no-base`) where it is whole, but the model is gone that its
+ * adapters adapt.
  */
 export function loadLatestCheckpoint(folder: string): { checkpoint: Checkpoint | undefined; problems: string[] } {
   const problems: string[] = [];
@@ -239,7 +272,7 @@ export function loadLatestCheckpoint(folder: string): { checkpoint: Checkpoint |
     try {
       return { checkpoint: loadCheckpoint(path, 'everything'), problems };
     } catch (error) {
-      if (!(error instanceof CheckpointError)) throw error;
+      if (!(error instanceof CheckpointError) || error.reason === 'no-base') throw error;
       const aside = `${path}.damaged`;
       rmSync(aside, { recursive: true, force: true });
       renameSync(path, aside);

@@ -1,6 +1,8 @@
+import { checkAdapt } from './adapt';
 import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
+import { checkInstructions } from './instructions';
 import { checkMethod } from './method';
 import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
@@ -36,6 +38,9 @@ export function checkMeaning(source: Source): Diagnostic[] {
   for (const kind of ['domains', 'stages'] as const) {
     for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
   }
+  for (const [name, domain] of Object.entries(group(file.domains))) {
+    mistakes.push(...checkInstructions(source, name, group(domain)));
+  }
   for (const [name, task] of Object.entries(group(file.tasks))) {
     mistakes.push(...checkName(source, ['tasks', name], name), ...checkTask(source, ['tasks', name], group(task)));
   }
@@ -47,6 +52,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     mistakes.push(...checkSplit(source, name, file));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
+    mistakes.push(...checkAdapt(source, name, group(file.stages), isMixture(group(file.stages), name)));
     mistakes.push(...checkCountedParents(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
@@ -117,8 +123,8 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   const { since } = group(stage.prune);
   if (typeof since === 'string')
     mistakes.push(...checkReference(source, [...path, 'prune', 'since'], since, 'stage', names.stages));
-  if (['train', 'upcycle', 'split', 'prune', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    const expected = '`train`, `upcycle`, `split`, `prune`, `import` or `ensemble` in the stage';
+  if (['train', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `split`, `prune`, `adapt`, `import` or `ensemble` in the stage';
     mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));

@@ -1,5 +1,6 @@
 // What the extension and the browser code of its panels say to each other. Both sides check what comes in with these schemas.
 import * as z from 'zod';
+import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
 /** A variant's name has up to six swept values in it. */
@@ -21,7 +22,7 @@ export type State = z.output<typeof stateSchema>;
 
 const routerSchema = z.object({
   layer: count,
-  router: z.enum(['ffn', 'attention']),
+  router: z.enum(ROUTER_KINDS),
   load: z.array(z.number()),
   meanGate: z.array(z.number()),
   entropy: z.number(),

@@ -4,6 +4,7 @@ import { type Architecture, attentionExperts, headSize, keyValueExperts } from '
 import { attentionName, type AttentionProjection, biasName, routerName } from '../architecture/parameters';
 import { causalAttention, causalMask } from '../engine/ops/causal-attention';
 import { rotate, type RotaryTable, rotaryTable } from '../engine/ops/rotary';
+import { type BlockAdapters, blockAdapters } from './adapters';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { keepTop, type RouterOutput, routerScores } from './routing';
@@ -23,10 +24,11 @@ export function attentionTables(architecture: Architecture, context: number): At
   };
 }
 
-/** What a block's attention gives: its output (tokens, E), and its router's decision where there are attention experts. */
+/** What a block's attention gives: its output (tokens, E), its router's decision where there are attention experts, and those of its adapters. */
 export interface AttentionOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
+  adapters: RouterOutput[];
 }
 
 /**
@@ -45,13 +47,14 @@ export function attention(
   tables: AttentionTables,
 ): AttentionOutput {
   const experts = attentionExperts(architecture);
-  const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables);
+  const adapters = blockAdapters(architecture, parameters, layer);
+  const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables, adapters);
   const heads = joinHeads(causalAttention(query, key, value, tables.mask), architecture); // (B*T, N*E)
   const output = stacked(parameters, layer, 'output', experts); // (E, N*E)
   const biases = architecture.biases && biasesOf(parameters, layer, 'output', experts); // (E) each
   if (experts === 1) {
-    const projected = linear(heads, output);
-    return { output: biases ? tf.add(projected, biases[0]!) : projected };
+    const projected = adapters.apply('output', heads, linear(heads, output));
+    return { output: biases ? tf.add(projected, biases[0]!) : projected, adapters: adapters.routers };
   }
 
   const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'attention')));
@@ -61,8 +64,12 @@ export function attention(
   const perExpert = tf.reshape(heads, [tokens, experts, architecture.width]);
   const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(gates, 2)), heads.shape);
   const router: RouterOutput = { layer, router: 'attention', logits, probabilities, ...chosen };
-  const sum = linear(gated, output);
-  return { output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum, router };
+  const sum = adapters.apply('output', gated, linear(gated, output));
+  return {
+    output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum,
+    router,
+    adapters: adapters.routers,
+  };
 }
 
 /** One projection of all experts: rows side by side for query, key and value; columns side by side for output. */
@@ -108,6 +115,7 @@ function projectHeads(
   layer: number,
   u: tf.Tensor2D,
   { rotary }: AttentionTables,
+  adapters: BlockAdapters,
 ): Heads {
   const { heads, kvHeads } = architecture;
   const size = headSize(architecture);
@@ -118,7 +126,8 @@ function projectHeads(
   const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D => {
     const product = linear(u, stacked(parameters, layer, projection, copies));
     const biases = architecture.biases && biasesOf(parameters, layer, projection, copies);
-    return tf.reshape(biases ? tf.add(product, joined(biases)) : product, [batch, context, count, size]);
+    const projected: tf.Tensor2D = biases ? tf.add(product, joined(biases)) : product;
+    return tf.reshape(adapters.apply(projection, u, projected), [batch, context, count, size]);
   };
   const keys = keyExperts * kvHeads;
   const query = rotate(project('query', experts, experts * heads), rotary);

@@ -10,8 +10,9 @@ import {
 } from '../architecture/architecture';
 import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
 import { expertFfn } from '../engine/ops/expert-ffn';
-import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
+import { denseFfn, type FfnChange, type FfnWeights } from '../engine/ops/ffn-forms';
 import { topExperts } from '../engine/ops/top-experts';
+import { blockAdapters } from './adapters';
 import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATURE } from './draws';
 import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
@@ -19,10 +20,11 @@ import type { ModelParameters } from './parameters';
 import { placesOf, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
-/** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
+/** What a block's FFN gives: its output (tokens, E), its router's decision in a mixture, and those of its adapters. */
 export interface FfnOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
+  adapters: RouterOutput[];
 }
 
 /**
@@ -39,10 +41,14 @@ export function ffn(
 ): FfnOutput {
   const { mixture } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
-  if (!mixture) return { output: denseFfn(u, weights(), draws?.get(neuronsName(layer)) as tf.Tensor1D | undefined) };
+  const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
+  if (!mixture) return { output: denseFfn(u, weights(), neuronScale(draws, layer) ?? apply), adapters };
   const remaining = remainingExperts(mixture, layer);
   const experts = remaining.map(weights);
-  if (!hasFfnRouter(mixture)) return hashedFfn(architecture, layer, u, ids!, experts);
+  if (!hasFfnRouter(mixture)) {
+    const { output, router } = hashedFfn(architecture, layer, u, ids!, experts);
+    return { output: apply('ffn', u, output), router, adapters };
+  }
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
   const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
@@ -52,7 +58,8 @@ export function ffn(
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts, remaining) }
     : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts, remaining);
-  return { output, router: { layer, router: 'ffn', ...scores, ...choice, ...(removed.length && { removed }) } };
+  const decided = { layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) };
+  return { output: apply('ffn', u, output), router: decided, adapters };
 }
 
 /**
@@ -79,6 +86,15 @@ export function ffnWeights(
 }
 
 /**
+ * Where importance is measured: all weights of a hidden neuron, its rows of gate and up and its column of down, times its number among the
+ * draws, which is 1.
+ */
+function neuronScale(draws: DrawTensors | undefined, layer: number): FfnChange | undefined {
+  const neurons = draws?.get(neuronsName(layer)) as tf.Tensor1D | undefined;
+  return neurons && ((place, _, y) => (place === 'down' ? y : tf.mul(y, neurons)));
+}
+
+/**
  * What the expert of every token's id makes of it, without a gate (MoEBERT, arXiv 2204.07675, section 3.3). For statistics the chosen expert
  * has the probability 1; there are no logits, so no losses.
  */
@@ -88,7 +104,7 @@ function hashedFfn(
   u: tf.Tensor2D,
   ids: tf.Tensor1D,
   experts: readonly FfnWeights[],
-): FfnOutput {
+): { output: tf.Tensor2D; router: RouterOutput } {
   const table = hashTable(mixture!.hashSeed!, layer, experts.length, vocabulary);
   const chosen = tf.gather(tf.tensor1d(table, 'int32'), ids);
   const mask = expertMask(chosen, experts.length); // (T, experts)

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { MixtureArchitecture } from '../architecture/architecture';
+import type { RouterKind } from '../base/router-words';
 import { layerNorm } from '../engine/ops/layer-norm';
 import { linear } from '../engine/ops/linear';
 import { topExperts } from '../engine/ops/top-experts';
@@ -8,7 +9,7 @@ import { remainingBalanceLoss } from './pruned';
 /** What a router decided for a batch, and what its losses and statistics are made from. */
 export interface RouterOutput {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   /** What the softmax is taken of, (tokens, experts). Hash routing has none. */
   logits?: tf.Tensor2D;
   /** Softmax over all experts, (tokens, experts). With hash routing 1 for the chosen one. */

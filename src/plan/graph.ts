@@ -3,6 +3,7 @@ import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import type { Experiment, StageConfig } from '../config/schema';
 import { FREEZABLE, type TrainConfig, trainDefaults } from '../config/train-schema';
+import { adaptedArchitecture } from './adapting';
 import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
 import { stageHashes } from './keys';
@@ -129,6 +130,7 @@ function stageArchitecture(
   parents: readonly PlannedStage[],
 ): Architecture {
   const dense = (parents[0]?.architecture ?? own)!;
+  if (config.adapt) return adaptedArchitecture(dense, config.adapt);
   if (!config.upcycle) return dense;
   const { method, copies, attention, gate } = config.upcycle;
   const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
@@ -166,14 +168,19 @@ function planTraining(
   inputs: PlanInputs,
 ): TrainPlan {
   const { evaluateEvery, evaluationTokens, mix, freeze, distill, ...rest } = settings;
-  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part) && !architecture.adapters);
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
   const budget = { steps, tokens, flops: tokens * flopsPerToken, ...(parentFlops && { parentFlops }) };
   const { teacher, ...learning } = distill ?? {};
   return {
-    ...{ ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) },
+    ...rest,
+    mix: shares(mix, inputs),
+    ...budget,
+    ...(frozen.length && { freeze: frozen }),
+    // Routers that are frozen have nothing to learn from losses of their own.
+    ...(architecture.adapters && { loadBalance: 0, routerZ: 0 }),
     ...(distill && { distill: learning as TrainPlan['distill'] & object }),
   };
 }

@@ -1,3 +1,4 @@
+import { isAdapterRouter } from '../base/router-words';
 import type { LaterResult, Run, Stage } from '../messages/contract';
 import type { PlannedStage } from '../plan/plan';
 import { expertNames } from '../plan/upcycling';
@@ -103,6 +104,8 @@ function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: P
   const alive = new Map<string, number[]>();
   for (const { routers } of points) {
     for (const { layer, router, load } of routers) {
+      // Their gates are soft: every expert works for every token.
+      if (isAdapterRouter(router)) continue;
       const key = `${router === 'ffn' ? 'FFN' : 'attention'} router of layer ${layer}`;
       const total = alive.get(key) ?? load.map(() => 0);
       alive.set(

@@ -13,7 +13,7 @@ import type { MixtureSampler } from '../data/mixture';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
 import type { PlannedStage, TrainPlan } from '../plan/plan';
-import { startSampler, trainingPasses } from './batches';
+import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
 import { runEnsemble } from './ensemble-stage';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
@@ -44,7 +44,8 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
   const stage = withExperts(context.stage, checkpoint?.architecture ?? initial!.architecture);
-  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments);
+  const weighted = weightedBatches(plan, stage);
+  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments, weighted);
   const engine = `${context.backend.description}, ${chosen.form}`;
   const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine };
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
@@ -58,7 +59,8 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   try {
     const pruning = checkpoint?.pruning ?? initial?.pruning;
     const own = { ...context, stage, provenance: { ...context.provenance, ...(pruning && { pruning }) } };
-    return await new StageRun(own, chosen.step, engine, folder, checkpoint).execute();
+    const base = checkpoint ? checkpoint.base : initial!.base;
+    return await new StageRun(own, chosen.step, engine, folder, checkpoint, base).execute();
   } finally {
     chosen.step.dispose();
   }
@@ -100,6 +102,8 @@ class StageRun {
     private readonly engine: string,
     private readonly folder: string,
     checkpoint: Checkpoint | undefined,
+    /** The checkpoint of the model that the stage's adapters adapt. */
+    private readonly base: string | undefined,
   ) {
     this.train = context.stage.train;
     this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
@@ -207,6 +211,7 @@ class StageRun {
       parameters: this.step.readParameters(),
       moments: this.step.readMoments(),
       training: this.state,
+      ...(this.base !== undefined && { base: this.base }),
     };
     const folder = saveCheckpoint(this.folder, checkpoint, provenance);
     pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);

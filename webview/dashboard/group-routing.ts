@@ -1,3 +1,4 @@
+import { isAdapterRouter, ROUTER_KINDS, type RouterKind } from '../../src/base/router-words';
 import { meanOf } from '../../src/base/statistics';
 import { readVariantName } from '../../src/base/variant-name';
 import type { Router, RoutingPoint, Run } from '../../src/messages/contract';
@@ -26,10 +27,11 @@ export function chosenMixture(source: Source): StageGroup | undefined {
   return groups.find(isChosen) ?? groups.find(({ label }) => readVariantName(label).group === mixture) ?? groups[0];
 }
 
-/** The experts of a group by name, without the seed where seeds are joined; numbers where the plan is gone. */
-export function expertsOf({ label, stages }: StageGroup, count: number): string[] {
+/** The experts of a group's routers by name, without the seed where seeds are joined; numbers for adapters, and where the plan is gone. */
+export function expertsOf({ label, stages }: StageGroup, router: RouterKind, count: number): string[] {
   const { name, experts } = stages[0]!;
-  const names = name === label ? experts : experts.map((expert) => readVariantName(expert).group);
+  const named = isAdapterRouter(router) ? [] : experts;
+  const names = name === label ? named : named.map((expert) => readVariantName(expert).group);
   return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
 }
 
@@ -73,9 +75,19 @@ export function meanRouters(points: readonly Pick<RoutingPoint, 'routers'>[]): R
   });
 }
 
-/** The layers that have a router of the chosen kind, and the chosen one of them, else the first. */
-export function layersOf(routers: readonly Router[], { router, layer }: Choices): { layers: number[]; layer: number } {
-  const layers = [...new Set(routers.filter((one) => one.router === router).map((one) => one.layer))];
+/** The kinds of routers that there are, and the chosen one of them, else the first. */
+export function kindsOf(routers: readonly Router[], { router }: Choices): { kinds: RouterKind[]; kind: RouterKind } {
+  const kinds = ROUTER_KINDS.filter((kind) => routers.some((one) => one.router === kind));
+  return { kinds, kind: kinds.includes(router) ? router : (kinds[0] ?? 'ffn') };
+}
+
+/** The layers that have a router of a kind, and the chosen one of them, else the first. */
+export function layersOf(
+  routers: readonly Router[],
+  kind: RouterKind,
+  { layer }: Choices,
+): { layers: number[]; layer: number } {
+  const layers = [...new Set(routers.filter((one) => one.router === kind).map((one) => one.layer))];
   return { layers, layer: layers.includes(layer) ? layer : (layers[0] ?? 0) };
 }
 
