@@ -94,6 +94,9 @@ class StageRun {
   private lastEvaluation: Evaluation | undefined;
   /** What routers chose in it, by domain. */
   private readonly choices = new Map<string, RouterChoices>();
+  /** The checkpoint that waits for the disk while training goes on, and why it could not be saved. */
+  private saving: Promise<void> | undefined;
+  private saveError: Error | undefined;
 
   constructor(
     private readonly context: StageContext,
@@ -112,21 +115,32 @@ class StageRun {
     this.sampler = this.train && startSampler(context, this.train, done ? draws : undefined);
   }
 
+  /** Trains to the end or until it is stopped. Every checkpoint is on the disk then, also where training ends with an error. */
   async execute(): Promise<StageOutcome> {
+    try {
+      return await this.run();
+    } finally {
+      await this.saving;
+    }
+  }
+
+  private async run(): Promise<StageOutcome> {
     const steps = this.train?.steps ?? 0;
     if (this.state.step === 0) await this.evaluate();
     while (this.state.step < steps) {
       // A turn of the event loop, in which a request to stop comes in.
       await new Promise(setImmediate);
+      if (this.saveError) throw this.saveError;
       if (this.context.stopRequested()) return this.stop();
       this.trainStep(this.train!);
       const { step } = this.state;
       if (step === steps) break;
       if (step % this.context.stage.evaluation.every === 0) await this.evaluate();
-      if (step % this.train!.checkpointEvery === 0 || this.isBest()) this.save();
+      if (step % this.train!.checkpointEvery === 0 || this.isBest()) await this.save();
     }
     const evaluation = this.state.step === 0 && this.lastEvaluation ? this.lastEvaluation : await this.evaluate();
-    this.save();
+    await this.save();
+    await this.saved();
     const tasks = await this.evaluateTasks();
     if (!tasks) return this.stop();
     const { engine, state } = this;
@@ -134,8 +148,10 @@ class StageRun {
     return { state: 'finished', step, seconds, engine, evaluation: { ...evaluation, ...tasks } };
   }
 
-  private stop(): StageOutcome {
-    if (listCheckpoints(this.folder).at(-1) !== this.state.step) this.save();
+  private async stop(): Promise<StageOutcome> {
+    await this.saved();
+    if (listCheckpoints(this.folder).at(-1) !== this.state.step) await this.save();
+    await this.saved();
     return { state: 'stopped', step: this.state.step };
   }
 
@@ -198,14 +214,16 @@ class StageRun {
     return found.averagePerplexity < (this.state.best?.averagePerplexity ?? Infinity);
   }
 
-  /** Writes a checkpoint, and takes note if it is the best so far. */
-  private save(): void {
+  /** Writes a checkpoint, and takes note if it is the best so far. The checkpoint takes its name while training goes on. */
+  private async save(): Promise<void> {
+    await this.saved();
     const { stage, emit, provenance } = this.context;
     const now = performance.now();
     this.state.seconds += (now - this.since) / 1000;
     this.since = now;
     const best = this.isBest();
-    if (best) this.state.best = { step: this.state.step, averagePerplexity: this.lastEvaluation!.averagePerplexity };
+    const { step } = this.state;
+    if (best) this.state.best = { step, averagePerplexity: this.lastEvaluation!.averagePerplexity };
     const checkpoint = {
       architecture: stage.architecture,
       parameters: this.step.readParameters(),
@@ -213,9 +231,21 @@ class StageRun {
       training: this.state,
       ...(this.base !== undefined && { base: this.base }),
     };
-    const folder = saveCheckpoint(this.folder, checkpoint, provenance);
-    pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
-    emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
+    const bestStep = this.state.best?.step;
+    this.saving = saveCheckpoint(this.folder, checkpoint, provenance)
+      .then((folder) => {
+        pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, bestStep);
+        emit({ type: 'checkpoint', stage: stage.name, step, folder, best });
+      })
+      .catch((error: Error) => {
+        this.saveError = error;
+      });
+  }
+
+  /** Waits for the checkpoint that is being saved. Throws where it could not be. */
+  private async saved(): Promise<void> {
+    await this.saving;
+    if (this.saveError) throw this.saveError;
   }
 }
 
