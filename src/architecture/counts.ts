@@ -1,8 +1,10 @@
+import { adapterFlops, isAdapter } from './adapters';
 import {
   type Architecture,
   attentionExperts,
   attentionExpertsPerToken,
   ffnExpertsPerToken,
+  hasFfnRouter,
   keyValueExperts,
   meanFfnExpertsPerToken,
   removedExperts,
@@ -37,6 +39,12 @@ function placeOf({ mixture }: Architecture, { name, layer, expert = 0 }: Paramet
   return expert - removedExperts(mixture, layer!).filter((removed) => removed < expert).length;
 }
 
+/** How many parameters the adapters of a model have: all that train in it. 0 without adapters. */
+export function countAdapters(architecture: Architecture): number {
+  const adapters = parameterSpecs(architecture).filter(isAdapter);
+  return adapters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
 /** Of how many experts a token uses this tensor. */
 function expertsPerToken(architecture: Architecture, { name, layer }: ParameterSpec): number {
   const { mixture } = architecture;
@@ -54,7 +62,7 @@ export interface ForwardFlops {
   ffn: number;
   /** One layer's routers. */
   routers: number;
-  /** Whole model: all layers and the output head. */
+  /** Whole model: all layers with their adapters, and the output head. */
   total: number;
 }
 
@@ -79,10 +87,10 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
     ffnHidden;
   const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
   const experts = attentionExperts(architecture);
-  const ffnRouter = mixture ? 2 * width * mixture.experts : 0;
+  const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * mixture.experts : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
   const routers = ffnRouter + attentionRouter;
-  const total = layers * (attention + routers) + allFfns + 2 * width * vocabulary;
+  const total = layers * (attention + routers + adapterFlops(architecture)) + allFfns + 2 * width * vocabulary;
   return { attention, ffn: ffnOf(layers - 1), routers, total };
 }
 

@@ -5,7 +5,7 @@ import { parseQuantity } from '../config/quantity';
 import { evaluateFinished, type EvaluateOutcome } from '../launch/evaluate';
 import type { Plan } from '../plan/plan';
 import { planFile, planText } from '../plan/plan-file';
-import { laterEvaluations, laterTable } from '../report/later-evaluations';
+import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { findRun, queryRun } from '../store/queries';
@@ -88,6 +88,6 @@ function show(
   const chosen = plan.stages.filter(({ name }) => outcome.stages.includes(name));
   const evaluations = laterEvaluations(workspace, chosen);
   if (json) printJson(output, { ...outcome, evaluations });
-  else if (outcome.state === 'finished') output.print(laterTable(evaluations));
+  else if (outcome.state === 'finished') output.print(laterAsText(laterResults(evaluations, plan)!));
   if (outcome.state === 'failed') output.note(`bam: the evaluation failed. ${outcome.message}`);
 }

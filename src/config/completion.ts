@@ -27,6 +27,9 @@ const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
   ['prune', 'upcycle', 'import', 'ensemble'],
+  ['adapt', 'upcycle', 'import', 'ensemble'],
+  ['field', 'prompt'],
+  ['field', 'answer'],
   ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];

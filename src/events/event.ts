@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
 const finite = z.number();
@@ -16,7 +17,7 @@ const domainResultSchema = z.object({
 /** What one router did with the tokens of a batch or a domain. */
 const routingSchema = z.object({
   layer: count,
-  router: z.enum(['ffn', 'attention']),
+  router: z.enum(ROUTER_KINDS),
   /** Share of tokens sent to each expert (with soft routing: share of tokens whose largest gate is this expert's). Sums to 1. */
   load: z.array(finite),
   /** Mean router probability of each expert. Sums to 1. */

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import {
   type Architecture,
+  hasFfnRouter,
   hasSoftFfn,
   type MixtureArchitecture,
   remainingExperts,
@@ -9,43 +10,56 @@ import {
 } from '../architecture/architecture';
 import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
 import { expertFfn } from '../engine/ops/expert-ffn';
-import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
+import { denseFfn, type FfnChange, type FfnWeights } from '../engine/ops/ffn-forms';
 import { topExperts } from '../engine/ops/top-experts';
-import { drawn, type DrawTensors, gumbelName, noiseName, TEMPERATURE } from './draws';
+import { blockAdapters } from './adapters';
+import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATURE } from './draws';
+import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { placesOf, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
-/** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
+/** What a block's FFN gives: its output (tokens, E), its router's decision in a mixture, and those of its adapters. */
 export interface FfnOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
+  adapters: RouterOutput[];
 }
 
-/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone. */
+/**
+ * The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone, `ids` (tokens) int32
+ * are needed by hash routing alone.
+ */
 export function ffn(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
   draws?: DrawTensors,
+  ids?: tf.Tensor1D,
 ): FfnOutput {
   const { mixture } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
-  if (!mixture) return { output: denseFfn(u, weights()) };
+  const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
+  if (!mixture) return { output: denseFfn(u, weights(), neuronScale(draws, layer) ?? apply), adapters };
+  const remaining = remainingExperts(mixture, layer);
+  const experts = remaining.map(weights);
+  if (!hasFfnRouter(mixture)) {
+    const { output, router } = hashedFfn(architecture, layer, u, ids!, experts);
+    return { output: apply('ffn', u, output), router, adapters };
+  }
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
   const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
   const removed = removedExperts(mixture, layer);
   const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
-  const remaining = remainingExperts(mixture, layer);
-  const experts = remaining.map(weights);
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts, remaining) }
     : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts, remaining);
-  return { output, router: { layer, router: 'ffn', ...scores, ...choice, ...(removed.length && { removed }) } };
+  const decided = { layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) };
+  return { output: apply('ffn', u, output), router: decided, adapters };
 }
 
 /**
@@ -69,6 +83,33 @@ export function ffnWeights(
   const both = { up: matrix(parameters, up), down: matrix(parameters, down) };
   if (architecture.ffn !== 'gelu') return { gate: matrix(parameters, ffnName(layer, 'gate', expert)), ...both };
   return { ...both, upBias: vector(parameters, biasName(up)), downBias: vector(parameters, biasName(down)) };
+}
+
+/**
+ * Where importance is measured: all weights of a hidden neuron, its rows of gate and up and its column of down, times its number among the
+ * draws, which is 1.
+ */
+function neuronScale(draws: DrawTensors | undefined, layer: number): FfnChange | undefined {
+  const neurons = draws?.get(neuronsName(layer)) as tf.Tensor1D | undefined;
+  return neurons && ((place, _, y) => (place === 'down' ? y : tf.mul(y, neurons)));
+}
+
+/**
+ * What the expert of every token's id makes of it, without a gate (MoEBERT, arXiv 2204.07675, section 3.3). For statistics the chosen expert
+ * has the probability 1; there are no logits, so no losses.
+ */
+function hashedFfn(
+  { mixture, vocabulary }: Architecture,
+  layer: number,
+  u: tf.Tensor2D,
+  ids: tf.Tensor1D,
+  experts: readonly FfnWeights[],
+): { output: tf.Tensor2D; router: RouterOutput } {
+  const table = hashTable(mixture!.hashSeed!, layer, experts.length, vocabulary);
+  const chosen = tf.gather(tf.tensor1d(table, 'int32'), ids);
+  const mask = expertMask(chosen, experts.length); // (T, experts)
+  const router = { layer, router: 'ffn' as const, probabilities: mask, ...choiceOf(mask, u.shape[0]) };
+  return { output: expertFfn(u, chosen, experts), router };
 }
 
 /** The sum of all experts' outputs, each times its gate. `gates` (tokens, columns); `columns` are the experts' own. */

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { MixtureArchitecture } from '../architecture/architecture';
+import type { RouterKind } from '../base/router-words';
 import { layerNorm } from '../engine/ops/layer-norm';
 import { linear } from '../engine/ops/linear';
 import { topExperts } from '../engine/ops/top-experts';
@@ -8,10 +9,10 @@ import { remainingBalanceLoss } from './pruned';
 /** What a router decided for a batch, and what its losses and statistics are made from. */
 export interface RouterOutput {
   layer: number;
-  router: 'ffn' | 'attention';
-  /** What the softmax is taken of, (tokens, experts). */
-  logits: tf.Tensor2D;
-  /** Softmax over all experts, (tokens, experts). */
+  router: RouterKind;
+  /** What the softmax is taken of, (tokens, experts). Hash routing has none. */
+  logits?: tf.Tensor2D;
+  /** Softmax over all experts, (tokens, experts). With hash routing 1 for the chosen one. */
   probabilities: tf.Tensor2D;
   /** Of a router that chooses: how many tokens each expert got, (experts) float32. Without gradient. Soft ones have none. */
   assigned?: tf.Tensor1D;
@@ -88,5 +89,5 @@ export function loadBalanceLoss(output: RouterOutput): tf.Scalar {
 
 /** Router z-loss (ST-MoE, arXiv 2202.08906, eq. 5): the mean over tokens of logsumexp(logits) squared. */
 export function routerZLoss(output: RouterOutput): tf.Scalar {
-  return tf.mean(tf.square(tf.logSumExp(output.logits, -1))) as tf.Scalar;
+  return tf.mean(tf.square(tf.logSumExp(output.logits!, -1))) as tf.Scalar;
 }

@@ -1,5 +1,6 @@
 import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
+import { describeAdapters, describeTrained } from './adapting';
 import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
 import { parentsText } from './upcycling';
@@ -23,7 +24,7 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parameters, flopsPerToken, train, upcycle, ensemble, import: imported } = stage;
+  const { architecture, parameters, flopsPerToken, train, upcycle, ensemble, import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
     [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
@@ -31,6 +32,10 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
   if (ensemble) facts.unshift(['weights', ensemble.weights]);
+  if (architecture.adapters && !ensemble) {
+    facts.unshift(['adapted by', describeAdapters(architecture.adapters)]);
+    if (train) facts.push(['trained parameters', describeTrained(architecture)]);
+  }
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (train) {
     facts.push(

@@ -1,5 +1,5 @@
 import { formatMeasure } from '../base/format';
-import { ROUTER_WORDS } from '../base/router-words';
+import { ROUTER_KINDS, ROUTER_WORDS } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RoutingPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
@@ -12,8 +12,6 @@ const TABLE_STEPS = 20;
 /** The darkest cell stands for this many times the fair load, or more. */
 const DARKEST = 4;
 const SHADES = 10;
-
-const ROUTERS = ['ffn', 'attention'] as const;
 
 /** What the routers of every mixture stage do: load by layer and expert in the last evaluation, and load over the steps. */
 export function routerSection({ stages, results }: ReportData): Html {
@@ -34,7 +32,7 @@ function stageRouters(stage: StageReport, domains: readonly string[]): Html {
     .filter(({ step }) => step === evaluated.at(-1)?.step)
     .sort((a, b) => domains.indexOf(a.domain!) - domains.indexOf(b.domain!));
   const training = stage.routing.filter(({ domain }) => domain === null);
-  const blocks = ROUTERS.flatMap((router) => {
+  const blocks = ROUTER_KINDS.flatMap((router) => {
     const has = stage.routing.some(({ routers }) => routers.some((one) => one.router === router));
     if (!has) return [];
     const maps = last.map((point) => heatMap(stage, point, router));

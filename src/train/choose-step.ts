@@ -4,6 +4,7 @@ import type { Backend } from '../engine/backend';
 import { createParameters, type ParameterValues } from '../model/parameters';
 import type { PlannedStage } from '../plan/plan';
 import type { Moments } from './adamw';
+import type { Weighted } from './batches';
 import { EagerStep } from './eager-step';
 import { GraphStep } from './graph-step';
 import type { Step } from './step';
@@ -33,6 +34,7 @@ export function createStep(
   stage: PlannedStage,
   values: ParameterValues,
   moments?: Moments,
+  weighted?: Weighted,
 ): ChosenStep {
   const { architecture, train } = stage;
   const eager = (why: string, fellBack = false): ChosenStep => {
@@ -54,6 +56,7 @@ export function createStep(
       sequences: batch / passes,
       passes,
       form: choice === 'xla' ? choice : ('graph' as const),
+      ...(weighted && { weighted }),
     };
     const why = choice === 'auto' ? 'native TensorFlow runs it' : 'the experiment asks for it';
     return { step: GraphStep.create(options), form: 'as one graph', why, fellBack: false };

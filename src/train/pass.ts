@@ -24,19 +24,20 @@ export interface TrainingPass {
   routers: RouterOutput[];
 }
 
-/** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32. Call it inside a `tf.tidy`. */
+/** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32, `weights` (B*T) as `losses` has them. Call it inside a `tf.tidy`. */
 export function trainingPass(
   model: PassModel,
   inputs: tf.Tensor1D,
   targets: tf.Tensor1D,
   draws: DrawTensors,
+  weights?: tf.Tensor1D,
 ): TrainingPass {
   // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
   const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
   const trained = trainedParameters(model.architecture, model.parameters, model.settings.freeze);
   const { grads } = tf.variableGrads(() => {
     const output = forward(model.architecture, model.parameters, inputs, model.tables, draws);
-    const found = losses(output, targets, model.settings);
+    const found = losses(output, targets, model.settings, weights);
     kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
     kept.routers = output.routers.map((router) => mapDecision(router, (tensor) => tf.keep(tf.clone(tensor))));
     return found.total;
@@ -55,7 +56,7 @@ function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor:
   return {
     layer,
     router: kind,
-    logits: change(logits),
+    ...(logits && { logits: change(logits) }),
     probabilities: change(probabilities),
     ...(assigned && { assigned: change(assigned) }),
     ...(chosen && { chosen: change(chosen) }),
@@ -70,13 +71,14 @@ function released<T extends tf.Tensor>(kept: T): T {
   return copy;
 }
 
-/** The forward pass over a batch, without gradient. */
+/** The forward pass over a batch, without gradient: the mean loss, or with `weights` the sum of weight times loss. */
 export function evaluationPass(
   model: PassModel,
   inputs: tf.Tensor1D,
   targets: tf.Tensor1D,
+  weights?: tf.Tensor1D,
 ): { languageModel: tf.Scalar; routers: RouterOutput[] } {
   const output = forward(model.architecture, model.parameters, inputs, model.tables);
-  const { languageModel } = losses({ ...output, routers: [] }, targets, model.settings);
+  const { languageModel } = losses({ ...output, routers: [] }, targets, model.settings, weights);
   return { languageModel, routers: output.routers };
 }

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { EngineError } from '../base/errors';
 import { writeFileAtomic } from '../base/files';
-import { startSampler, trainingPasses } from './batches';
+import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
@@ -28,7 +28,9 @@ export async function profileStage(context: StageContext, file: string): Promise
   const stage = withExperts(context.stage, found);
   const sequences = train.batch / train.accumulate;
   const { architecture } = stage;
-  const options = { architecture, values, settings: train, sequences, passes: 1, form: 'graph', clocks: true } as const;
+  const weighted = weightedBatches(context.plan, stage);
+  const shape = { sequences, passes: 1, form: 'graph', weighted, clocks: true } as const;
+  const options = { architecture, values, settings: train, ...shape };
   const step = GraphStep.create(options);
   try {
     const sampler = startSampler(context, train);

@@ -1,3 +1,4 @@
+import type { RouterKind } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RouterOutput } from '../model/routing';
 
@@ -7,7 +8,7 @@ const MAXIMUM_FOLLOWED = 4096;
 /** Sums over tokens from which a router's statistics follow, so that batches can be added up. */
 interface RouterSums {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   removed?: readonly number[];
   tokens: number;
   /** Assignments to each expert: tokens sent to it, or with soft routing tokens whose largest gate it was. */
@@ -23,7 +24,7 @@ interface RouterSums {
 /** What a router decided for a batch, on the host. */
 export interface RouterNumbers {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
   /** Experts that were removed. */
   removed?: readonly number[];

@@ -13,6 +13,7 @@ import {
   addZeros,
   type GraphVariable,
 } from '../engine/graph/variables';
+import type { RouterKind } from '../base/router-words';
 import type { ModelParameters } from '../model/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
 import { addBalanceBiases, balanceRate } from './balance-bias';
@@ -22,7 +23,7 @@ import type { TrainSettings } from './step';
 /** Where in the graph one router's decision is. */
 export interface GraphRouter {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
   removed?: readonly number[];
   probabilities: string;
@@ -34,6 +35,8 @@ export interface GraphRouter {
 export interface GraphPass {
   inputs: string;
   targets: string;
+  /** Where batches have weights. */
+  weights?: string;
   /** What the routers draw, by name. */
   draws: Map<string, string>;
   routers: GraphRouter[];
@@ -122,6 +125,9 @@ class PassBuilder {
       [recorded.inputs, { at: inputs, dtype: TYPE.int32 }],
       [recorded.targets, { at: targets, dtype: TYPE.int32 }],
     ]);
+    const weights =
+      recorded.weights === undefined ? undefined : graph.placeholder(`${prefix}_weights`, TYPE.float32, shape);
+    if (weights !== undefined) given.set(recorded.weights!, { at: weights, dtype: TYPE.float32 });
     const draws = new Map<string, string>();
     for (const [name, { id, shape: drawnShape }] of recorded.draws) {
       const at = graph.placeholder(`${prefix}_draw${draws.size}`, TYPE.float32, drawnShape);
@@ -146,7 +152,7 @@ class PassBuilder {
       ...(assigned !== undefined && { assigned: rest.shift()! }),
       ...(chosen !== undefined && { chosen: rest.shift()! }),
     }));
-    return { pass: { inputs, targets, draws, routers }, results };
+    return { pass: { inputs, targets, ...(weights !== undefined && { weights }), draws, routers }, results };
   }
 }
 

@@ -19,7 +19,7 @@ export interface ParityCase {
 }
 
 /** Stored files that hold no model case. */
-const OTHERS = ['adamw.safetensors', 'decoding.safetensors', 'statistics.json'];
+const OTHERS = ['adamw.safetensors', 'cka.json', 'decoding.safetensors', 'distillation.safetensors', 'statistics.json'];
 
 /** The stored model cases by name. */
 export function parityCases(): ParityCase[] {
@@ -33,7 +33,8 @@ export function readStored(name: string): { tensors: Map<string, StoredTensor>; 
   return readSafetensors(join(FOLDER, `${name}.safetensors`), (tensor) => tensor !== 'inputs' && tensor !== 'targets');
 }
 
-function readCase(name: string): ParityCase {
+/** One stored case of a model. */
+export function readCase(name: string): ParityCase {
   const { tensors, metadata } = readStored(name);
   const architecture = JSON.parse(metadata.architecture!) as Architecture;
   const below = (prefix: string): Map<string, Float32Array> =>

@@ -149,7 +149,7 @@ function cellText(
 ): string {
   const share = load[expert] ?? 0;
   const cell = `load ${share.toFixed(4)}, utilization ${(share * load.length).toFixed(3)}, mean gate ${(meanGate[expert] ?? 0).toFixed(4)}`;
-  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${deadExperts} dead`;
+  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead`;
   return `Layer ${layer}, expert ${experts[expert] ?? expert}: ${cell}${share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
 }
 
