@@ -4,6 +4,7 @@ import { describeImport } from '../plan/imports';
 import { describeSeeds } from '../plan/facts';
 import type { Plan, TrainPlan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
+import { describePruning } from '../plan/pruning';
 import { parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
@@ -44,11 +45,15 @@ function describePlan(plan: Plan): string {
   const imports = plan.stages.flatMap(({ name, import: imported }) =>
     imported ? [`${name} starts from ${describeImport(imported)}`] : [],
   );
+  const pruned = plan.stages.flatMap(({ name, prune, architecture }) =>
+    prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : [],
+  );
   return [
     `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
     ...(imports.length ? [imports.join('\n')] : []),
+    ...(pruned.length ? [pruned.join('\n')] : []),
   ].join('\n\n');
 }
 

@@ -1,11 +1,12 @@
 import type { Diagnostic } from './diagnostics';
 import { type Group, group, isCount, isGroup } from './groups';
 import { expertCount } from './method';
+import { hasAdapters } from './adapt';
 import { keptExperts } from './prune-schema';
 import type { DataPath, Source } from './source';
 
 /** Keys of a stage that say otherwise where its parameters come from. */
-const OTHER_ORIGINS = ['upcycle', 'import', 'ensemble'];
+const OTHER_ORIGINS = ['upcycle', 'split', 'adapt', 'import', 'ensemble'];
 
 /** Checks what a stage prunes, and that it has something to prune. */
 export function checkPruning(source: Source, name: string, stages: Group): Diagnostic[] {
@@ -23,7 +24,10 @@ export function checkPruning(source: Source, name: string, stages: Group): Diagn
   }
   if (!Object.hasOwn(stages, stage.from) || group(group(stages[stage.from]).ensemble).members) return mistakes;
   const parent = mixtureOf(stages, stage.from);
-  if (!parent) return [...mistakes, source.at(['stages', name, 'from'], 'a mixture, whose experts can be pruned')];
+  const place = ['stages', name, 'from'];
+  if (!parent) return [...mistakes, source.at(place, 'a mixture, whose experts can be pruned')];
+  if (parent.isHashed) return [...mistakes, source.at(place, 'a mixture with routers (hash routing has none)')];
+  if (hasAdapters(stages, stage.from)) return [...mistakes, source.at(place, 'a stage without adapters')];
   return [
     ...mistakes,
     ...checkNumber(source, path, stage.prune, parent),
@@ -115,14 +119,17 @@ function checkSince(source: Source, path: DataPath, stage: Group, stages: Group)
   }
   const [own, earlier] = [mixtureOf(stages, stage.from as string), mixtureOf(stages, since)];
   if (!earlier) return [source.at(place, 'a mixture')];
-  const [wanted, found] = [expertCount(own!.upcycle), expertCount(earlier.upcycle)];
+  const [wanted, found] = [own!.experts, earlier.experts];
   if (wanted === undefined || found === undefined || wanted === found) return [];
   return [source.at(place, `a mixture of ${wanted} experts, as in \`from\``, `one of ${found}`)];
 }
 
 /** The mixture that a stage is, by its chain of `from`. */
 interface Mixture {
+  /** Empty for one that a dense stage was split into. */
   upcycle: Group;
+  experts: number | undefined;
+  isHashed: boolean;
   /** The last pruning, if there was one. */
   pruned?: Group;
   /** FFN experts that a layer has left, as far as the file says it. */
@@ -131,11 +138,20 @@ interface Mixture {
 
 function mixtureOf(stages: Group, name: string, seen: readonly string[] = []): Mixture | undefined {
   const stage = Object.hasOwn(stages, name) ? group(stages[name]) : {};
-  if (isGroup(stage.upcycle)) return { upcycle: stage.upcycle, left: expertCount(stage.upcycle) };
+  if (isGroup(stage.upcycle)) {
+    const experts = expertCount(stage.upcycle);
+    return { upcycle: stage.upcycle, experts, left: experts, isHashed: false };
+  }
+  if (isGroup(stage.split)) return splitMixture(stage.split);
   if (typeof stage.from !== 'string' || seen.includes(name)) return undefined;
   const parent = mixtureOf(stages, stage.from, [...seen, name]);
   if (!parent || !isGroup(stage.prune)) return parent;
   return { ...parent, pruned: stage.prune, left: keptOf(stage.prune, parent.left) };
+}
+
+function splitMixture({ experts: written, routing }: Group): Mixture | undefined {
+  const experts = isCount(written) ? written : undefined;
+  return experts === 1 ? undefined : { upcycle: {}, experts, left: experts, isHashed: routing !== 'learnt' };
 }
 
 function keptOf({ keep, share }: Group, experts: number | undefined): number | undefined {

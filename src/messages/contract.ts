@@ -28,6 +28,7 @@ const routerSchema = z.object({
   entropy: z.number(),
   maxViolation: z.number(),
   deadExperts: count,
+  removed: z.array(count).optional(),
   coActivation: z.array(z.number()).optional(),
   saturation: z.number().optional(),
 });

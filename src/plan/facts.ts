@@ -3,6 +3,7 @@ import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import { describeAdapters, describeTrained } from './adapting';
 import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
+import { describePruning } from './pruning';
 import { parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
@@ -24,7 +25,7 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { architecture, parameters, flopsPerToken, train, upcycle, ensemble, import: imported } = stage;
+  const { architecture, parameters, flopsPerToken, train, upcycle, ensemble, prune, import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
     [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
@@ -36,6 +37,7 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     facts.unshift(['adapted by', describeAdapters(architecture.adapters)]);
     if (train) facts.push(['trained parameters', describeTrained(architecture)]);
   }
+  if (prune) facts.unshift(['pruned to', describePruning(prune, architecture.mixture!.experts)]);
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (train) {
     facts.push(

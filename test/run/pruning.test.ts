@@ -105,3 +105,76 @@ describe('pruning', function () {
     }
   });
 });
+
+describe('bam prune --dry-run', function () {
+  this.timeout(180_000);
+  let place: TestWorkspace;
+
+  before(async () => {
+    place = new TestWorkspace(undefined, PRUNING);
+    assertSucceeded(await place.bam('run', place.file, '--stages', 'tuned,norm'));
+  });
+  after(() => place.remove());
+
+  interface Report {
+    state: string;
+    perplexity: number;
+    experts: Record<string, number>[];
+  }
+
+  it('has the scores of every expert, and the perplexity without it', async () => {
+    const tried = await place.bam('prune', 'last', 'tuned', '--dry-run', '--since', 'copies', '--json');
+    assertSucceeded(tried);
+    const { state, perplexity, experts } = JSON.parse(tried.stdout) as Report;
+    assert.equal(state, 'finished');
+    assert.equal(experts.length, 2 * 4);
+    assert.ok(Math.abs(perplexity / place.outcome().averages.get('tuned')! - 1) < 1e-4);
+    for (const { layer, usage, perplexity: without } of experts) {
+      const others = experts.filter((other) => other.layer === layer);
+      assert.ok(Math.abs(others.reduce((sum, other) => sum + other.usage!, 0) - 2) < 1e-6, 'two choices a token');
+      assert.ok(usage! >= 0 && without! > 0 && without !== perplexity);
+    }
+    const worst = experts.filter(({ layer }) => layer === 0).sort((a, b) => a.routerNorm! - b.routerNorm!);
+    const norm = place.events().findLast((event) => event.type === 'evaluation' && event.stage === 'norm');
+    const { removed } = (norm as EventOf<'evaluation'>).routing.prose![0]!;
+    assert.deepEqual(
+      removed,
+      [worst[0]!.expert!, worst[1]!.expert!].sort((a, b) => a - b),
+    );
+  });
+
+  it('prints a table, of the methods that were asked for', async () => {
+    const tried = await place.bam(
+      'prune',
+      place.file,
+      'tuned',
+      '--dry-run',
+      '--method',
+      'usage',
+      '--routing',
+      'masked',
+    );
+    assertSucceeded(tried);
+    assert.match(tried.stdout, /^tuned: mean held-out perplexity [\d.]+ with all experts/);
+    assert.match(tried.stdout, /^layer +expert +usage +perplexity +costs$/m);
+    assert.match(tried.stdout, /^ *1 +3 +\d\.\d+ +[\d.]+ +-?[\d.]+$/m);
+    const pruned = await place.bam('prune', place.file, 'norm', '--dry-run', '--method', 'usage');
+    assertSucceeded(pruned);
+    assert.match(pruned.stdout, /^ *0 +\d +[\d.]+ +- +-$/m, 'the router chooses as many as are left');
+  });
+
+  it('says what is wrong with what it was asked', async () => {
+    for (const [args, expected] of [
+      [['tuned'], /wants `--dry-run`/],
+      [['seed', '--dry-run'], /Expected a mixture, found seed/],
+      [['usage', '--dry-run'], /usage is not/],
+      [['tuned', '--dry-run', '--method', 'luck'], /found "luck"/],
+      [['tuned', '--dry-run', '--method', 'router-norm'], /wants --since/],
+      [['tuned', '--dry-run', '--since', 'seed'], /Expected a mixture, found seed/],
+    ] as const) {
+      const refused = await place.bam('prune', place.file, ...args);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, expected);
+    }
+  });
+});

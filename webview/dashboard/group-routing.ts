@@ -62,8 +62,12 @@ export function meanRouters(points: readonly Pick<RoutingPoint, 'routers'>[]): R
     const each = (read: (one: Router) => readonly number[]): number[] =>
       read(router).map((_, i) => mean((one) => read(one)[i] ?? 0));
     const saturations = same.flatMap(({ saturation }) => saturation ?? []);
+    // Each seed may have pruned others: struck out are those that none has.
+    const { removed: gone, ...whole } = router;
+    const removed = gone?.filter((expert) => same.every((one) => one.removed?.includes(expert)));
     return {
-      ...router,
+      ...whole,
+      ...(removed?.length && { removed }),
       load: each(({ load }) => load),
       meanGate: each(({ meanGate }) => meanGate),
       entropy: mean(({ entropy }) => entropy),
