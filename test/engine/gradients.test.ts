@@ -23,6 +23,7 @@ interface Case {
 
 const EPSILON = 0.05; // large enough to show
 const IDS = [3, 0, 3, 5, 3, 1, 5]; // some several times, 2 and 4 never
+const WEIGHTS = [0.5, 0, 0.25, 1, 0, 2, 0.1];
 const ORDER = [4, 0, 5, 2, 1, 3];
 const INVERSE = [1, 4, 3, 5, 0, 2];
 
@@ -108,6 +109,21 @@ const cases: Case[] = [
     plain: ([x, head]) => {
       const logits = tf.matMul(x as tf.Tensor2D, head as tf.Tensor2D, false, true);
       return tf.neg(tf.mean(tf.sum(tf.mul(oneHot(IDS, 6), tf.log(tf.softmax(logits))), 1)));
+    },
+  },
+  {
+    name: 'headLoss with weights',
+    inputs: [
+      [[7, 5], 2],
+      [[6, 5], 2],
+    ],
+    own: ([x, head]) => {
+      return headLoss(x as tf.Tensor2D, head as tf.Tensor2D, tf.tensor1d(IDS, 'int32'), tf.tensor1d(WEIGHTS));
+    },
+    plain: ([x, head]) => {
+      const logits = tf.matMul(x as tf.Tensor2D, head as tf.Tensor2D, false, true);
+      const losses = tf.neg(tf.sum(tf.mul(oneHot(IDS, 6), tf.log(tf.softmax(logits))), 1));
+      return tf.sum(tf.mul(losses, WEIGHTS));
     },
   },
   {
