@@ -69,6 +69,9 @@ describe('the routing of stages that differ in their seed only', () => {
     assert.deepEqual(second!.coActivation, [0.2, 0.2, 0.2]);
     assert.deepEqual([second!.saturation, second!.deadExperts], [0.75, 1.5]);
     assert.equal(meanRouters([{ routers: one }]), one);
+    const gone = (removed: number[]) => ({ routers: [router(0, [0, 0, 1], { removed })] });
+    assert.deepEqual(meanRouters([gone([0, 1]), gone([1])])[0]!.removed, [1], 'pruned in every seed');
+    assert.equal('removed' in meanRouters([gone([0]), gone([1])])[0]!, false);
     assert.deepEqual(layersOf(one, 'ffn', readChoices({ layer: 1 })), { layers: [0, 1], layer: 1 });
     assert.deepEqual(layersOf(one, 'ffn', readChoices({ layer: 7 })), { layers: [0, 1], layer: 0 });
   });
