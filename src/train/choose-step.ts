@@ -4,6 +4,7 @@ import type { Backend } from '../engine/backend';
 import { createParameters, type ParameterValues } from '../model/parameters';
 import type { PlannedStage } from '../plan/plan';
 import type { Moments } from './adamw';
+import type { TeacherSource } from './distill';
 import { EagerStep } from './eager-step';
 import { GraphStep } from './graph-step';
 import type { Step } from './step';
@@ -33,10 +34,12 @@ export function createStep(
   stage: PlannedStage,
   values: ParameterValues,
   moments?: Moments,
+  teacher?: TeacherSource,
 ): ChosenStep {
   const { architecture, train } = stage;
   const eager = (why: string, fellBack = false): ChosenStep => {
-    const step = new EagerStep(architecture, createParameters(architecture, values), train ?? NO_TRAINING, moments);
+    const parameters = createParameters(architecture, values);
+    const step = new EagerStep(architecture, parameters, train ?? NO_TRAINING, moments, teacher);
     return { step, form: 'operation by operation', why, fellBack };
   };
   if (choice === 'eager') return eager('the experiment asks for it');
@@ -51,6 +54,7 @@ export function createStep(
       values,
       moments,
       settings: train,
+      teacher,
       sequences: batch / passes,
       passes,
       form: choice === 'xla' ? choice : ('graph' as const),

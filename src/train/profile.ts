@@ -5,7 +5,7 @@ import { startSampler, trainingPasses } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
-import { firstParameters } from './stage';
+import { firstParameters, teacherOf } from './stage';
 import type { StageContext } from './stage-context';
 
 /** The step that is written down: in those before it kernels are made, and caches and the routers' first choices settle. */
@@ -27,8 +27,9 @@ export async function profileStage(context: StageContext, file: string): Promise
   const { values } = await firstParameters(context);
   const sequences = train.batch / train.accumulate;
   const { architecture } = stage;
-  const options = { architecture, values, settings: train, sequences, passes: 1, form: 'graph', clocks: true } as const;
-  const step = GraphStep.create(options);
+  const made = { passes: 1, form: 'graph', clocks: true } as const;
+  const teacher = teacherOf(context);
+  const step = GraphStep.create({ architecture, values, settings: train, teacher, sequences, ...made });
   try {
     const sampler = startSampler(context, train);
     const pass = (i: number) => trainingPasses(stage, train, sampler.next(train.batch), i)[0]!;
