@@ -20,7 +20,8 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
   const { experiment, state, seed, started, seconds, message } = run;
   const alerts = alertsOf(run);
   for (const stage of run.stages) {
-    if (!planned.get(stage.name)?.upcycle) continue;
+    const made = planned.get(stage.name);
+    if (!made?.upcycle && !made?.split) continue;
     const routing = await queryLastRouting(index, id, stage.name);
     alerts.push(...deadExperts(stage.name, routing, planned.get(stage.name)));
   }
@@ -46,7 +47,7 @@ function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stag
     name,
     state,
     parents: [...new Set(planned?.parents.map((parent) => parent.name))],
-    method: planned?.upcycle?.method ?? (planned?.ensemble ? 'ensemble' : 'train'),
+    method: planned?.upcycle?.method ?? (planned?.split ? 'split' : planned?.ensemble ? 'ensemble' : 'train'),
     step,
     steps: steps ?? planned?.train?.steps ?? null,
     secondsLeft,

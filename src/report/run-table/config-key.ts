@@ -24,8 +24,13 @@ export class ConfigKeys {
 }
 
 function withoutSeed({ name, backend, tokenizer, domains, stages }: Plan): string {
-  const keyless = stages.map(({ key: _key, seed: _seed, parents, ...stage }) => ({
+  const keyless = stages.map(({ key: _key, seed: _seed, parents, teacher, architecture, ...stage }) => ({
     ...stage,
+    architecture: {
+      ...architecture,
+      mixture: architecture.mixture && { ...architecture.mixture, hashSeed: undefined },
+    },
+    teacher: teacher?.name,
     parents: parents.map((parent) => parent.name),
   }));
   return JSON.stringify({ name, backend, tokenizer, domains, stages: keyless });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Architecture } from '../../architecture/architecture';
 import { letterOf } from '../../base/run-letter';
 import { readVariantName, writeVariantName } from '../../base/variant-name';
 import type { Plan, PlannedStage } from '../../plan/plan';
@@ -91,18 +92,28 @@ function progress(member: Pick<Member, 'summary'>): number {
 function recipesOf({ stages, domains, tokenizer }: Plan): Map<string, string> {
   const data = [tokenizer.fingerprint, domains.map(({ name, fingerprint }) => [name, fingerprint])];
   const recipes = new Map<string, string>();
-  for (const { name, parents, architecture, upcycle, ensemble, import: imported, train, evaluation } of stages) {
+  for (const { name, parents, architecture, train, evaluation, ...stage } of stages) {
+    const { upcycle, split, teacher, ensemble, import: imported } = stage;
     const { checkpointEvery, keepCheckpoints, ...training } = train ?? {};
     const origins = parents.map((parent) => recipes.get(parent.name));
     const making = [
-      architecture,
+      withoutSeed(architecture),
       { ...upcycle, experts: undefined },
       ensemble?.weights,
       imported?.fingerprint,
       training,
+      ...(split ? [split] : []),
+      ...(teacher ? [recipes.get(teacher.name)] : []),
     ];
     const content = JSON.stringify([data, origins, making, evaluation.tokens]);
     recipes.set(name, createHash('sha256').update(content).digest('hex'));
   }
   return recipes;
+}
+
+/** An architecture without what follows from the seed in it. */
+function withoutSeed({ mixture, ...dense }: Architecture): Architecture {
+  if (!mixture) return dense;
+  const { hashSeed: _, ...unseeded } = mixture;
+  return { ...dense, mixture: unseeded };
 }
