@@ -24,9 +24,16 @@ export class ConfigKeys {
 }
 
 function withoutSeed({ name, backend, tokenizer, domains, stages }: Plan): string {
-  const keyless = stages.map(({ key: _key, recipe: _recipe, seed: _seed, parents, ...stage }) => ({
-    ...stage,
-    parents: parents.map((parent) => parent.name),
-  }));
+  const keyless = stages.map(
+    ({ key: _key, recipe: _recipe, seed: _seed, parents, teacher, architecture, ...stage }) => ({
+      ...stage,
+      architecture: {
+        ...architecture,
+        mixture: architecture.mixture && { ...architecture.mixture, hashSeed: undefined },
+      },
+      teacher: teacher?.name,
+      parents: parents.map((parent) => parent.name),
+    }),
+  );
   return JSON.stringify({ name, backend, tokenizer, domains, stages: keyless });
 }
