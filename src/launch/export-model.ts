@@ -5,6 +5,7 @@ import { checkpointName, loadCheckpoint } from '../checkpoint/checkpoint';
 import { loadTokenizer } from '../data/tokenizer';
 import { exportModel } from '../interop/export';
 import type { ExportFormat } from '../interop/export-formats';
+import { mergeAdapters } from '../interop/merge-adapters';
 import type { Plan } from '../plan/plan';
 import { checkpointsFolder } from '../plan/result';
 import type { Workspace } from '../store/layout';
@@ -29,8 +30,9 @@ export interface ExportedStage {
 }
 
 /**
- * Exports the last checkpoint of a finished stage for transformers, with the run's tokenizer. Throws a `RunError` (`no-plan`,
- * `unknown-stage`, `ensemble`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `loadTokenizer` and `exportModel` throw.
+ * Exports the last checkpoint of a finished stage for transformers, with the run's tokenizer; adapters of one expert are merged into the
+ * weights. Throws a `RunError` (`no-plan`,
+ * `unknown-stage`, `ensemble`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `mergeAdapters`, `loadTokenizer` and `exportModel` throw.
  */
 export function exportStage(workspace: Workspace, { run, stage: name, to, format }: StageExport): ExportedStage {
   const plan = planOf(workspace, run);
@@ -59,7 +61,7 @@ export function exportStage(workspace: Workspace, { run, stage: name, to, format
     });
   }
   const { step } = result;
-  const { architecture, parameters } = loadCheckpoint(join(folder, checkpointName(step)), 'model');
+  const { architecture, parameters } = mergeAdapters(loadCheckpoint(join(folder, checkpointName(step)), 'model'));
   const { endOfDocument, files } = tokenizerOf(plan, run);
   const written = exportModel({ architecture, parameters, to, format, endOfDocument, files });
   return { folder: resolve(to), format: written, step, hasTokenizer: files.length > 0 };

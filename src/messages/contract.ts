@@ -1,5 +1,6 @@
 // What the extension and the browser code of its panels say to each other. Both sides check what comes in with these schemas.
 import * as z from 'zod';
+import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
 /** A variant's name has up to six swept values in it. */
@@ -21,12 +22,13 @@ export type State = z.output<typeof stateSchema>;
 
 const routerSchema = z.object({
   layer: count,
-  router: z.enum(['ffn', 'attention']),
+  router: z.enum(ROUTER_KINDS),
   load: z.array(z.number()),
   meanGate: z.array(z.number()),
   entropy: z.number(),
   maxViolation: z.number(),
   deadExperts: count,
+  removed: z.array(count).optional(),
   coActivation: z.array(z.number()).optional(),
   saturation: z.number().optional(),
 });
@@ -86,7 +88,7 @@ const stageSchema = z.object({
   name,
   state: stateSchema,
   parents: z.array(name),
-  /** `train`, `ensemble`, or how parents become a mixture. */
+  /** `train`, `ensemble`, `split`, or how parents become a mixture. */
   method: z.string(),
   step: count.nullable(),
   steps: count.nullable(),

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { MixtureArchitecture } from '../architecture/architecture';
-import type { UpcycleConfig } from '../config/schema';
+import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { PlannedStage } from './plan';
 
 /** Drop-Upcycling as its authors ran it (arXiv 2502.19261): half of the units, drawn for each matrix on its own. */
@@ -55,8 +55,10 @@ export function expertNames({ experts = [], copies = 1 }: UpcycleConfig): string
     });
 }
 
-/** The stages that a stage starts from, in words: `law + seed x 3`. Empty where there are none. */
-export function parentsText({ parents, upcycle }: Pick<PlannedStage, 'parents' | 'upcycle'>): string {
+/** The stages that a stage starts from, in words: `law + seed x 3`, `tuned (since mixture)`. Empty where there are none. */
+export function parentsText({ parents, upcycle, prune }: Pick<PlannedStage, 'parents' | 'upcycle' | 'prune'>): string {
+  const [first, since] = parents;
+  if (prune && since) return `${first!.name} (since ${since.name})`;
   const counts = new Map<string, number>();
   for (const { name } of parents) counts.set(name, (counts.get(name) ?? 0) + (upcycle?.copies ?? 1));
   return [...counts].map(([name, count]) => (count === 1 ? name : `${name} x ${count}`)).join(' + ');

@@ -1,3 +1,4 @@
+import { isAdapterRouter } from '../base/router-words';
 import type { LaterResult, Run, Stage } from '../messages/contract';
 import type { PlannedStage } from '../plan/plan';
 import { expertNames } from '../plan/upcycling';
@@ -22,7 +23,8 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
   const { experiment, state, seed, started, seconds, message } = run;
   const alerts = alertsOf(run);
   for (const stage of run.stages) {
-    if (!planned.get(stage.name)?.upcycle) continue;
+    const made = planned.get(stage.name);
+    if (!made?.upcycle && !made?.split && !made?.prune) continue;
     const routing = await queryLastRouting(index, id, stage.name);
     alerts.push(...deadExperts(stage.name, routing, planned.get(stage.name)));
   }
@@ -41,13 +43,20 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
   };
 }
 
+function methodOf(planned: PlannedStage | undefined): string {
+  if (planned?.upcycle) return planned.upcycle.method;
+  if (planned?.split) return 'split';
+  if (planned?.prune) return 'prune';
+  return planned?.ensemble ? 'ensemble' : 'train';
+}
+
 function stageView(stage: StageSummary, planned: PlannedStage | undefined, later: StageEvaluation | undefined): Stage {
   const { name, state, step, steps, secondsLeft, detail, result } = stage;
   return {
     name,
     state,
     parents: [...new Set(planned?.parents.map((parent) => parent.name))],
-    method: planned?.upcycle?.method ?? (planned?.ensemble ? 'ensemble' : 'train'),
+    method: methodOf(planned),
     step,
     steps: steps ?? planned?.train?.steps ?? null,
     secondsLeft,
@@ -98,16 +107,18 @@ function alertsOf({ state, stages, notes, problems }: RunDetails): Run['alerts']
   return alerts;
 }
 
-/** One line for a stage whose last evaluation left experts without a token in every domain. */
+/** One line for a stage whose last evaluation left experts, pruned ones not counted, without a token in every domain. */
 function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: PlannedStage): Run['alerts'] {
   const alive = new Map<string, number[]>();
   for (const { routers } of points) {
-    for (const { layer, router, load } of routers) {
+    for (const { layer, router, load, removed } of routers) {
+      // Their gates are soft: every expert works for every token.
+      if (isAdapterRouter(router)) continue;
       const key = `${router === 'ffn' ? 'FFN' : 'attention'} router of layer ${layer}`;
       const total = alive.get(key) ?? load.map(() => 0);
       alive.set(
         key,
-        load.map((share, i) => share + total[i]!),
+        load.map((share, i) => (removed?.includes(i) ? 1 : share + total[i]!)),
       );
     }
   }

@@ -13,17 +13,21 @@ import {
   addZeros,
   type GraphVariable,
 } from '../engine/graph/variables';
+import type { RouterKind } from '../base/router-words';
 import type { ModelParameters } from '../model/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
 import { addBalanceBiases, balanceRate } from './balance-bias';
-import type { RecordedEvaluation, RecordedPass, RecordedTraining } from './record-pass';
+import type { Teacher } from './distill';
+import { LOSSES } from './pass';
+import { type RecordedEvaluation, type RecordedPass, type RecordedTraining, teacherName } from './record-pass';
 import type { TrainSettings } from './step';
 
 /** Where in the graph one router's decision is. */
 export interface GraphRouter {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
+  removed?: readonly number[];
   probabilities: string;
   assigned?: string;
   chosen?: string;
@@ -33,6 +37,8 @@ export interface GraphRouter {
 export interface GraphPass {
   inputs: string;
   targets: string;
+  /** Where batches have weights. */
+  weights?: string;
   /** What the routers draw, by name. */
   draws: Map<string, string>;
   routers: GraphRouter[];
@@ -47,6 +53,8 @@ export interface StepGraph {
   graph: Graph;
   /** By name, in the order of the forward pass. */
   parameters: Map<string, GraphVariable>;
+  /** Those of the teacher, which no step changes, by its own names. Empty without one. */
+  teacher: Map<string, GraphVariable>;
   /** Of the parameters that are trained. */
   moments: Map<string, Pick<GraphParameter, 'first' | 'second'>>;
   training: GraphPass & { losses: string; norm: string; clocks?: Clocks };
@@ -62,6 +70,7 @@ export interface StepGraphSource {
   binding: TFJSBinding;
   architecture: Architecture;
   parameters: ModelParameters;
+  teacher?: Teacher | undefined;
   settings: TrainSettings;
   passes: number;
   form: GraphForm;
@@ -80,14 +89,20 @@ export function buildStepGraph(source: StepGraphSource): StepGraph {
     parameters.set(name, add(''));
     if (source.training.gradients.has(name)) moments.set(name, { first: add('_first'), second: add('_second') });
   }
+  const teacher: StepGraph['teacher'] = new Map();
+  for (const [i, [name, { shape }]] of [...(source.teacher?.parameters ?? [])].entries()) {
+    teacher.set(name, addVariable(graph, `p${parameters.size + i}`, shape));
+  }
   const momentVariables = [...moments.values()].flatMap(({ first, second }) => [first, second]);
-  addStart(graph, [...parameters.values()], 'started');
+  addStart(graph, [...parameters.values(), ...teacher.values()], 'started');
   addStart(graph, momentVariables, 'moments_started');
   addZeros(graph, momentVariables, 'moments_zeroed');
-  const builder = new PassBuilder(graph, source.binding, parameters);
+  const taught = [...teacher].map(([name, variable]) => [teacherName(name), variable] as const);
+  const builder = new PassBuilder(graph, source.binding, new Map([...parameters, ...taught]));
   return {
     graph,
     parameters,
+    teacher,
     moments,
     training: addTraining(builder, moments, source),
     evaluations: new Map(
@@ -121,6 +136,9 @@ class PassBuilder {
       [recorded.inputs, { at: inputs, dtype: TYPE.int32 }],
       [recorded.targets, { at: targets, dtype: TYPE.int32 }],
     ]);
+    const weights =
+      recorded.weights === undefined ? undefined : graph.placeholder(`${prefix}_weights`, TYPE.float32, shape);
+    if (weights !== undefined) given.set(recorded.weights!, { at: weights, dtype: TYPE.float32 });
     const draws = new Map<string, string>();
     for (const [name, { id, shape: drawnShape }] of recorded.draws) {
       const at = graph.placeholder(`${prefix}_draw${draws.size}`, TYPE.float32, drawnShape);
@@ -136,15 +154,16 @@ class PassBuilder {
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
     const results = places.slice(0, wanted.length);
     const rest = places.slice(wanted.length);
-    const routers = recorded.routers.map(({ layer, router, experts, assigned, chosen }) => ({
+    const routers = recorded.routers.map(({ layer, router, experts, removed, assigned, chosen }) => ({
       layer,
       router,
       experts,
+      ...(removed && { removed }),
       probabilities: rest.shift()!,
       ...(assigned !== undefined && { assigned: rest.shift()! }),
       ...(chosen !== undefined && { chosen: rest.shift()! }),
     }));
-    return { pass: { inputs, targets, draws, routers }, results };
+    return { pass: { inputs, targets, ...(weights !== undefined && { weights }), draws, routers }, results };
   }
 }
 
@@ -167,7 +186,7 @@ function addTraining(
   const biased = balanceBias ? pass.routers.filter(({ router, assigned }) => router === 'ffn' && assigned) : [];
   const loads = biased.map(({ experts, assigned }): Summand => [[experts], assigned!]);
   const [losses, ...rest] = addSums(graph, passes, [
-    [[4], results[0]!],
+    [[LOSSES], results[0]!],
     ...names.map((name, i): Summand => [builder.parameters.get(name)!.shape, results[i + 1]!]),
     ...loads,
   ]) as [string, ...string[]];

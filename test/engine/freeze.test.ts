@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../../src/architecture/architecture';
 import { parameterSpecs, partOf } from '../../src/architecture/parameters';
-import type { FreezablePart } from '../../src/config/schema';
+import type { FreezablePart } from '../../src/config/train-schema';
 import { startBackend } from '../../src/engine/backend';
 import { createParameters } from '../../src/model/parameters';
 import type { Moments } from '../../src/train/adamw';

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../../src/architecture/architecture';
 import { biasName, ffnName, routerName } from '../../src/architecture/parameters';
 import { startBackend } from '../../src/engine/backend';
-import { ffn } from '../../src/model/ffn';
+import { ffn, ffnWeights } from '../../src/model/ffn';
+import { expertFfn } from '../../src/engine/ops/expert-ffn';
 import { pairsByExpert, restorePairs } from '../../src/engine/ops/expert-rows';
 import { nativeBackend } from '../../src/engine/ops/native';
 import { createParameters, disposeParameters, type ModelParameters } from '../../src/model/parameters';
@@ -94,13 +95,36 @@ onEveryBackend('the sparse FFN against all experts and a mask', () => {
   });
 });
 
+onEveryBackend('pairs that nobody computes', () => {
+  it('give rows of zero and no gradient, and leave the others as they are', () => {
+    withoutLeak(() => {
+      const mixture = asMixture({ ...SMALL, ...VARIANTS.neox });
+      const parameters = createParameters(mixture, largeValues(mixture, 1));
+      tf.tidy(() => {
+        const experts = [0, 1, 2].map((expert) => ffnWeights(mixture, parameters, 0, expert));
+        const u = inputWithOnes();
+        const all = Array.from({ length: TOKENS }, (_, token) => token % 3);
+        const some = all.map((expert, token) => (token % 4 === 1 ? 3 : expert));
+        const rows = (chosen: number[]) => (x: tf.Tensor) =>
+          expertFfn(x as tf.Tensor2D, tf.tensor1d(chosen, 'int32'), experts);
+        const expected = [rows(all)(u), tf.grad(rows(all))(u)];
+        const found = [rows(some)(u), tf.grad(rows(some))(u)];
+        const isComputed = tf.tensor2d(some.map((expert) => [Number(expert < 3)]));
+        expected.forEach((value, i) => assertClose(found[i]!.dataSync(), tf.mul(value, isComputed).dataSync(), 1e-6));
+        assert.equal(tf.max(tf.abs(rows(all.map(() => 3))(u))).dataSync()[0], 0);
+      });
+      disposeParameters(parameters);
+    });
+  });
+});
+
 describe("the rows of native TensorFlow's experts", () => {
   before(() => startBackend('native'));
 
   const rowsOf = (chosen: number[]): number[][] =>
     tf.tidy(() => {
       const backend = nativeBackend()!;
-      const pairs = pairsByExpert(backend, tf.tensor1d(chosen, 'int32'), 3);
+      const pairs = pairsByExpert(backend, tf.tensor1d(chosen, 'int32'), 3).byExpert;
       const numbers = tf.tensor2d(
         chosen.map((_, place) => place),
         [chosen.length, 1],
@@ -159,7 +183,7 @@ function compareSparse({ mixture, holds }: SparseCase, parameters: ModelParamete
   const { output, router } = ffn(mixture, parameters, 0, x);
   const assigned = [...router!.assigned!.dataSync()];
   assert.ok(holds(assigned), `the case is not what it says: tokens of each expert ${assigned}`);
-  const chosen = chosenMask(router!.logits, mixture.mixture!.ffnTopK);
+  const chosen = chosenMask(router!.logits!, mixture.mixture!.ffnTopK);
   assertClose(output.dataSync(), maskedFfn(mixture, parameters, x, chosen).dataSync(), 1e-5);
   const variables = new Map([...parameters, ['input', u]]);
   const sparse = gradientsOf(variables, () => ffn(mixture, parameters, 0, x).output);

@@ -43,7 +43,7 @@ describe('a stage', () => {
     const losses: number[] = [];
     let turns = 0;
     const outcome = await runStage({
-      plan: { seed: 1, step: 'eager' } as Plan,
+      plan: { seed: 1, step: 'eager', domains: [] as Plan['domains'] } as Plan,
       stage,
       domains,
       tasks: [],

@@ -82,8 +82,10 @@ export class StageGraph implements Section {
       title: text,
       'data-state': stage.state,
     });
-    if (node.textContent === lines.join('')) return;
-    node.replaceChildren(...lines.map((line, i) => element('span', { class: i ? 'node-state' : 'node-name' }, line)));
+    if (node.textContent === lines.join(' ')) return;
+    const spans = lines.map((line, i) => element('span', { class: i ? 'node-state' : 'node-name' }, line));
+    // With blanks between, so that they are not read as one word.
+    node.replaceChildren(...spans.flatMap((span, i) => (i ? [' ', span] : [span])));
   }
 }
 

@@ -1,3 +1,4 @@
+import { isAdapterRouter, ROUTER_KINDS, type RouterKind } from '../../src/base/router-words';
 import { meanOf } from '../../src/base/statistics';
 import { readVariantName } from '../../src/base/variant-name';
 import type { Router, RoutingPoint, Run } from '../../src/messages/contract';
@@ -26,9 +27,10 @@ export function chosenMixture(source: Source): StageGroup | undefined {
   return groups.find(isChosen) ?? groups.find(({ label }) => readVariantName(label).group === mixture) ?? groups[0];
 }
 
-/** The experts of a group by name; numbers where the plan is gone. */
-export function expertsOf({ stages }: StageGroup, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => stages[0]!.experts[i] ?? String(i));
+/** The experts of a group's routers by name; numbers for adapters, and where the plan is gone. */
+export function expertsOf({ stages }: StageGroup, router: RouterKind, count: number): string[] {
+  const names = isAdapterRouter(router) ? [] : stages[0]!.experts;
+  return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
 }
 
 /** The data of the stages of a group. */
@@ -58,8 +60,12 @@ export function meanRouters(points: readonly Pick<RoutingPoint, 'routers'>[]): R
     const each = (read: (one: Router) => readonly number[]): number[] =>
       read(router).map((_, i) => mean((one) => read(one)[i] ?? 0));
     const saturations = same.flatMap(({ saturation }) => saturation ?? []);
+    // Each seed may have pruned others: struck out are those that none has.
+    const { removed: gone, ...whole } = router;
+    const removed = gone?.filter((expert) => same.every((one) => one.removed?.includes(expert)));
     return {
-      ...router,
+      ...whole,
+      ...(removed?.length && { removed }),
       load: each(({ load }) => load),
       meanGate: each(({ meanGate }) => meanGate),
       entropy: mean(({ entropy }) => entropy),
@@ -71,9 +77,19 @@ export function meanRouters(points: readonly Pick<RoutingPoint, 'routers'>[]): R
   });
 }
 
-/** The layers that have a router of the chosen kind, and the chosen one of them, else the first. */
-export function layersOf(routers: readonly Router[], { router, layer }: Choices): { layers: number[]; layer: number } {
-  const layers = [...new Set(routers.filter((one) => one.router === router).map((one) => one.layer))];
+/** The kinds of routers that there are, and the chosen one of them, else the first. */
+export function kindsOf(routers: readonly Router[], { router }: Choices): { kinds: RouterKind[]; kind: RouterKind } {
+  const kinds = ROUTER_KINDS.filter((kind) => routers.some((one) => one.router === kind));
+  return { kinds, kind: kinds.includes(router) ? router : (kinds[0] ?? 'ffn') };
+}
+
+/** The layers that have a router of a kind, and the chosen one of them, else the first. */
+export function layersOf(
+  routers: readonly Router[],
+  kind: RouterKind,
+  { layer }: Choices,
+): { layers: number[]; layer: number } {
+  const layers = [...new Set(routers.filter((one) => one.router === kind).map((one) => one.layer))];
   return { layers, layer: layers.includes(layer) ? layer : (layers[0] ?? 0) };
 }
 

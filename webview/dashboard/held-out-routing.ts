@@ -12,6 +12,7 @@ import {
   expertsOf,
   findRouter,
   groupText,
+  kindsOf,
   layersOf,
   pairMatrix,
   routersAt,
@@ -21,7 +22,7 @@ import { type Actions, chartOptions, openStage, type Page, type Section } from '
 import type { StageGroup } from './stage-groups';
 
 const PAIRS =
-  'Share of the tokens that were sent to both experts, or where all are used, the mean product of both gates.';
+  'share of the tokens that were sent to both experts, or where all are used, the mean product of both gates.';
 
 /** Of one mixture, in the layer and kind of router that are looked at: which experts tokens have together, and how many choices stay. */
 export class HeldOutRoutingSection implements Section {
@@ -87,7 +88,8 @@ function placeOf(page: Page): Place | undefined {
   if (!group) return undefined;
   const data = dataOf(page, group);
   const routers = data.flatMap((one) => page.run.domains.flatMap((domain) => one.routing(domain)[0]?.routers ?? []));
-  return { group, data, kind: page.choices.router, layer: layersOf(routers, page.choices).layer };
+  const { kind } = kindsOf(routers, page.choices);
+  return { group, data, kind, layer: layersOf(routers, kind, page.choices).layer };
 }
 
 /** Shares of pairs of experts in one domain, shaded up to the largest of all domains. */
@@ -106,7 +108,7 @@ function matricesOf({ run }: Page, { group, data, kind, layer }: Place): Matrix[
   });
   const most = Math.max(...found.flatMap(({ pairs }) => pairs));
   return found.map(({ domain, router, pairs }) => {
-    const experts = expertsOf(group, router.load.length);
+    const experts = expertsOf(group, kind, router.load.length);
     return { domain, experts, most, rows: pairMatrix(pairs, experts.length) };
   });
 }

@@ -1,4 +1,4 @@
-import { ROUTER_WORDS } from '../../src/base/router-words';
+import { ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
 import type { Router } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
@@ -9,15 +9,14 @@ import { DARKEST, HeatMap } from './heat-map';
 import { type Actions, openStage, type Page, type Section } from './page';
 import type { StageGroup } from './stage-groups';
 
-const ROUTERS = ['ffn', 'attention'] as const;
-const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them.`;
+const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them. Those that are struck out were pruned: they compute nothing.`;
 
 /** Heat maps of what the routers of one mixture do, at one step. */
 export class RouterLoadSection implements Section {
   readonly root = element('section', { 'aria-labelledby': 'router-heading' });
   private readonly maps = new Map<string, HeatMap>();
   /** One row of maps for each kind of router. */
-  private readonly holders = ROUTERS.map(() => element('div', { class: 'maps' }));
+  private readonly holders = ROUTER_KINDS.map(() => element('div', { class: 'maps' }));
   private readonly legend = element('p', { class: 'small' }, LEGEND);
   private readonly nothing = element('p', {}, 'No stage of this run has routers whose load is known yet.');
   private readonly stage;
@@ -56,7 +55,7 @@ export class RouterLoadSection implements Section {
     this.setSteps(routingSteps(data, domains[0] ?? null));
     const step = this.steps[this.time.get()];
     const found = domains.map((domain) => ({ domain, step, routers: routersAt(data, domain, step) }));
-    ROUTERS.forEach((router, i) => {
+    ROUTER_KINDS.forEach((router, i) => {
       showExactly(
         this.holders[i]!,
         found.flatMap((shown) => this.map(page, group, shown, router) ?? []),
@@ -97,7 +96,7 @@ export class RouterLoadSection implements Section {
     { run }: Page,
     group: StageGroup,
     { domain, step, routers }: { domain: string | null; step: number | undefined; routers: readonly Router[] },
-    router: (typeof ROUTERS)[number],
+    router: RouterKind,
   ): HTMLElement | undefined {
     const layers = routers.filter((one) => one.router === router);
     if (!layers.length) return undefined;
@@ -107,7 +106,7 @@ export class RouterLoadSection implements Section {
     map.draw({
       title: `${ROUTER_WORDS[router].title}: ${domain ?? 'training batch'}`,
       detail: `${groupText(group)}, step ${step}`,
-      experts: expertsOf(group, layers[0]!.load.length),
+      experts: expertsOf(group, router, layers[0]!.load.length),
       layers,
     });
     return map.root;

@@ -10,6 +10,7 @@ import { permuteRows, takeRows } from './rows';
 /**
  * What each chosen expert makes of its token. `u` (T, E); `chosen` (T*k) int32, the experts of each token, k different ones ->
  * (T*k, E), in the order of `chosen`. Dropless: each expert computes exactly the rows that chose it, however many those are.
+ * Where `chosen` is `experts.length`, nobody computes, and the row is zero.
  */
 export function expertFfn(u: tf.Tensor2D, chosen: tf.Tensor1D, experts: readonly FfnWeights[]): tf.Tensor2D {
   const backend = nativeBackend();
@@ -20,7 +21,7 @@ export function expertFfn(u: tf.Tensor2D, chosen: tf.Tensor1D, experts: readonly
 function portableExperts(u: tf.Tensor2D, chosen: tf.Tensor1D, experts: readonly FfnWeights[]): tf.Tensor2D {
   const [tokens, width] = u.shape;
   const k = chosen.shape[0] / tokens;
-  const { order, inverse, assigned } = dispatchByExpert(chosen.dataSync<'int32'>(), experts.length);
+  const { order, inverse, assigned } = dispatchByExpert(chosen.dataSync<'int32'>(), experts.length + 1);
   const orderTensor = tf.tensor1d(order, 'int32');
   const inverseTensor = tf.tensor1d(inverse, 'int32');
   const pairs = k === 1 ? u : tf.reshape(tf.tile(tf.expandDims(u, 1), [1, k, 1]), [tokens * k, width]); // (T*k, E)
@@ -29,7 +30,12 @@ function portableExperts(u: tf.Tensor2D, chosen: tf.Tensor1D, experts: readonly 
   const sizes = busy.map((expert) => assigned[expert]!);
   // tfjs has no gradient for a split into one part.
   const inputs: tf.Tensor2D[] = busy.length === 1 ? [byExpert] : tf.split(byExpert, sizes);
-  const outputs = tf.concat(busy.map((expert, i) => denseFfn(inputs[i]!, experts[expert]!)));
+  const outputs = tf.concat(
+    busy.map((expert, i) => {
+      const weights = experts[expert];
+      return weights ? denseFfn(inputs[i]!, weights) : tf.zerosLike(inputs[i]!);
+    }),
+  );
   return permuteRows(outputs, inverseTensor, orderTensor);
 }
 
@@ -50,30 +56,28 @@ function nativeExperts(
     [u, ...forms.flatMap(({ tensors }) => tensors)],
     () => {
       const rows = tf.concat([u, tf.zeros<tf.Rank.R2>([1, width])]); // (T+1, E): fillers take the last
-      const passes = pairsByExpert(backend, chosen, experts.length).map((pairs, expert) =>
-        forward(rows, pairs, k, forms[expert]!),
-      );
-      const value = restorePairs(
-        backend,
-        passes.map(({ pairs, output }) => ({ pairs, rows: output })),
-        tokens * k,
-      );
-      return { value, saved: passes.flatMap(({ saved }) => saved) };
+      const { byExpert, nobody } = pairsByExpert(backend, chosen, experts.length);
+      const passes = byExpert.map((pairs, expert) => forward(rows, pairs, k, forms[expert]!));
+      const parts = passes.map(({ pairs, output }) => ({ pairs, rows: output }));
+      const value = restorePairs(backend, [zeroRows(nobody, width), ...parts], tokens * k);
+      return { value, saved: [nobody, ...passes.flatMap(({ saved }) => saved)] };
     },
-    (dy, saved) => {
+    (dy, [nobody, ...saved]) => {
       const each = saved.length / forms.length;
       const passes = forms.map((form, expert) =>
         backward(dy as tf.Tensor2D, saved.slice(expert * each, (expert + 1) * each), form.tensors.length),
       );
-      const dPairs = restorePairs(
-        backend,
-        passes.map(({ pairs, dx }) => ({ pairs, rows: dx })),
-        tokens * k,
-      ); // (T*k, E)
+      const parts = passes.map(({ pairs, dx }) => ({ pairs, rows: dx }));
+      const dPairs = restorePairs(backend, [zeroRows(nobody as tf.Tensor1D, width), ...parts], tokens * k); // (T*k, E)
       const du = k === 1 ? dPairs : tf.sum(tf.reshape(dPairs, [tokens, k, width]), 1); // (T, E)
       return [du, ...passes.flatMap(({ dTensors }) => dTensors)];
     },
   );
+}
+
+/** A row of zeros for each of these pairs. */
+function zeroRows(pairs: tf.Tensor1D, width: number): { pairs: tf.Tensor1D; rows: tf.Tensor2D } {
+  return { pairs, rows: takeRows(tf.zeros([1, width]), tf.zerosLike(pairs)) };
 }
 
 /** One expert on its own rows. `u` (T+1, E), the last row zero; `pairs` (R) int32 says which of the (T*k) pairs they are. */

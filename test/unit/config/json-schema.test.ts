@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { experimentJsonSchema, trainDefaults } from '../../../src/config/schema';
+import { experimentJsonSchema } from '../../../src/config/schema';
+import { trainDefaults } from '../../../src/config/train-schema';
 
 interface Schema {
   description?: string;
@@ -47,6 +48,8 @@ describe('JSON schema of the experiment file', () => {
         'model.ffnHidden',
         'model.vocabulary',
         'domains.*.field',
+        'domains.*.prompt',
+        'domains.*.answer',
         'tasks',
         'tasks.*.choices',
         'stages.*.from',
@@ -59,6 +62,15 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.router.normalizeLogits',
         'stages.*.upcycle.router.balanceBias',
         'stages.*.upcycle.router.noise',
+        'stages.*.split',
+        'stages.*.split.tokens',
+        'stages.*.prune',
+        'stages.*.prune.keep',
+        'stages.*.prune.share',
+        'stages.*.prune.since',
+        'stages.*.prune.tokens',
+        'stages.*.adapt',
+        'stages.*.adapt.parts',
         'stages.*.import',
         'stages.*.ensemble',
         'stages.*.train',
@@ -66,6 +78,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.train.match',
         'stages.*.train.tokens',
         'stages.*.train.flops',
+        'stages.*.train.distill',
       ],
     );
     const defaults = Object.fromEntries(keys(schema).map(([path, value]) => [path, value.default]));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Architecture } from '../../../src/architecture/architecture';
 import { FFN_PROJECTIONS, ffnName, parameterSpecs, routerName } from '../../../src/architecture/parameters';
-import type { UpcycleConfig } from '../../../src/config/schema';
+import type { UpcycleConfig } from '../../../src/config/upcycle-schema';
 import type { Plan, PlannedStage } from '../../../src/plan/plan';
 import { initialParameters } from '../../../src/train/initial';
 

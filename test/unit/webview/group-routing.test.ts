@@ -54,7 +54,7 @@ describe('the routing of stages that differ in their seed only', () => {
     assert.deepEqual(routersAt(data, 'law', 1)[0]!.load, [0.5, 0.5], 'the second seed alone');
     assert.deepEqual(routersAt(data, 'code', 10), []);
     assert.equal(groupText(group), 'bam@z=0, mean over 2 seeds');
-    assert.deepEqual(expertsOf(group, 3), ['law', 'seed', '2']);
+    assert.deepEqual(expertsOf(group, 'ffn', 3), ['law', 'seed', '2']);
   });
 
   it('averages every number of a router, layer by layer', () => {
@@ -69,8 +69,11 @@ describe('the routing of stages that differ in their seed only', () => {
     assert.deepEqual(second!.coActivation, [0.2, 0.2, 0.2]);
     assert.deepEqual([second!.saturation, second!.deadExperts], [0.75, 1.5]);
     assert.equal(meanRouters([{ routers: one }]), one);
-    assert.deepEqual(layersOf(one, readChoices({ layer: 1 })), { layers: [0, 1], layer: 1 });
-    assert.deepEqual(layersOf(one, readChoices({ layer: 7 })), { layers: [0, 1], layer: 0 });
+    const gone = (removed: number[]) => ({ routers: [router(0, [0, 0, 1], { removed })] });
+    assert.deepEqual(meanRouters([gone([0, 1]), gone([1])])[0]!.removed, [1], 'pruned in every seed');
+    assert.equal('removed' in meanRouters([gone([0]), gone([1])])[0]!, false);
+    assert.deepEqual(layersOf(one, 'ffn', readChoices({ layer: 1 })), { layers: [0, 1], layer: 1 });
+    assert.deepEqual(layersOf(one, 'ffn', readChoices({ layer: 7 })), { layers: [0, 1], layer: 0 });
   });
 
   it('has pairs of experts as a square', () => {
