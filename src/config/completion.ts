@@ -26,8 +26,7 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
-  ['prune', 'upcycle', 'split', 'adapt', 'import', 'ensemble'],
-  ['adapt', 'upcycle', 'import', 'ensemble'],
+  ['upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'],
   ['field', 'prompt'],
   ['field', 'answer'],
   ['train', 'ensemble'],

@@ -26,3 +26,9 @@ export function splitArchitecture(
   const mixture = { experts, ffnTopK: 1, gate: 'softmax-topk', attention: 'averaged' } as const;
   return { ...narrow, mixture: { ...mixture, ...(routing === 'hash' && hash) } };
 }
+
+/** A split in words, for people: `4 experts of 128 neurons, 64 shared, by gradient; hash routing`. */
+export function describeSplit({ experts, width, shared, routing, importance }: PlannedSplit): string {
+  const count = experts === 1 ? 'one expert' : `${experts} experts`;
+  return `${count} of ${width} neurons, ${shared} shared, by ${importance}${routing ? `; ${routing} routing` : ''}`;
+}

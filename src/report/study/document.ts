@@ -36,6 +36,7 @@ const METHOD_WORDS = {
   sparse: 'sparse upcycling',
   drop: 'Drop-Upcycling',
   scratch: 'mixture from scratch',
+  split: 'MoEBERT',
 } as const;
 const ATTENTION_WORDS = { 'kv-experts': 'KV experts', 'shared-kv': 'shared KV' } as const;
 

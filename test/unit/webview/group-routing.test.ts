@@ -23,7 +23,7 @@ function router(layer: number, load: number[], more: Partial<Router> = {}): Rout
 /** A run with a dense stage and two seeds of a mixture for each of two swept values; of the second value one seed has begun. */
 function source(choices: object = {}) {
   const names = ['seed', 'bam@seed=1,z=0', 'bam@seed=2,z=0', 'bam@seed=1,z=1', 'bam@seed=2,z=1'];
-  const stages = names.map((name) => ({ name, experts: [`law${name.slice(3, 10)}`, 'seed'] }) as unknown as Stage);
+  const stages = names.map((name) => ({ name, experts: ['law', 'seed'] }) as unknown as Stage);
   const points = new PointStore();
   const columns = Object.fromEntries(STEP_COLUMNS.map((column) => [column, new Float64Array()])) as Points['steps'];
   names.slice(1, 4).forEach((stage, i) => {
