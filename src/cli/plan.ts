@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { adapterLines } from '../plan/adapting';
 import { describeImport } from '../plan/imports';
 import { describeSeeds } from '../plan/facts';
 import type { Plan, TrainPlan } from '../plan/plan';
@@ -44,11 +45,12 @@ function describePlan(plan: Plan): string {
   const imports = plan.stages.flatMap(({ name, import: imported }) =>
     imported ? [`${name} starts from ${describeImport(imported)}`] : [],
   );
+  const notes = [...imports, ...adapterLines(plan.stages)];
   return [
     `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
-    ...(imports.length ? [imports.join('\n')] : []),
+    ...(notes.length ? [notes.join('\n')] : []),
   ].join('\n\n');
 }
 

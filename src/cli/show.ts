@@ -1,5 +1,6 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
+import { adapterLines } from '../plan/adapting';
 import { describeSeeds } from '../plan/facts';
 import { readPlan } from '../report/collect';
 import { laterEvaluations, laterTable } from '../report/later-evaluations';
@@ -39,7 +40,7 @@ export async function showCommand(
       [
         ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
         ...[variants && variantsAsText(variants), evaluations.length && laterTable(evaluations)],
-        ...[describeNotes(run), `Folder: ${folder}`],
+        ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
         .join('\n\n'),

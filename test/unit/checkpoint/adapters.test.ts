@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Architecture } from '../../../src/architecture/architecture';
 import { isAdapter } from '../../../src/architecture/adapters';
 import { parameterSpecs } from '../../../src/architecture/parameters';
 import {
@@ -16,7 +17,7 @@ import {
 import { readSafetensors } from '../../../src/checkpoint/safetensors';
 import { largeValues, SMALL } from '../../support/engine';
 
-const ADAPTED = { ...SMALL, adapters: { method: 'mov', experts: 3, parts: ['attention', 'ffn'] } } as const;
+const ADAPTED: Architecture = { ...SMALL, adapters: { method: 'mov', experts: 3, parts: ['attention', 'ffn'] } };
 const PROVENANCE = { experiment: '', stage: '', key: '', run: '', tokenizer: '', version: '' };
 const training = { step: 3, draws: {}, seconds: 1 };
 
@@ -35,13 +36,13 @@ describe('a checkpoint of adapters', () => {
     const parameters = new Map([...largeValues(ADAPTED, 2), ...largeValues(SMALL, 1)]);
     const adapters = parameterSpecs(ADAPTED).filter(isAdapter);
     const first = new Map(adapters.map(({ name }) => [name, parameters.get(name)!]));
-    const saved = {
+    const saved: Checkpoint = {
       architecture: ADAPTED,
       parameters,
       moments: { first, second: first },
       training,
       base,
-    } as Checkpoint;
+    };
     return { base, saved, path: saveCheckpoint(join(root, 'own', 'checkpoints'), saved, PROVENANCE) };
   }
 
