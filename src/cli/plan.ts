@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { adapterLines } from '../plan/adapting';
 import { describeImport } from '../plan/imports';
 import { describeDistilling, describeSeeds } from '../plan/facts';
 import type { Plan, TrainPlan } from '../plan/plan';
@@ -49,6 +50,7 @@ function describePlan(plan: Plan): string {
     ...(prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : []),
     ...(teacher ? [`${name} learns from ${teacher.name}: ${describeDistilling(train!.distill!)}`] : []),
   ]);
+  notes.push(...adapterLines(plan.stages));
   return [
     `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),

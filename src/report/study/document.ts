@@ -28,6 +28,7 @@ const ROLE_WORDS = {
   dense: 'dense, continued',
   ensemble: 'ensemble',
   mixture: 'mixture',
+  adapted: 'adapters',
 } as const;
 
 const METHOD_WORDS = {
