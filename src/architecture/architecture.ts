@@ -8,12 +8,30 @@ export interface MixtureArchitecture {
   gate: 'softmax-topk' | 'topk-softmax';
   /** `averaged` has one attention for all (BTX); the others are BAM's attention experts. */
   attention: 'averaged' | 'kv-experts' | 'shared-kv';
-  /** How FFN routers send tokens where it is not to the `ffnTopK` best: to all, or to one that is drawn. */
-  ffnRouting?: 'soft' | 'sample-top-1';
+  /**
+   * How FFN routers send tokens where it is not to the `ffnTopK` best: to all, to one that is drawn, or without a router to one that
+   * follows from the token's id.
+   */
+  ffnRouting?: 'soft' | 'sample-top-1' | 'hash';
+  /** With `hash`, what the tables from token ids to experts follow from. */
+  hashSeed?: number;
   /** Attention experts whose output a token gets. Absent: all of them. */
   attentionTopK?: number;
   /** What is changed in the FFN routers. */
   router?: RouterChanges;
+  /** FFN experts that were removed. Absent where none ever was. */
+  pruned?: PrunedExperts;
+}
+
+/** FFN experts without tensors. Their routers keep all columns, so that an expert's number stays what it was. */
+export interface PrunedExperts {
+  /** By layer, in ascending order. Plans only know how many there will be: in them the last experts stand for those. */
+  experts: number[][];
+  /**
+   * What becomes of tokens that the router sends to a removed expert: `zero` passes them on in the residual stream alone, `masked` lets
+   * the router choose among the remaining experts, as if the others had no columns.
+   */
+  routing: 'zero' | 'masked';
 }
 
 /** Changes of the FFN routers, each absent where it is not made. */
@@ -131,9 +149,36 @@ export function samplesFfn({ ffnRouting }: MixtureArchitecture, layer: number): 
   return ffnRouting === 'sample-top-1' && layer > 0;
 }
 
-/** How many FFN experts compute a token in a layer. */
+/** The FFN experts that a layer has lost. */
+export function removedExperts({ pruned }: MixtureArchitecture, layer: number): readonly number[] {
+  return pruned?.experts[layer] ?? [];
+}
+
+/** The FFN experts that a layer has, in ascending order. */
+export function remainingExperts(mixture: MixtureArchitecture, layer: number): number[] {
+  const removed = removedExperts(mixture, layer);
+  return Array.from({ length: mixture.experts }, (_, expert) => expert).filter((expert) => !removed.includes(expert));
+}
+
+/** Whether the FFNs have routers with scores: hash routing has tables. */
+export function hasFfnRouter(mixture: MixtureArchitecture): boolean {
+  return mixture.ffnRouting !== 'hash';
+}
+
+/** How many FFN experts compute a token in a layer, at most: none for one that is sent to a removed expert. */
 export function ffnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
-  return hasSoftFfn(mixture, layer) ? mixture.experts : mixture.ffnTopK;
+  const remaining = mixture.experts - removedExperts(mixture, layer).length;
+  return hasSoftFfn(mixture, layer) ? remaining : Math.min(mixture.ffnTopK, remaining);
+}
+
+/**
+ * How many FFN experts compute a token in a layer on average: with removed experts to which tokens are still sent, as if each of the
+ * layer's experts, removed or not, were chosen equally often.
+ */
+export function meanFfnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
+  const { pruned, experts, ffnTopK } = mixture;
+  if (pruned?.routing !== 'zero' || hasSoftFfn(mixture, layer)) return ffnExpertsPerToken(mixture, layer);
+  return (ffnTopK * (experts - removedExperts(mixture, layer).length)) / experts;
 }
 
 /** How many sets of key and value projections attention has: one for each expert with KV experts, else one. */

@@ -4,7 +4,10 @@ import {
   attentionExperts,
   attentionExpertsPerToken,
   ffnExpertsPerToken,
+  hasFfnRouter,
   keyValueExperts,
+  meanFfnExpertsPerToken,
+  removedExperts,
 } from './architecture';
 import { elementCount, ffnProjections, type ParameterSpec, parameterSpecs } from './parameters';
 
@@ -25,9 +28,15 @@ export function countParameters(architecture: Architecture): ParameterCounts {
   for (const spec of parameterSpecs(architecture)) {
     const size = elementCount(spec.shape);
     total += size;
-    if ((spec.expert ?? 0) < expertsPerToken(architecture, spec)) active += size;
+    if (placeOf(architecture, spec) < expertsPerToken(architecture, spec)) active += size;
   }
   return { total, active };
+}
+
+/** The place of a tensor's expert among those that there are. */
+function placeOf({ mixture }: Architecture, { name, layer, expert = 0 }: ParameterSpec): number {
+  if (!mixture || !name.includes('.ffn.')) return expert;
+  return expert - removedExperts(mixture, layer!).filter((removed) => removed < expert).length;
 }
 
 /** How many parameters the adapters of a model have: all that train in it. 0 without adapters. */
@@ -60,7 +69,8 @@ export interface ForwardFlops {
 /**
  * FLOPs a token at full context, as counted in BAM's Table 7 (arXiv 2408.08274): matrix products only, the causal half of
  * attention; norms, softmax and activation functions are left out. The output head is added once. Of attention experts that
- * are not chosen, only keys and values count: what the method costs, not what we compute.
+ * are not chosen, only keys and values count: what the method costs, not what we compute. Removed FFN experts cost nothing:
+ * see `meanFfnExpertsPerToken`.
  */
 export function forwardFlops(architecture: Architecture): ForwardFlops {
   const { width, heads, kvHeads, ffnHidden, context, layers, vocabulary, mixture } = architecture;
@@ -70,10 +80,14 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
   const keyAndValue = keyValueExperts(architecture) * 2 * (2 * width * keyWidth);
   const attention = queryAndOutput + keyAndValue + chosen * 2 * context * width;
   const ffnOf = (layer: number): number =>
-    (mixture ? ffnExpertsPerToken(mixture, layer) : 1) * ffnProjections(architecture).length * 2 * width * ffnHidden;
+    (mixture ? meanFfnExpertsPerToken(mixture, layer) : 1) *
+    ffnProjections(architecture).length *
+    2 *
+    width *
+    ffnHidden;
   const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
   const experts = attentionExperts(architecture);
-  const ffnRouter = mixture ? 2 * width * mixture.experts : 0;
+  const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * mixture.experts : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
   const routers = ffnRouter + attentionRouter;
   const total = layers * (attention + routers + adapterFlops(architecture)) + allFfns + 2 * width * vocabulary;

@@ -1,5 +1,12 @@
 import { adapterSpecs } from './adapters';
-import { type Architecture, attentionExperts, headSize, keyValueExperts } from './architecture';
+import {
+  type Architecture,
+  attentionExperts,
+  hasFfnRouter,
+  headSize,
+  keyValueExperts,
+  removedExperts,
+} from './architecture';
 
 /**
  * The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. Adapters start at
@@ -129,16 +136,20 @@ function attentionSpecs(architecture: Architecture, layer: number): ParameterSpe
 
 function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const { width, ffnHidden } = architecture;
-  const experts = architecture.mixture?.experts ?? 1;
+  const { mixture } = architecture;
+  const experts = mixture?.experts ?? 1;
+  const removed = mixture ? removedExperts(mixture, layer) : [];
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
-  if (experts > 1) specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
-  if (architecture.mixture?.router?.balanceBias) {
+  if (mixture && hasFfnRouter(mixture))
+    specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
+  if (mixture?.router?.balanceBias) {
     specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'balance' });
   }
   for (const projection of ffnProjections(architecture)) {
     const name = (expert?: number): string => ffnName(layer, projection, expert);
-    specs.push(...perExpert(architecture, experts, name, shapes[projection]));
+    const all = perExpert(architecture, experts, name, shapes[projection]);
+    specs.push(...(removed.length ? all.filter(({ expert }) => !removed.includes(expert!)) : all));
   }
   return specs;
 }

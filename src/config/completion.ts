@@ -26,7 +26,7 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
-  ['adapt', 'upcycle', 'import', 'ensemble'],
+  ['upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'],
   ['field', 'prompt'],
   ['field', 'answer'],
   ['train', 'ensemble'],
@@ -59,8 +59,9 @@ function unswept(path: DataPath, outline: Outline): DataPath {
 /** The paths of keys that can be swept, of every stage those of its groups. */
 function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
   const groups: DataPath[] = [
-    ...stages.flatMap(({ name, trains, upcycles, members }) => [
+    ...stages.flatMap(({ name, trains, upcycles, prunes, members }) => [
       ...(upcycles ? [['stages', name, 'upcycle']] : []),
+      ...(prunes ? [['stages', name, 'prune']] : []),
       ...(trains ? [['stages', name, 'train']] : []),
       ...(members.length ? [['stages', name, 'ensemble']] : []),
     ]),

@@ -4,8 +4,10 @@ import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkInstructions } from './instructions';
 import { checkMethod } from './method';
+import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
+import { checkSplit, splitsIntoExperts } from './split';
 import { FREEZABLE } from './train-schema';
 import type { DataPath, Source } from './source';
 
@@ -46,6 +48,8 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkPruning(source, name, group(file.stages)));
+    mistakes.push(...checkSplit(source, name, file));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
     mistakes.push(...checkAdapt(source, name, group(file.stages), isMixture(group(file.stages), name)));
@@ -116,8 +120,11 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
     mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
   }
-  if (['train', 'upcycle', 'adapt', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    const expected = '`train`, `upcycle`, `adapt`, `import` or `ensemble` in the stage';
+  const { since } = group(stage.prune);
+  if (typeof since === 'string')
+    mistakes.push(...checkReference(source, [...path, 'prune', 'since'], since, 'stage', names.stages));
+  if (['train', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `split`, `prune`, `adapt`, `import` or `ensemble` in the stage';
     mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
@@ -156,6 +163,9 @@ function checkTrain(source: Source, path: DataPath, train: Group, names: Names):
   const mistakes: Diagnostic[] = [];
   if (typeof train.like === 'string')
     mistakes.push(...checkReference(source, [...path, 'like'], train.like, 'stage', names.stages));
+  const { teacher } = group(train.distill);
+  if (typeof teacher === 'string')
+    mistakes.push(...checkReference(source, [...path, 'distill', 'teacher'], teacher, 'stage', names.stages));
   for (const domain of Object.keys(group(train.mix))) {
     mistakes.push(...checkReference(source, [...path, 'mix', domain], domain, 'domain', names.domains));
   }
@@ -186,7 +196,7 @@ function checkReference(source: Source, path: DataPath, name: string, kind: stri
 }
 
 /**
- * References to stages that exist but are of the wrong kind: experts that are mixtures, `like` of a stage that does not train, ensembles
+ * References to stages that exist but are of the wrong kind: experts, and stages that are split, that are mixtures, `like` of a stage that does not train, ensembles
  * where a checkpoint is needed.
  */
 function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
@@ -194,7 +204,8 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
   for (const reference of references(group(stages[name]))) {
     const path = ['stages', name, ...reference.path];
     const isExpert = reference.path.includes('experts');
-    if (isExpert && isMixture(stages, reference.name)) {
+    const isSplit = reference.path[0] === 'from' && isGroup(group(stages[name]).split);
+    if ((isExpert || isSplit) && isMixture(stages, reference.name)) {
       mistakes.push(source.at(path, 'a dense stage', `the mixture "${reference.name}"`));
     }
     const isLike = reference.path.includes('like');
@@ -223,6 +234,7 @@ function checkFreeze(source: Source, name: string, stages: Group): Diagnostic[] 
 function isMixture(stages: Group, name: string, seen: readonly string[] = []): boolean {
   const stage = Object.hasOwn(stages, name) ? group(stages[name]) : {};
   if (isGroup(stage.upcycle)) return true;
+  if (isGroup(stage.split)) return splitsIntoExperts(stage);
   return typeof stage.from === 'string' && !seen.includes(name) && isMixture(stages, stage.from, [...seen, name]);
 }
 
@@ -235,7 +247,9 @@ function references(stage: Group): { name: string; path: DataPath }[] {
   const members = Array.isArray(written) ? (written as unknown[]) : [];
   const named: { name: unknown; path: DataPath }[] = [
     { name: stage.from, path: ['from'] },
+    { name: group(stage.prune).since, path: ['prune', 'since'] },
     { name: train.like, path: ['train', 'like'] },
+    { name: group(train.distill).teacher, path: ['train', 'distill', 'teacher'] },
     ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),
     ...members.map((name, i) => ({ name, path: ['ensemble', 'members', i] })),
   ];

@@ -35,6 +35,7 @@ export interface StageItem extends Item {
   members: string[];
   like: string | undefined;
   upcycles: boolean;
+  prunes: boolean;
   trains: boolean;
 }
 
@@ -118,9 +119,10 @@ export function nameKindAt(path: DataPath, role: Entry['role']): Pick<NamePlace,
   }
   const isFrom = path.length === 3 && group === 'from';
   const isLike = path.length === 4 && group === 'train' && key === 'like';
+  const isSince = path.length === 4 && group === 'prune' && key === 'since';
   const isExpert = path.length === 5 && group === 'upcycle' && key === 'experts';
   const isMember = path.length === 5 && group === 'ensemble' && key === 'members';
-  return isFrom || isLike || isExpert || isMember ? { kind: 'stage', role: 'reference' } : undefined;
+  return isFrom || isLike || isSince || isExpert || isMember ? { kind: 'stage', role: 'reference' } : undefined;
 }
 
 function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
@@ -134,6 +136,7 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
     members: textsOf(childOf(childOf(node, 'ensemble'), 'members')),
     like: textOf(childOf(train, 'like')),
     upcycles: hasKey(node, 'upcycle'),
+    prunes: hasKey(node, 'prune'),
     trains: hasKey(node, 'train'),
   };
 }
@@ -183,14 +186,14 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
 }
 
 /**
- * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `from seed`; empty
+ * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `from seed`, `pruned from bam`; empty
  * for one that starts from nothing.
  */
-export function originOf({ from, imported, method, experts, members, upcycles }: StageItem): string {
+export function originOf({ from, imported, method, experts, members, upcycles, prunes }: StageItem): string {
   if (members.length) return `ensemble of ${members.join(', ')}`;
   if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
   if (imported !== undefined) return `import of ${imported}`;
-  return from === undefined ? '' : `from ${from}`;
+  return from === undefined ? '' : `${prunes ? 'pruned ' : ''}from ${from}`;
 }
 
 /** The groups of the file that take more than one line: sections, domains, stages, and the groups inside them. */

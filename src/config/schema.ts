@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { adaptSchema } from './adapt-schema';
+import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
+import { splitSchema } from './split-schema';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
 
@@ -87,6 +89,10 @@ const stageSchema = z.strictObject({
     .optional()
     .describe('The stage whose checkpoint this one starts from. Default: random parameters.'),
   upcycle: upcycleSchema.optional().describe('Start from several checkpoints, turned into a mixture.'),
+  split: splitSchema
+    .optional()
+    .describe('Split the FFNs of the dense stage in `from` into experts, which become a mixture (MoEBERT).'),
+  prune: pruneSchema.optional().describe('Remove FFN experts of the mixture in `from`.'),
   adapt: adaptSchema
     .optional()
     .describe('Train small modules on top of the stage in `from`, whose parameters stay as they are (MoV, MoLoRA).'),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { distillSchema } from './distill-schema';
 import { count, quantity, share } from './schema-values';
 
 /** How much of a running mean stays in a step. With 1 it would never move. */
@@ -52,6 +53,9 @@ export const trainSchema = z.strictObject({
     .describe(
       'Parts that stay as they are: `experts` (FFN experts of a mixture), `attention` (all of its projections), `embeddings` (and the output head), `norms`, `routers`. Default: none.',
     ),
+  distill: distillSchema
+    .optional()
+    .describe('Also learn from the predictions, and from the residual stream, of a finished stage. Default: off.'),
   evaluateEvery: count.optional().describe('Steps between evaluations. Default 100.'),
   evaluationTokens: quantity
     .optional()

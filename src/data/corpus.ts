@@ -61,7 +61,8 @@ function fieldsOf({ field, prompt, answer }: DomainConfig): DocumentFields | und
 export async function checkInstructions({ files, fields }: Corpus, signal?: AbortSignal): Promise<void> {
   if (typeof fields === 'string') return;
   for (const file of files) {
-    for await (const _ of readDocuments(file, fields, () => signal?.throwIfAborted()));
+    const documents = readDocuments(file, fields, () => signal?.throwIfAborted())[Symbol.asyncIterator]();
+    while (!(await documents.next()).done);
   }
 }
 

@@ -24,10 +24,12 @@ const routingSchema = z.object({
   meanGate: z.array(finite),
   /** Mean entropy of a token's router distribution, in nats; log(experts) at most. */
   entropy: finite,
-  /** Largest load over the fair load, minus 1 ("MaxVio"): 0 is perfectly balanced. */
+  /** Largest load over the fair load of the experts that are there, minus 1 ("MaxVio"): 0 is perfectly balanced. */
   maxViolation: finite,
-  /** Experts that no token was sent to. */
+  /** Experts that no token was sent to, removed ones not counted. */
   deadExperts: count,
+  /** Experts that were removed; they keep their places in `load` and `meanGate`. Absent where all are there. */
+  removed: z.array(count).optional(),
   /**
    * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (with
    * soft routing: the mean product of their gates). Absent where a token goes to one expert only.
@@ -129,6 +131,8 @@ const bodies = [
     languageModel: finite,
     loadBalance: finite,
     routerZ: finite,
+    /** Of a stage with a teacher. */
+    distillation: finite.optional(),
     learningRate: finite,
     gradientNorm: finite,
     tokensPerSecond: finite,

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
-import { readJson } from '../base/files';
 import { checkpointName, loadCheckpoint } from '../checkpoint/checkpoint';
 import { loadTokenizer } from '../data/tokenizer';
 import { exportModel } from '../interop/export';
@@ -10,6 +9,7 @@ import { mergeAdapters } from '../interop/merge-adapters';
 import type { Plan } from '../plan/plan';
 import { checkpointsFolder } from '../plan/result';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { finishedResult } from './finished';
 
 export interface StageExport {
@@ -68,9 +68,9 @@ export function exportStage(workspace: Workspace, { run, stage: name, to, format
 }
 
 function planOf(workspace: Workspace, run: string): Plan {
-  const plan = readJson(workspace.planFile(run)) as Plan | undefined;
+  const plan = readPlan(workspace, run);
   if (plan) return plan;
-  throw new RunError(`Run ${run} has no plan, so it never began.`, {
+  throw new RunError(`Run ${run} has no plan.json that can be read: it never began, or the file is damaged.`, {
     reason: 'no-plan',
     advice: '`bam runs` lists the runs of this workspace.',
   });

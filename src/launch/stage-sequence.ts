@@ -4,6 +4,7 @@ import { explainError } from '../base/errors';
 import { acquireLock, type Lock } from '../base/lock';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
+import { neededBy } from '../plan/graph';
 import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
 import type { Workspace } from '../store/layout';
@@ -85,8 +86,9 @@ export class StageSequence {
   }
 
   /** True if the stage needs one that failed, which is said in the log. */
-  private isLeftOut({ name, parents }: PlannedStage): boolean {
-    const needed = parents.find((parent) => this.failures.has(parent.name) || this.leftOut.has(parent.name));
+  private isLeftOut(stage: PlannedStage): boolean {
+    const { name } = stage;
+    const needed = neededBy(stage).find((parent) => this.failures.has(parent.name) || this.leftOut.has(parent.name));
     if (!needed) return false;
     this.leftOut.add(name);
     const message = `Stage ${name} was left out: it needs stage ${needed.name}, which has no result.`;

@@ -28,6 +28,9 @@ const routerSchema = z.object({
   entropy: z.number(),
   maxViolation: z.number(),
   deadExperts: count,
+  removed: z.array(count).optional(),
+  coActivation: z.array(z.number()).optional(),
+  saturation: z.number().optional(),
 });
 /** What one router did: see `Routing` of the event log. */
 export type Router = z.output<typeof routerSchema>;
@@ -71,15 +74,7 @@ const stepColumnsSchema = z.object(
 );
 export type StepColumns = z.output<typeof stepColumnsSchema>;
 
-const stageSchema = z.object({
-  name,
-  state: stateSchema,
-  parents: z.array(name),
-  /** `train`, `ensemble`, or how parents become a mixture. */
-  method: z.string(),
-  step: count.nullable(),
-  steps: count.nullable(),
-  secondsLeft: z.number().nullable(),
+const resultShape = {
   /** Last average perplexity. */
   average: z.number().nullable(),
   /** Mean loss over the tokens of all domains, in nats. */
@@ -87,6 +82,20 @@ const stageSchema = z.object({
   perplexity: z.record(z.string(), z.number()),
   /** Share of right answers by task; empty where none was asked. */
   accuracy: z.record(z.string(), z.number()),
+};
+
+const stageSchema = z.object({
+  name,
+  state: stateSchema,
+  parents: z.array(name),
+  /** `train`, `ensemble`, `split`, or how parents become a mixture. */
+  method: z.string(),
+  step: count.nullable(),
+  steps: count.nullable(),
+  secondsLeft: z.number().nullable(),
+  ...resultShape,
+  /** What `bam evaluate` found after the stage's training; `null` where it was not asked. */
+  later: z.object({ ...resultShape, /** Held-out tokens of a domain, at most. */ tokens: count }).nullable(),
   /** Names of a mixture's experts or an ensemble's members; empty for a dense stage. */
   experts: z.array(name),
   totalParameters: z.number().nullable(),
@@ -95,6 +104,7 @@ const stageSchema = z.object({
 });
 /** A stage on the dashboard and in comparisons. */
 export type Stage = z.output<typeof stageSchema>;
+export type LaterResult = NonNullable<Stage['later']>;
 
 const runSchema = z.object({
   id: name,

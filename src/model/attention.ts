@@ -3,7 +3,7 @@ import { linear } from '../engine/ops/linear';
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from '../architecture/architecture';
 import { attentionName, type AttentionProjection, biasName, routerName } from '../architecture/parameters';
 import { causalAttention, causalMask } from '../engine/ops/causal-attention';
-import { rotate, type RotaryTable, rotaryTable } from '../engine/ops/rotary';
+import { rotaryRows, type RotaryTable, rotaryTable, rotate } from '../engine/ops/rotary';
 import { type BlockAdapters, blockAdapters } from './adapters';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
@@ -102,13 +102,13 @@ function biasesOf(
 }
 
 interface Heads {
-  /** (B, K, G, T, D): G query heads for each of K key heads. */
+  /** (B, K, G, T, D): G query heads for each of K key heads, divided by the root of D. */
   query: tf.Tensor5D;
   key: tf.Tensor4D;
   value: tf.Tensor4D;
 }
 
-/** Projects, rotates and arranges the heads of all experts. One product makes queries, keys and values together. */
+/** Projects, arranges and rotates the heads of all experts. */
 function projectHeads(
   architecture: Architecture,
   parameters: ModelParameters,
@@ -124,19 +124,22 @@ function projectHeads(
   const context = rotary.cosine.shape[0];
   const batch = u.shape[0] / context;
   const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D => {
-    const product = linear(u, stacked(parameters, layer, projection, copies));
-    const biases = architecture.biases && biasesOf(parameters, layer, projection, copies);
-    const projected: tf.Tensor2D = biases ? tf.add(product, joined(biases)) : product;
-    return tf.reshape(adapters.apply(projection, u, projected), [batch, context, count, size]);
+    const arranged = <T extends tf.Tensor>(rows: T): T => (projection === 'value' ? rows : rotaryRows(rows, size));
+    // Adapters know a head in the layout of the checkpoint, so that what they gave is arranged instead of the weights.
+    const early = architecture.adapters ? <T>(rows: T): T => rows : arranged;
+    const product = linear(u, early(stacked(parameters, layer, projection, copies)));
+    const biases = architecture.biases && early(joined(biasesOf(parameters, layer, projection, copies)));
+    const projected: tf.Tensor2D = biases ? tf.add(product, biases) : product;
+    const adapted = adapters.apply(projection, u, projected);
+    const rows = architecture.adapters ? tf.transpose(arranged(tf.transpose(adapted))) : adapted;
+    return tf.reshape(rows, [batch, context, count, size]);
   };
-  const keys = keyExperts * kvHeads;
-  const query = rotate(project('query', experts, experts * heads), rotary);
-  const key = rotate(project('key', keyExperts, keys), rotary);
-  return {
-    query: groupQueries(query, architecture),
-    key: tf.transpose(key, [0, 2, 1, 3]),
-    value: tf.transpose(project('value', keyExperts, keys), [0, 2, 1, 3]),
-  };
+  const query = groupQueries(project('query', experts, experts * heads), architecture);
+  const [key, value] = (['key', 'value'] as const).map((projection): tf.Tensor4D =>
+    tf.transpose(project(projection, keyExperts, keyExperts * kvHeads), [0, 2, 1, 3]),
+  ) as [tf.Tensor4D, tf.Tensor4D];
+  // The scale of the scores goes into the queries.
+  return { query: rotate(query, rotary, 1 / Math.sqrt(size)), key: rotate(key, rotary), value };
 }
 
 /**

@@ -21,6 +21,11 @@ export function gumbelName(layer: number): string {
   return `layers.${layer}.ffn.router.gumbel`;
 }
 
+/** What the hidden neurons of a dense model's FFN are multiplied with, (ffnHidden); ones where it is not given. */
+export function neuronsName(layer: number): string {
+  return `layers.${layer}.ffn.neurons`;
+}
+
 /** What perturbed logits are divided by, a scalar. */
 export const TEMPERATURE = 'temperature';
 

@@ -23,6 +23,8 @@ export interface ForwardOutput {
   routers: RouterOutput[];
   /** Of each layer. */
   inputs: BlockInputs[];
+  /** The residual stream behind the embedding and behind every layer, (B*T, E) each. */
+  states: tf.Tensor2D[];
 }
 
 /**
@@ -41,9 +43,11 @@ export function forward(
   const routers: RouterOutput[] = [];
   const inputs: BlockInputs[] = [];
   let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
+  const states = [x];
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, tables, draws);
+    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, { ids, tables, draws });
     x = sum;
+    states.push(x);
     inputs.push(read);
     const decided = [attended.router, ...attended.adapters, transformed.router, ...transformed.adapters];
     for (const router of decided) if (router) routers.push(router);
@@ -54,7 +58,7 @@ export function forward(
     const normed = normalize(architecture, parameters, FINAL_NORM, x);
     return logitScale === undefined ? normed : (tf.mul(normed, logitScale) as tf.Tensor2D);
   });
-  return { last, head, routers, inputs };
+  return { last, head, routers, inputs, states };
 }
 
 /** What attention and FFN of a block, and their routers, read, (B*T, E); the same tensor where the block has one norm. */
@@ -69,8 +73,7 @@ function block(
   parameters: ModelParameters,
   layer: number,
   x: tf.Tensor2D,
-  tables: AttentionTables,
-  draws: DrawTensors | undefined,
+  { ids, tables, draws }: { ids: tf.Tensor1D; tables: AttentionTables; draws: DrawTensors | undefined },
 ): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput; read: BlockInputs } {
   const form = architecture.block;
   const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
@@ -80,7 +83,7 @@ function block(
   const isSequential = form === 'sequential';
   const between = isSequential ? inSection(`sum${layer}`, () => tf.add<tf.Tensor2D>(x, attended.output)) : x;
   const v = form ? norm(between, 'ffn') : u;
-  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, draws));
+  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, draws, ids));
   const terms = isSequential ? [between, transformed.output] : [x, attended.output, transformed.output];
   const sum = inSection(`sum${layer}`, () => tf.addN(terms));
   return { sum, attended, transformed, read: { attention: u, ffn: v } };
@@ -111,7 +114,7 @@ export interface Losses {
 
 /**
  * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
- * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose are balanced: soft ones use every expert anyway. L_z is that
+ * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose by scores are balanced: soft ones use every expert anyway. L_z is that
  * of FFN routers, and of attention routers that choose. L_NLL is the mean over targets, or with `weights` (B*T) the sum of weight times
  * loss.
  */
@@ -122,7 +125,7 @@ export function losses(
   weights?: tf.Tensor1D,
 ): Losses {
   const languageModel = inSection('head', () => headLoss(output.last, output.head, targets, weights));
-  const routers = output.routers.filter(({ router, assigned }) => router === 'ffn' || assigned);
+  const routers = output.routers.filter(({ router, assigned, logits }) => logits && (router === 'ffn' || assigned));
   if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
   const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);
   const loadBalance: tf.Scalar = balances.length ? tf.addN(balances) : tf.scalar(0);

@@ -1,5 +1,3 @@
-import type { Architecture } from '../architecture/architecture';
-import { trainingFlops } from '../architecture/counts';
 import type { TrainConfig } from '../config/train-schema';
 import type { PlannedStage } from './plan';
 
@@ -14,22 +12,22 @@ export interface Budget {
 export type StageNamed = (name: string) => PlannedStage;
 
 /**
- * The budget of a stage that starts from `parents`: given in tokens, in FLOPs, or as that of another stage (`like`, whether or not
+ * The budget of a stage that starts from `parents` and takes so many FLOPs to train on a token: given in tokens, in FLOPs, or as that of another stage (`like`, whether or not
  * `match` says so). Not yet in whole steps.
  */
 export function budgetOf(
   config: TrainConfig,
-  architecture: Architecture,
+  flopsPerToken: number,
   parents: readonly PlannedStage[],
   stageNamed: StageNamed,
 ): Budget {
   if (config.tokens !== undefined) return { tokens: config.tokens };
-  if (config.flops !== undefined) return { tokens: config.flops / trainingFlops(architecture) };
+  if (config.flops !== undefined) return { tokens: config.flops / flopsPerToken };
   const other = stageNamed(config.like!);
   if (config.match !== 'compute') return { tokens: other.train!.tokens };
-  if (!config.countParents) return { tokens: other.train!.flops / trainingFlops(architecture) };
+  if (!config.countParents) return { tokens: other.train!.flops / flopsPerToken };
   const parentFlops = flopsOfOthers(other, parents, stageNamed);
-  return { tokens: (other.train!.flops + parentFlops) / trainingFlops(architecture), parentFlops };
+  return { tokens: (other.train!.flops + parentFlops) / flopsPerToken, parentFlops };
 }
 
 /** Training FLOPs of the stages that `other` comes from and `parents` neither are nor come from. Equal stages count once. */

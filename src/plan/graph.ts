@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
 import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
@@ -7,11 +6,11 @@ import { FREEZABLE, type TrainConfig, trainDefaults } from '../config/train-sche
 import { adaptedArchitecture } from './adapting';
 import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
-import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { stageHashes } from './keys';
+import { completePruning, prunedArchitecture } from './pruning';
+import type { Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { completeSplit, splitArchitecture } from './splitting';
 import { completeUpcycling, plannedRouting } from './upcycling';
-
-/** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
-const RESULT_VERSION = 1;
 
 /** What planning needs to know of the world beside the experiment itself. */
 export interface PlanInputs {
@@ -48,25 +47,36 @@ export function withAncestors(plan: Plan, names: readonly string[]): PlannedStag
   const wanted = new Set<string>(names);
   for (const stage of [...plan.stages].reverse()) {
     if (wanted.has(stage.name) || wanted.has(readVariantName(stage.name).stage)) {
-      for (const { name } of [stage, ...stage.parents]) wanted.add(name);
+      for (const { name } of [stage, ...neededBy(stage)]) wanted.add(name);
     }
   }
   return plan.stages.filter(({ name }) => wanted.has(name));
+}
+
+/** The stages whose results a stage needs: those that it starts from, and the one that it learns from. */
+export function neededBy({ parents, teacher }: Pick<PlannedStage, 'parents' | 'teacher'>): PlannedStage['parents'] {
+  return teacher ? [...parents, teacher] : parents;
 }
 
 function planStage(name: string, experiment: Experiment, inputs: PlanInputs, stageNamed: StageNamed): PlannedStage {
   const config = experiment.stages[name]!;
   const { ensemble } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
-  const parentNames = config.upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
-  const parents = parentNames.map(stageNamed);
+  const parents = parentNames(config).map(stageNamed);
   const imported = inputs.imports?.get(name);
   // A checkpoint was looked at once for all variants, which may have contexts of their own.
   const own = imported && { ...imported.architecture, context: experiment.model.context };
-  const architecture = stageArchitecture(config, own ?? inputs.dense, parents);
+  const split = config.split && completeSplit(config.split);
+  const before = split
+    ? splitArchitecture(split, parents[0]!.architecture, experiment.seed)
+    : stageArchitecture(config, own ?? inputs.dense, parents);
+  const prune = config.prune && completePruning(config.prune, before);
+  const architecture = prune ? prunedArchitecture(before, prune) : before;
   const settings = settingsOf(name, experiment, architecture, inputs);
-  const budget = config.train && budgetOf(config.train, architecture, parents, stageNamed);
-  const train = budget && planTraining(budget, settings, architecture, inputs);
+  const teacher = config.train && settings.distill && stageNamed(settings.distill.teacher);
+  const flopsPerToken = trainingFlops(architecture) + (teacher ? teacher.flopsPerToken : 0);
+  const budget = config.train && budgetOf(config.train, flopsPerToken, parents, stageNamed);
+  const train = budget && planTraining(budget, settings, { architecture, flopsPerToken }, inputs);
   // An ensemble has no settings of its own, and is compared with its members.
   const evaluation = ensemble
     ? parents[0]!.evaluation
@@ -74,21 +84,30 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   const stage = {
     parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
     ...(imported && { import: imported.planned }),
+    ...(split && { split }),
+    ...(teacher && { teacher: { name: teacher.name, key: teacher.key } }),
     architecture,
     evaluation,
   };
   return {
     name,
     seed: experiment.seed,
-    key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
+    ...stageHashes(experiment.seed, { ...stage, upcycle, ensemble, split, prune, train }, { parents, teacher }, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
     ...(ensemble && { ensemble }),
+    ...(prune && { prune }),
     ...(train && { train }),
     ...(ensemble
       ? sumOf(parents)
       : { parameters: countParameters(architecture), flopsPerToken: forwardFlops(architecture).total }),
   };
+}
+
+/** The stages whose checkpoints a stage reads. */
+function parentNames({ upcycle, ensemble, from, prune }: StageConfig): string[] {
+  const since = prune?.method === 'router-norm' ? prune.since : undefined;
+  return upcycle?.experts ?? ensemble?.members ?? [from, since].filter((name) => name !== undefined);
 }
 
 /** What all members of an ensemble have and compute together. */
@@ -119,7 +138,8 @@ function stageArchitecture(
   return { ...dense, mixture: { experts, gate, attention: kind, ...plannedRouting(config.upcycle, experts) } };
 }
 
-type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'countParents' | 'tokens' | 'flops'>;
+type Settings = Omit<Required<TrainConfig>, 'like' | 'match' | 'countParents' | 'tokens' | 'flops' | 'distill'> &
+  Pick<TrainConfig, 'distill'>;
 
 /** Of a variant's dense stage, what only routers use is as without a sweep: `like` a swept mixture does not make variants of it. */
 function settingsOf(
@@ -144,15 +164,16 @@ function trainSettings(train: TrainConfig, experiment: Experiment): Settings {
 function planTraining(
   { parentFlops, ...wanted }: Budget,
   settings: Settings,
-  architecture: Architecture,
+  { architecture, flopsPerToken }: { architecture: Architecture; flopsPerToken: number },
   inputs: PlanInputs,
 ): TrainPlan {
-  const { evaluateEvery, evaluationTokens, mix, freeze, ...rest } = settings;
+  const { evaluateEvery, evaluationTokens, mix, freeze, distill, ...rest } = settings;
   const frozen = FREEZABLE.filter((part) => freeze.includes(part) && !architecture.adapters);
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
-  const budget = { steps, tokens, flops: tokens * trainingFlops(architecture), ...(parentFlops && { parentFlops }) };
+  const budget = { steps, tokens, flops: tokens * flopsPerToken, ...(parentFlops && { parentFlops }) };
+  const { teacher, ...learning } = distill ?? {};
   return {
     ...rest,
     mix: shares(mix, inputs),
@@ -160,6 +181,7 @@ function planTraining(
     ...(frozen.length && { freeze: frozen }),
     // Routers that are frozen have nothing to learn from losses of their own.
     ...(architecture.adapters && { loadBalance: 0, routerZ: 0 }),
+    ...(distill && { distill: learning as TrainPlan['distill'] & object }),
   };
 }
 
@@ -169,41 +191,4 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
   const weights = names.map((name): [string, number] => [name, mix === 'equal' ? 1 : mix[name]!]);
   const sum = weights.reduce((total, [, weight]) => total + weight, 0);
   return Object.fromEntries(weights.map(([name, weight]) => [name, weight / sum]));
-}
-
-/**
- * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep, what a budget stands for. An expert that is listed twice counts once in
- * the means of shared parameters, which it did not always: keys of such mixtures say so.
- */
-function stageKey(
-  seed: number,
-  stage: Pick<PlannedStage, 'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'train'> & {
-    evaluation: EvaluationPlan;
-  },
-  inputs: PlanInputs,
-): string {
-  const { checkpointEvery, keepCheckpoints, parentFlops, ...train } = stage.train ?? {};
-  const parents = stage.parents.map(({ key }) => key);
-  const repeats = new Set(parents).size < parents.length;
-  const content = {
-    version: RESULT_VERSION,
-    seed,
-    architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
-    ensemble: stage.ensemble?.weights,
-    parents,
-    imported: stage.import?.fingerprint,
-    train,
-    evaluationTokens: stage.evaluation.tokens,
-    tokenizer: inputs.tokenizer.fingerprint,
-    domains: inputs.domains.map(({ name, fingerprint }) => [name, fingerprint]),
-  };
-  return createHash('sha256').update(JSON.stringify(content, sortKeys)).digest('hex').slice(0, 20);
-}
-
-/** A replacer for JSON.stringify that writes the keys of objects in order, so that equal content gives equal text. */
-function sortKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,8 +1,11 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
+import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
+import type { PlannedPruning } from './pruning';
+import type { PlannedSplit } from './splitting';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -28,6 +31,8 @@ export interface TrainPlan {
   routerZ: number;
   /** Parts that are not trained; absent where all are. */
   freeze?: FreezablePart[];
+  /** How it learns from the stage's teacher; absent without one. */
+  distill?: Omit<DistillConfig, 'teacher'>;
   checkpointEvery: number;
   keepCheckpoints: number;
 }
@@ -66,14 +71,23 @@ export interface PlannedStage {
   variant?: StageVariant;
   /** Names what the stage computes: stages of any run with the same key have the same result. */
   key: string;
+  /** The key without the seeds of the stage and its parents. Absent in plans of older versions. */
+  recipe?: string;
   /** Stages whose checkpoints it starts from, in the order of the experts. */
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
+  /** How its parent is split into experts. */
+  split?: PlannedSplit;
+  /** The stage that it learns from in training; not among the parents unless it starts from it too. */
+  teacher?: { name: string; key: string };
   import?: PlannedImport;
   /** Its parents answer as one model. Such a stage makes no checkpoint; `architecture` is its first member's. */
   ensemble?: EnsembleConfig;
+  /** Which experts of its first parent are removed. */
+  prune?: PlannedPruning;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
+  /** Of a pruned mixture, and of what comes from it, with the right number of experts; which they are, the checkpoint says. */
   architecture: Architecture;
   parameters: ParameterCounts;
   /** FLOPs of a forward pass for one token at full context. */

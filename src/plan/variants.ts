@@ -31,7 +31,8 @@ export function planVariants(experiment: Experiment, inputs: Omit<PlanInputs, 'd
     const place = placeOf(stage);
     if (merged.has(place)) continue;
     const parents = stage.parents.map((parent) => ({ ...parent, name: nameOf(parent) }));
-    merged.set(place, { ...stage, parents, ...names.get(place) });
+    const teacher = stage.teacher && { teacher: { ...stage.teacher, name: nameOf(stage.teacher) } };
+    merged.set(place, { ...stage, parents, ...teacher, ...names.get(place) });
   }
   return [...merged.values()];
 }

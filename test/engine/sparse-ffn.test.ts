@@ -183,7 +183,7 @@ function compareSparse({ mixture, holds }: SparseCase, parameters: ModelParamete
   const { output, router } = ffn(mixture, parameters, 0, x);
   const assigned = [...router!.assigned!.dataSync()];
   assert.ok(holds(assigned), `the case is not what it says: tokens of each expert ${assigned}`);
-  const chosen = chosenMask(router!.logits, mixture.mixture!.ffnTopK);
+  const chosen = chosenMask(router!.logits!, mixture.mixture!.ffnTopK);
   assertClose(output.dataSync(), maskedFfn(mixture, parameters, x, chosen).dataSync(), 1e-5);
   const variables = new Map([...parameters, ['input', u]]);
   const sparse = gradientsOf(variables, () => ffn(mixture, parameters, 0, x).output);

@@ -79,6 +79,7 @@ export const MODELS: Record<string, Architecture> = {
   'soft FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'soft', ffnTopK: 4 }),
   'a balance bias': asMixture(SMALL, { attention: 'averaged', ffnTopK: 2, router: { balanceBias: 0.01 } }),
   'sampled FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'sample-top-1', router: { noise: 0.1 } }),
+  'hash routing': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'hash', hashSeed: 7 }),
   'two of four attention experts': asMixture(SMALL, { attentionTopK: 2, router: { normalizeLogits: 1 } }),
 };
 

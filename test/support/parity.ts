@@ -16,10 +16,11 @@ export interface ParityCase {
   inputs: Int32Array;
   targets: Int32Array;
   tensors: Map<string, StoredTensor>;
+  metadata: Record<string, string>;
 }
 
 /** Stored files that hold no model case. */
-const OTHERS = ['adamw.safetensors', 'decoding.safetensors', 'statistics.json'];
+const OTHERS = ['adamw.safetensors', 'cka.json', 'decoding.safetensors', 'distillation.safetensors', 'statistics.json'];
 
 /** The stored model cases by name. */
 export function parityCases(): ParityCase[] {
@@ -33,7 +34,8 @@ export function readStored(name: string): { tensors: Map<string, StoredTensor>; 
   return readSafetensors(join(FOLDER, `${name}.safetensors`), (tensor) => tensor !== 'inputs' && tensor !== 'targets');
 }
 
-function readCase(name: string): ParityCase {
+/** One stored case of a model. */
+export function readCase(name: string): ParityCase {
   const { tensors, metadata } = readStored(name);
   const architecture = JSON.parse(metadata.architecture!) as Architecture;
   const below = (prefix: string): Map<string, Float32Array> =>
@@ -55,6 +57,7 @@ function readCase(name: string): ParityCase {
     inputs: readIds(name, 'inputs'),
     targets: readIds(name, 'targets'),
     tensors,
+    metadata,
   };
 }
 

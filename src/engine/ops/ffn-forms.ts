@@ -23,7 +23,7 @@ export const SWIGLU_TENSORS = 3;
 
 export type FfnWeights = SwigluWeights | GeluWeights;
 
-/** Changes what a projection or the inner activation of an FFN gives: `x` (K, inputs) went in, `y` (K, outputs) came out. */
+/** Changes what a projection of an FFN gives before its bias, or the inner activation: `x` (K, inputs) went in, `y` (K, outputs) came out. */
 export type FfnChange = (place: 'gate' | 'up' | 'hidden' | 'down', x: tf.Tensor2D, y: tf.Tensor2D) => tf.Tensor2D;
 
 /** One FFN, SwiGLU: down(silu(gate u) * up u), or GELU: down(gelu(up u)). (K, E) -> (K, E). */
@@ -35,8 +35,8 @@ export function denseFfn(u: tf.Tensor2D, weights: FfnWeights, change: FfnChange 
     return change('down', hidden, linear(hidden, down));
   }
   const { up, upBias, down, downBias } = weights;
-  const raised: tf.Tensor2D = tf.add(linear(u, up), upBias);
-  const hidden = activated(gelu(change('up', u, raised)));
+  const raised: tf.Tensor2D = tf.add(change('up', u, linear(u, up)), upBias);
+  const hidden = activated(gelu(raised));
   return tf.add(change('down', hidden, linear(hidden, down)), downBias);
 }
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Architecture } from '../../../src/architecture/architecture';
 import { isAdapter } from '../../../src/architecture/adapters';
+import type { Architecture } from '../../../src/architecture/architecture';
 import { parameterSpecs } from '../../../src/architecture/parameters';
 import {
   type Checkpoint,
@@ -27,8 +27,8 @@ describe('a checkpoint of adapters', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   /** Saves a base and adapters of it, each as a stage does. */
-  function save(root = folder): { path: string; base: string; saved: Checkpoint } {
-    const base = saveCheckpoint(
+  async function save(root = folder): Promise<{ path: string; base: string; saved: Checkpoint }> {
+    const base = await saveCheckpoint(
       join(root, 'base', 'checkpoints'),
       { architecture: SMALL, parameters: largeValues(SMALL, 1), training: { ...training, step: 9 } },
       PROVENANCE,
@@ -43,11 +43,11 @@ describe('a checkpoint of adapters', () => {
       training,
       base,
     };
-    return { base, saved, path: saveCheckpoint(join(root, 'own', 'checkpoints'), saved, PROVENANCE) };
+    return { base, saved, path: await saveCheckpoint(join(root, 'own', 'checkpoints'), saved, PROVENANCE) };
   }
 
-  it('holds no tensor of the model that they adapt, and is joined with it when it is read', () => {
-    const { path, saved } = save();
+  it('holds no tensor of the model that they adapt, and is joined with it when it is read', async () => {
+    const { path, saved } = await save();
     const { tensors } = readSafetensors(join(path, MODEL_FILE));
     const expected = parameterSpecs(ADAPTED).filter(isAdapter);
     assert.deepEqual(
@@ -59,8 +59,8 @@ describe('a checkpoint of adapters', () => {
     assert.deepEqual({ ...found, parameters: saved.parameters }, saved);
   });
 
-  it('finds its model where both were moved together', () => {
-    const { saved } = save(join(folder, 'before'));
+  it('finds its model where both were moved together', async () => {
+    const { saved } = await save(join(folder, 'before'));
     cpSync(join(folder, 'before'), join(folder, 'after'), { recursive: true });
     rmSync(join(folder, 'before'), { recursive: true });
     const found = loadCheckpoint(join(folder, 'after', 'own', 'checkpoints', checkpointName(3)), 'model');
@@ -68,8 +68,8 @@ describe('a checkpoint of adapters', () => {
     assert.equal(found.base, join(folder, 'after', 'base', 'checkpoints', checkpointName(9)));
   });
 
-  it('says what is missing where that model was deleted, and stays in its place', () => {
-    const { path, base } = save();
+  it('says what is missing where that model was deleted, and stays in its place', async () => {
+    const { path, base } = await save();
     rmSync(base, { recursive: true });
     const error = {
       reason: 'no-base',

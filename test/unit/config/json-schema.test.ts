@@ -62,6 +62,13 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.router.normalizeLogits',
         'stages.*.upcycle.router.balanceBias',
         'stages.*.upcycle.router.noise',
+        'stages.*.split',
+        'stages.*.split.tokens',
+        'stages.*.prune',
+        'stages.*.prune.keep',
+        'stages.*.prune.share',
+        'stages.*.prune.since',
+        'stages.*.prune.tokens',
         'stages.*.adapt',
         'stages.*.adapt.parts',
         'stages.*.import',
@@ -71,6 +78,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.train.match',
         'stages.*.train.tokens',
         'stages.*.train.flops',
+        'stages.*.train.distill',
       ],
     );
     const defaults = Object.fromEntries(keys(schema).map(([path, value]) => [path, value.default]));
