@@ -5,6 +5,7 @@ import type { Source } from './source';
 /** What a stage cannot do beside `adapt`, each with why. */
 const BESIDE: Record<string, string> = {
   upcycle: 'adapt the mixture in a stage of its own',
+  split: 'adapt what the split makes in a stage of its own',
   import: 'adapt the import in a stage of its own',
   ensemble: 'an ensemble has no parameters of its own',
 };
