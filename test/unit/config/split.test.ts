@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { formatDiagnostic } from '../../../src/config/diagnostics';
+import { completionsAt } from '../../../src/config/completion';
+import { nameAt, placesOf } from '../../../src/config/names';
+import { originOf, outlineOf } from '../../../src/config/outline';
 import { parseExperiment } from '../../../src/config/parse';
 
 /** Mistakes of a file around some stages, without their places but for the path. */
@@ -83,5 +86,34 @@ describe('mistakes in learning from a teacher', () => {
   it('are a weight of nothing and unknown layers', () => {
     assert.match(taught('teacher: seed, weight: 0')[0]!, /distill\.weight: expected/);
     assert.match(taught('teacher: seed, layers: some')[0]!, /distill\.layers: expected/);
+  });
+});
+
+describe('an editor', () => {
+  const text = `name: x
+model: { layers: 2, width: 32, heads: 4, ffnHidden: 64, context: 16 }
+domains: { law: { files: law/* } }
+stages:
+  seed: { train: { tokens: 1k } }
+  hash: { from: seed, split: { experts: 4, width: 16, shared: 8 } }
+  narrow: { from: seed, split: { experts: 1, width: 16, shared: 8 } }
+  s: { from: narrow, split: { experts: 2, width: 4, shared: 0 }, train: { tokens: 1k, distill: { teacher: hash } } }
+`;
+
+  it('finds a teacher as a name of a stage, and says where a split comes from', () => {
+    const outline = outlineOf(text);
+    const teacher = nameAt(outline, text.indexOf('teacher: h') + 'teacher: h'.length);
+    assert.equal(placesOf(outline, teacher!).length, 2);
+    const origins = outline.stages.map(originOf);
+    assert.deepEqual(origins, ['', 'split of seed', 'split of seed', 'split of narrow']);
+  });
+
+  it('offers dense stages for a split, and all but itself for a teacher', () => {
+    const offered = (place: string): string[] =>
+      completionsAt(text, text.indexOf(place) + place.length)
+        .filter(({ kind }) => kind === 'stage')
+        .map(({ label }) => label);
+    assert.deepEqual(offered('  s: { from: n'), ['seed', 'narrow']);
+    assert.deepEqual(offered('teacher: h'), ['seed', 'hash', 'narrow']);
   });
 });
