@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import type { Architecture } from '../../../src/architecture/architecture';
 import { forwardFlops, trainingFlops } from '../../../src/architecture/counts';
 import { parameterSpecs } from '../../../src/architecture/parameters';
 import { stageFacts } from '../../../src/plan/facts';
 import { neededBy, withAncestors } from '../../../src/plan/graph';
+import { checkImports, type FoundImport } from '../../../src/plan/imports';
 import type { Plan } from '../../../src/plan/plan';
 import { planVariants } from '../../../src/plan/variants';
 import { experimentWith, inputsFor, planned } from './experiment';
@@ -60,6 +62,54 @@ describe('a plan with a split', () => {
       'split into',
       '4 experts of 16 neurons, 8 shared, by gradient; hash routing',
     ]);
+  });
+});
+
+describe('shapes that do not fit', () => {
+  const problems = (stages: string, imports: Record<string, Partial<Architecture>> = {}): string[] => {
+    const experiment = experimentWith(stages);
+    const { dense } = inputsFor(experiment);
+    const found = Object.entries(imports).map(([name, changes]) => {
+      const planned = { huggingFace: 'model', parallelize: false, model: 'M', fingerprint: '' };
+      return [name, { planned, architecture: { ...dense!, ...changes } } as FoundImport] as const;
+    });
+    return checkImports(experiment, new Map(found), dense, 257).map(
+      ({ path, error }) => `${path.slice(1).join('.')}: ${error.message}`,
+    );
+  };
+  const SEED = '  dense: { train: { tokens: 64k } }\n  theirs: { import: { huggingFace: model } }\n';
+
+  it('are experts of which one was made narrower', () => {
+    const stages = `${SEED}  narrow: { from: dense, split: { experts: 1, width: 16, shared: 0 } }
+  btx: { upcycle: { method: btx, experts: [dense, narrow] } }\n`;
+    assert.deepEqual(problems(stages), [
+      'btx.upcycle.experts.1: dense and narrow have different shapes: ffnHidden 64 and 16.',
+    ]);
+  });
+
+  it('are splits of an imported model with too few neurons', () => {
+    const stages = `${SEED}  s: { from: theirs, split: { experts: 2, width: 48, shared: 32 } }\n`;
+    assert.deepEqual(problems(stages, { theirs: { ffnHidden: 64 } }), []);
+    assert.match(
+      problems(stages, { theirs: { ffnHidden: 60 } })[0]!,
+      /^s\.split\.width: .* 60 hidden neurons .* is 64/,
+    );
+  });
+
+  it('are teachers of another width, number of layers or tokens, where that matters', () => {
+    const taught = (layers: string): string =>
+      `${SEED}  t: { from: dense, train: { tokens: 1k, distill: { teacher: theirs, layers: ${layers} } } }
+  like: { from: dense, train: { like: t } }\n`;
+    const wide = { theirs: { width: 64 } };
+    assert.deepEqual(problems(taught('all'), wide), [
+      't.train.distill.teacher: t has width 32, its teacher theirs has 64.',
+      'like.train.distill.teacher: like has width 32, its teacher theirs has 64.',
+    ]);
+    assert.equal(problems(taught('last'), wide).length, 2);
+    assert.deepEqual(problems(taught('none'), wide), []);
+    assert.equal(problems(taught('all'), { theirs: { layers: 3 } }).length, 2);
+    assert.deepEqual(problems(taught('last'), { theirs: { layers: 3 } }), []);
+    assert.match(problems(taught('none'), { theirs: { vocabulary: 300 } })[0]!, /vocabulary 257, .* has 300/);
   });
 });
 
