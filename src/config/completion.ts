@@ -26,6 +26,7 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
+  ['split', 'upcycle', 'import', 'ensemble'],
   ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];
@@ -56,7 +57,8 @@ function unswept(path: DataPath, outline: Outline): DataPath {
 /** The paths of keys that can be swept, of every stage those of its groups. */
 function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
   const groups: DataPath[] = [
-    ...stages.flatMap(({ name, trains, upcycles, members }) => [
+    ...stages.flatMap(({ name, trains, upcycles, splits, members }) => [
+      ...(splits ? [['stages', name, 'split']] : []),
       ...(upcycles ? [['stages', name, 'upcycle']] : []),
       ...(trains ? [['stages', name, 'train']] : []),
       ...(members.length ? [['stages', name, 'ensemble']] : []),

@@ -28,7 +28,7 @@ function withoutSeed({ name, backend, tokenizer, domains, stages }: Plan): strin
     ...stage,
     architecture: {
       ...architecture,
-      mixture: architecture.mixture && { ...architecture.mixture, hashSeed: undefined },
+      mixture: architecture?.mixture && { ...architecture.mixture, hashSeed: undefined },
     },
     teacher: teacher?.name,
     parents: parents.map((parent) => parent.name),

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Architecture } from '../../architecture/architecture';
 import { letterOf } from '../../base/run-letter';
 import { readVariantName, writeVariantName } from '../../base/variant-name';
 import type { Plan, PlannedStage } from '../../plan/plan';
@@ -112,7 +111,7 @@ function recipesOf({ stages, domains, tokenizer }: Plan): Map<string, string> {
 }
 
 /** An architecture without what follows from the seed in it. */
-function withoutSeed({ mixture, ...dense }: Architecture): Architecture {
+function withoutSeed({ mixture, ...dense }: PlannedStage['architecture']): PlannedStage['architecture'] {
   if (!mixture) return dense;
   const { hashSeed: _, ...unseeded } = mixture;
   return { ...dense, mixture: unseeded };

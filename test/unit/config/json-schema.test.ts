@@ -60,6 +60,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.router.normalizeLogits',
         'stages.*.upcycle.router.balanceBias',
         'stages.*.upcycle.router.noise',
+        'stages.*.split',
         'stages.*.import',
         'stages.*.ensemble',
         'stages.*.train',
@@ -67,6 +68,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.train.match',
         'stages.*.train.tokens',
         'stages.*.train.flops',
+        'stages.*.train.distill',
       ],
     );
     const defaults = Object.fromEntries(keys(schema).map(([path, value]) => [path, value.default]));

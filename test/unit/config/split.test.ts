@@ -27,7 +27,7 @@ describe('mistakes in a split', () => {
 
   it('are a missing stage, other origins, and a mixture', () => {
     assert.deepEqual(split('experts: 4, width: 16, shared: 8', ''), [
-      'stages.s.split: expected `from` beside `split`, a dense stage, found {"experts":4,"width":16,"shared":8}',
+      'stages.s.split: expected `from` beside `split`, a dense stage, found "split"',
     ]);
     const both = 'from: seed, upcycle: { method: sparse, experts: [seed], copies: 2 }, ';
     const [first] = split('experts: 4, width: 16, shared: 8', both).filter((mistake) => mistake.includes('split'));
@@ -56,7 +56,7 @@ describe('mistakes in a split', () => {
 
   it('are a routing of one expert', () => {
     assert.deepEqual(split('experts: 1, width: 16, shared: 0, routing: hash'), [
-      'stages.s.split.routing: expected no `routing` with one expert, found "hash"',
+      'stages.s.split.routing: expected no `routing` with one expert, found "routing"',
     ]);
   });
 });
