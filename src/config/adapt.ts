@@ -17,6 +17,10 @@ export function checkAdapt(source: Source, name: string, stages: Group, isMixtur
   const path = ['stages', name];
   if (stage.adapt !== undefined) mistakes.push(...checkOwn(source, name, stages, isMixture));
   if (hasAdapters(stages, name)) mistakes.push(...checkTraining(source, name, group(stage.train)));
+  if (stage.split !== undefined && typeof stage.from === 'string' && hasAdapters(stages, stage.from)) {
+    const found = `"${stage.from}", which has some`;
+    mistakes.push(source.at([...path, 'from'], 'a stage without adapters beside `split`', found));
+  }
   const { experts } = group(stage.upcycle);
   (Array.isArray(experts) ? (experts as unknown[]) : []).forEach((expert, i) => {
     if (typeof expert !== 'string' || !hasAdapters(stages, expert)) return;
