@@ -63,6 +63,7 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.router.balanceBias',
         'stages.*.upcycle.router.noise',
         'stages.*.split',
+        'stages.*.split.tokens',
         'stages.*.prune',
         'stages.*.prune.keep',
         'stages.*.prune.share',
