@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 
 const PROBLEMS = 12_000;
-const INSTRUCTIONS = 10_000;
+const INSTRUCTIONS = 8_000;
 const EXAMPLES = 200;
 const SEED = 1;
 const OPERATORS = '+-*';
@@ -78,23 +78,19 @@ function examples(problems) {
 const QUESTIONS = [
   () => {
     const [one, other] = [pick(0, 99), pick(0, 99)];
-    return [`Which is larger, ${one} or ${other}?`, Math.max(one, other)];
+    return [`Is ${one} more than ${other}?`, one > other ? 'yes' : 'no'];
   },
   () => {
-    const [one, other] = [pick(0, 99), pick(0, 99)];
-    return [`Which is smaller, ${one} or ${other}?`, Math.min(one, other)];
+    const number = pick(0, 9999);
+    return [`Is ${number} even?`, number % 2 ? 'no' : 'yes'];
   },
   () => {
-    const number = pick(0, 999);
-    return [`What comes after ${number}?`, number + 1];
+    const number = pick(0, 9999);
+    return [`What is the last digit of ${number}?`, number % 10];
   },
   () => {
-    const number = pick(1, 999);
-    return [`What comes before ${number}?`, number - 1];
-  },
-  () => {
-    const [number, digit] = [pick(10, 89), pick(0, 9)];
-    return [`How much is ${number} and ${digit}?`, number + digit];
+    const number = pick(0, 9999);
+    return [`Which digit does the number after ${number} end with?`, (number + 1) % 10];
   },
 ];
 

@@ -44,13 +44,13 @@ function describePlan(plan: Plan): string {
     train ? flopsText(train) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
-  const notes = plan.stages.flatMap(({ name, import: imported, split, prune, teacher, train, architecture }) => [
+  const origins = plan.stages.flatMap(({ name, import: imported, split, prune, teacher, train, architecture }) => [
     ...(imported ? [`${name} starts from ${describeImport(imported)}`] : []),
     ...(split ? [`${name} is split into ${describeSplit(split)}`] : []),
     ...(prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : []),
     ...(teacher ? [`${name} learns from ${teacher.name}: ${describeDistilling(train!.distill!)}`] : []),
   ]);
-  notes.push(...adapterLines(plan.stages));
+  const notes = [...origins, ...adapterLines(plan.stages)];
   return [
     `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),

@@ -97,22 +97,4 @@ describe('stages with adapters', function () {
       renameSync(`${base}.away`, base);
     }
   });
-
-  it('that were stopped go on as undisturbed ones', async () => {
-    const calm = place.outcome();
-    const other = new TestWorkspace(undefined, ADAPTED);
-    try {
-      writeFileSync(join(other.root, 'asked.jsonl'), '');
-      renameSync(join(place.root, 'asked.jsonl'), join(other.root, 'asked.jsonl'));
-      const { run } = await other.detach('run', other.file, '--stages', 'mov');
-      await other.until((event) => event.type === 'step' && event.stage === 'mov' && event.step >= 7, run);
-      assertSucceeded(await other.bam('stop', run));
-      assertSucceeded(await other.bam('resume', run));
-      const { losses } = other.outcome(run);
-      for (let step = 1; step <= 20; step++)
-        assert.equal(losses.get(`mov ${step}`), calm.losses.get(`mov ${step}`), `step ${step}`);
-    } finally {
-      other.remove();
-    }
-  });
 });

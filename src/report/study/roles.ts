@@ -27,8 +27,8 @@ export interface Match {
 
 /**
  * What a stage is, told from the graph: without parents and upcycling a seed model; dense and trained from another one a specialist if
- * some stage starts from it (an ensemble does not), else continued dense training; upcycled or split, or going on from such a stage, a mixture; with
- * adapters, on whatever model, adapted.
+ * some stage starts from it (an ensemble does not), else continued dense training; upcycled or split, or going on from such a stage, a mixture;
+ * with adapters, on whatever model, adapted.
  */
 export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>): Role {
   const kind = planned.architecture.mixture?.attention;
