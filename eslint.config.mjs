@@ -17,9 +17,10 @@ const mayImport = {
   engine: ['base'],
   model: ['base', 'architecture', 'engine'],
   upcycle: ['base', 'architecture', 'checkpoint'],
+  prune: ['base', 'architecture'],
   train: [
     ...['base', 'config', 'architecture', 'events', 'data', 'plan'],
-    ...['engine', 'checkpoint', 'interop', 'model', 'upcycle'],
+    ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune'],
   ],
   store: ['base', 'events', 'plan', 'checkpoint'],
   launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'store'],

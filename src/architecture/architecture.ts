@@ -19,6 +19,19 @@ export interface MixtureArchitecture {
   attentionTopK?: number;
   /** What is changed in the FFN routers. */
   router?: RouterChanges;
+  /** FFN experts that were removed. Absent where none ever was. */
+  pruned?: PrunedExperts;
+}
+
+/** FFN experts without tensors. Their routers keep all columns, so that an expert's number stays what it was. */
+export interface PrunedExperts {
+  /** By layer, in ascending order. Plans only know how many there will be: in them the last experts stand for those. */
+  experts: number[][];
+  /**
+   * What becomes of tokens that the router sends to a removed expert: `zero` passes them on in the residual stream alone, `masked` lets
+   * the router choose among the remaining experts, as if the others had no columns.
+   */
+  routing: 'zero' | 'masked';
 }
 
 /** Changes of the FFN routers, each absent where it is not made. */
@@ -30,6 +43,23 @@ export interface RouterChanges {
   /** In training the router's input is multiplied by uniform numbers that are this far from 1 at most. */
   noise?: number;
 }
+
+/** Small modules that train while the model that they adapt stays as it is: MoV or MoLoRA (arXiv 2309.05444). All experts are used. */
+export interface AdapterArchitecture {
+  /** `mov` multiplies by a mixture of (IA)^3 vectors, `molora` adds a mixture of low-rank products. */
+  method: 'mov' | 'molora';
+  /** With one there is no router: plain (IA)^3 or LoRA. */
+  experts: number;
+  /** Of each product of `molora`. */
+  rank?: number;
+  /** `molora` multiplies its products by alpha / rank. */
+  alpha?: number;
+  parts: AdaptedPart[];
+}
+
+/** The parts of a block that may have adapters. */
+export const ADAPTED_PARTS = ['attention', 'ffn'] as const;
+export type AdaptedPart = (typeof ADAPTED_PARTS)[number];
 
 /** How attention and FFN of a block follow each other, N being its norms: `x + attn(N x) + ffn(N x)` where this is absent. */
 export type BlockForm =
@@ -69,6 +99,8 @@ export interface Architecture extends ArchitectureVariant {
   ropeBase: number;
   normEpsilon: number;
   mixture?: MixtureArchitecture;
+  /** With them only they train: every other parameter is frozen. */
+  adapters?: AdapterArchitecture;
 }
 
 /**
@@ -117,14 +149,36 @@ export function samplesFfn({ ffnRouting }: MixtureArchitecture, layer: number): 
   return ffnRouting === 'sample-top-1' && layer > 0;
 }
 
+/** The FFN experts that a layer has lost. */
+export function removedExperts({ pruned }: MixtureArchitecture, layer: number): readonly number[] {
+  return pruned?.experts[layer] ?? [];
+}
+
+/** The FFN experts that a layer has, in ascending order. */
+export function remainingExperts(mixture: MixtureArchitecture, layer: number): number[] {
+  const removed = removedExperts(mixture, layer);
+  return Array.from({ length: mixture.experts }, (_, expert) => expert).filter((expert) => !removed.includes(expert));
+}
+
 /** Whether the FFNs have routers with scores: hash routing has tables. */
 export function hasFfnRouter(mixture: MixtureArchitecture): boolean {
   return mixture.ffnRouting !== 'hash';
 }
 
-/** How many FFN experts compute a token in a layer. */
+/** How many FFN experts compute a token in a layer, at most: none for one that is sent to a removed expert. */
 export function ffnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
-  return hasSoftFfn(mixture, layer) ? mixture.experts : mixture.ffnTopK;
+  const remaining = mixture.experts - removedExperts(mixture, layer).length;
+  return hasSoftFfn(mixture, layer) ? remaining : Math.min(mixture.ffnTopK, remaining);
+}
+
+/**
+ * How many FFN experts compute a token in a layer on average: with removed experts to which tokens are still sent, as if each of the
+ * layer's experts, removed or not, were chosen equally often.
+ */
+export function meanFfnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
+  const { pruned, experts, ffnTopK } = mixture;
+  if (pruned?.routing !== 'zero' || hasSoftFfn(mixture, layer)) return ffnExpertsPerToken(mixture, layer);
+  return (ffnTopK * (experts - removedExperts(mixture, layer).length)) / experts;
 }
 
 /** How many sets of key and value projections attention has: one for each expert with KV experts, else one. */

@@ -1,3 +1,4 @@
+import { adapterFlops, isAdapter } from './adapters';
 import {
   type Architecture,
   attentionExperts,
@@ -5,6 +6,8 @@ import {
   ffnExpertsPerToken,
   hasFfnRouter,
   keyValueExperts,
+  meanFfnExpertsPerToken,
+  removedExperts,
 } from './architecture';
 import { elementCount, ffnProjections, type ParameterSpec, parameterSpecs } from './parameters';
 
@@ -25,9 +28,21 @@ export function countParameters(architecture: Architecture): ParameterCounts {
   for (const spec of parameterSpecs(architecture)) {
     const size = elementCount(spec.shape);
     total += size;
-    if ((spec.expert ?? 0) < expertsPerToken(architecture, spec)) active += size;
+    if (placeOf(architecture, spec) < expertsPerToken(architecture, spec)) active += size;
   }
   return { total, active };
+}
+
+/** The place of a tensor's expert among those that there are. */
+function placeOf({ mixture }: Architecture, { name, layer, expert = 0 }: ParameterSpec): number {
+  if (!mixture || !name.includes('.ffn.')) return expert;
+  return expert - removedExperts(mixture, layer!).filter((removed) => removed < expert).length;
+}
+
+/** How many parameters the adapters of a model have: all that train in it. 0 without adapters. */
+export function countAdapters(architecture: Architecture): number {
+  const adapters = parameterSpecs(architecture).filter(isAdapter);
+  return adapters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 /** Of how many experts a token uses this tensor. */
@@ -47,14 +62,15 @@ export interface ForwardFlops {
   ffn: number;
   /** One layer's routers. */
   routers: number;
-  /** Whole model: all layers and the output head. */
+  /** Whole model: all layers with their adapters, and the output head. */
   total: number;
 }
 
 /**
  * FLOPs a token at full context, as counted in BAM's Table 7 (arXiv 2408.08274): matrix products only, the causal half of
  * attention; norms, softmax and activation functions are left out. The output head is added once. Of attention experts that
- * are not chosen, only keys and values count: what the method costs, not what we compute.
+ * are not chosen, only keys and values count: what the method costs, not what we compute. Removed FFN experts cost nothing:
+ * see `meanFfnExpertsPerToken`.
  */
 export function forwardFlops(architecture: Architecture): ForwardFlops {
   const { width, heads, kvHeads, ffnHidden, context, layers, vocabulary, mixture } = architecture;
@@ -64,13 +80,17 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
   const keyAndValue = keyValueExperts(architecture) * 2 * (2 * width * keyWidth);
   const attention = queryAndOutput + keyAndValue + chosen * 2 * context * width;
   const ffnOf = (layer: number): number =>
-    (mixture ? ffnExpertsPerToken(mixture, layer) : 1) * ffnProjections(architecture).length * 2 * width * ffnHidden;
+    (mixture ? meanFfnExpertsPerToken(mixture, layer) : 1) *
+    ffnProjections(architecture).length *
+    2 *
+    width *
+    ffnHidden;
   const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
   const experts = attentionExperts(architecture);
   const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * mixture.experts : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
   const routers = ffnRouter + attentionRouter;
-  const total = layers * (attention + routers) + allFfns + 2 * width * vocabulary;
+  const total = layers * (attention + routers + adapterFlops(architecture)) + allFfns + 2 * width * vocabulary;
   return { attention, ffn: ffnOf(layers - 1), routers, total };
 }
 

@@ -1,7 +1,19 @@
-import { type Architecture, attentionExperts, hasFfnRouter, headSize, keyValueExperts } from './architecture';
+import { adapterSpecs } from './adapters';
+import {
+  type Architecture,
+  attentionExperts,
+  hasFfnRouter,
+  headSize,
+  keyValueExperts,
+  removedExperts,
+} from './architecture';
 
-/** The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. */
-export type ParameterRole = 'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance';
+/**
+ * The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. Adapters start at
+ * zero where that makes the model what it was (`adapter`), else at random.
+ */
+export type ParameterRole =
+  'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance' | 'adapter' | 'adapter-random';
 
 /** A part of a model that can be left as it is while the others train. */
 export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
@@ -19,9 +31,10 @@ export interface ParameterSpec {
 
 /**
  * The part of a model that a parameter belongs to, as `train.freeze` names it: FFN experts, attention of all kinds, embeddings with the
- * output head, norms, routers. `undefined` for the FFN of a dense model, which cannot be frozen.
+ * output head, norms, routers. `undefined` for what cannot be frozen: the FFN of a dense model, and adapters.
  */
 export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
+  if (role === 'adapter' || role === 'adapter-random') return undefined;
   if (role === 'bias' && /(^|\.)norm\.bias$/.test(name)) return 'norms';
   if (role !== 'matrix' && role !== 'bias')
     return ({ embedding: 'embeddings', norm: 'norms', router: 'routers', balance: 'routers' } as const)[role];
@@ -85,6 +98,7 @@ export function parameterSpecs(architecture: Architecture): ParameterSpec[] {
       ...norms.flatMap((name) => normSpecs(architecture, name)),
       ...attentionSpecs(architecture, layer),
       ...ffnSpecs(architecture, layer),
+      ...adapterSpecs(architecture, layer),
     ];
     specs.push(...block.map((spec) => ({ ...spec, layer })));
   }
@@ -124,6 +138,7 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const { width, ffnHidden } = architecture;
   const { mixture } = architecture;
   const experts = mixture?.experts ?? 1;
+  const removed = mixture ? removedExperts(mixture, layer) : [];
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (mixture && hasFfnRouter(mixture))
@@ -133,7 +148,8 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   }
   for (const projection of ffnProjections(architecture)) {
     const name = (expert?: number): string => ffnName(layer, projection, expert);
-    specs.push(...perExpert(architecture, experts, name, shapes[projection]));
+    const all = perExpert(architecture, experts, name, shapes[projection]);
+    specs.push(...(removed.length ? all.filter(({ expert }) => !removed.includes(expert!)) : all));
   }
   return specs;
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
+  fsync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -9,14 +10,17 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import * as z from 'zod';
+import { isAdapter } from '../architecture/adapters';
 import type { Architecture } from '../architecture/architecture';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
-import { diskError, readJson, syncFolder, writeFileAtomic } from '../base/files';
-import { readSafetensors, type StoredTensor, writeSafetensors } from './safetensors';
+import { diskError, readJson, syncFolder } from '../base/files';
+import { type FileDigest, putSafetensors, readSafetensors, type StoredTensor } from './safetensors';
 
 /** The parameters of a checkpoint, with architecture and provenance in its metadata. */
 export const MODEL_FILE = 'model.safetensors';
@@ -48,6 +52,22 @@ export interface Provenance {
   run: string;
   tokenizer: string;
   version: string;
+  /** Of a pruned mixture: why it has the experts that it has. */
+  pruning?: PruningRecord;
+}
+
+/** Which experts a pruning removed from each layer, and by what. */
+export interface PruningRecord {
+  method: string;
+  layers: {
+    removed: number[];
+    /** Of every expert; `null` for one that was removed before. The largest stay. */
+    scores?: (number | null)[];
+    /** Experts that became one, the first of each. */
+    groups?: number[][];
+    /** Of the experts that there were. */
+    similarity?: number[][];
+  }[];
 }
 
 export interface Checkpoint {
@@ -56,6 +76,10 @@ export interface Checkpoint {
   /** AdamW's two moments of every parameter that is trained; absent where only a model was asked for or saved. */
   moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
   training: TrainingState;
+  /** Of a pruned mixture, from its provenance. */
+  pruning?: PruningRecord;
+  /** Of a model with adapters: the checkpoint of the model that they adapt. Its tensors are not stored again. */
+  base?: string;
 }
 
 /** Folder name of a checkpoint, so that names sort by step. */
@@ -74,37 +98,67 @@ export function listCheckpoints(folder: string): number[] {
 
 /**
  * Writes a checkpoint into `folder`/step-N: everything goes into a folder beside it, is flushed, and then takes its name, so
- * that a checkpoint is whole or not there. Returns its path.
+ * that a checkpoint is whole or not there. Gives its path. When the call returns everything is written, and the caller may change what
+ * it gave; what the promise waits for is the disk. One at a time in a folder.
  */
-export function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): string {
+export async function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): Promise<string> {
   const target = join(folder, checkpointName(checkpoint.training.step));
   const temporary = `${target}.${process.pid}.tmp`;
+  const handles: number[] = [];
+  const open = (name: string): number => {
+    handles.push(openSync(join(temporary, name), 'w'));
+    return handles.at(-1)!;
+  };
+  const close = (): void => handles.splice(0).forEach((handle) => closeSync(handle));
   try {
     mkdirSync(folder, { recursive: true });
     for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name), { recursive: true });
     mkdirSync(temporary);
-    const metadata = { architecture: JSON.stringify(checkpoint.architecture), provenance: JSON.stringify(provenance) };
-    const shapes = new Map(parameterSpecs(checkpoint.architecture).map(({ name, shape }) => [name, shape]));
-    const stored = (values: Map<string, Float32Array>, prefix = ''): [string, StoredTensor][] =>
-      [...values].map(([name, v]) => [prefix + name, { shape: shapes.get(name)!, values: v }]);
-    writeSafetensors(join(temporary, MODEL_FILE), stored(checkpoint.parameters), metadata);
-    if (checkpoint.moments) {
-      const { first, second } = checkpoint.moments;
-      writeSafetensors(join(temporary, OPTIMIZER_FILE), [...stored(first, 'first.'), ...stored(second, 'second.')], {});
-    }
-    const files = Object.fromEntries(readdirSync(temporary).map((name) => [name, digest(join(temporary, name))]));
-    writeFileAtomic(join(temporary, STATE_FILE), JSON.stringify({ training: checkpoint.training, files }));
+    const files = putTensors(open, checkpoint, provenance, target);
+    writeFileSync(open(STATE_FILE), JSON.stringify({ training: checkpoint.training, files }));
+    await Promise.all(handles.map((handle) => promisify(fsync)(handle)));
+    close();
+    syncFolder(temporary);
     rmSync(target, { recursive: true, force: true });
     renameSync(temporary, target);
     syncFolder(folder);
   } catch (error) {
+    close();
     rmSync(temporary, { recursive: true, force: true });
     throw diskError(error, target);
   }
   return target;
 }
 
-function digest(path: string): { bytes: number; sha256: string } {
+/** Writes the files of tensors of the checkpoint that will be `target`; `open` opens them by name. */
+function putTensors(
+  open: (name: string) => number,
+  { architecture, parameters, moments, base }: Checkpoint,
+  provenance: Provenance,
+  target: string,
+): Record<string, FileDigest> {
+  const own = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
+  const stored = (values: Map<string, Float32Array>, prefix = ''): [string, StoredTensor][] =>
+    own.flatMap(({ name, shape }) => {
+      const found = values.get(name);
+      return found ? [[prefix + name, { shape, values: found }]] : [];
+    });
+  const metadata = {
+    architecture: JSON.stringify(architecture),
+    provenance: JSON.stringify(provenance),
+    ...(base !== undefined && { base: relative(target, base) }),
+  };
+  const files: Record<string, FileDigest> = {
+    [MODEL_FILE]: putSafetensors(open(MODEL_FILE), stored(parameters), metadata),
+  };
+  if (moments) {
+    const both = [...stored(moments.first, 'first.'), ...stored(moments.second, 'second.')];
+    files[OPTIMIZER_FILE] = putSafetensors(open(OPTIMIZER_FILE), both, {});
+  }
+  return files;
+}
+
+function digest(path: string): FileDigest {
   const hash = createHash('sha256');
   const chunk = Buffer.alloc(1 << 22);
   const handle = openSync(path, 'r');
@@ -120,7 +174,8 @@ function digest(path: string): { bytes: number; sha256: string } {
 
 /**
  * Reads a checkpoint and checks it: sizes and checksums of its files, and every tensor against the architecture.
- * Throws a `CheckpointError` (reason `missing`, `damaged` or `tensor-mismatch`) that names the file or tensor.
+ * Adapters are joined with the model that they adapt. Throws a `CheckpointError` (reason `missing`, `damaged`, `tensor-mismatch` or
+ * `no-base`) that names the file or tensor.
  */
 export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Checkpoint {
   const state = loadState(path);
@@ -132,11 +187,16 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
-  const specs = parameterSpecs(architecture);
+  const { pruning } = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
+  const base = metadata.base === undefined ? undefined : resolve(path, metadata.base);
+  const specs = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
+  const own = valuesOf(path, specs, tensors);
   const checkpoint: Checkpoint = {
+    ...(pruning && { pruning }),
     architecture,
-    parameters: valuesOf(path, specs, tensors),
+    parameters: base === undefined ? own : new Map([...loadBase(path, base), ...own]),
     training: state.training,
+    ...(base !== undefined && { base }),
   };
   if (parts === 'everything' && state.files[OPTIMIZER_FILE]) {
     const moments = readSafetensors(join(path, OPTIMIZER_FILE)).tensors;
@@ -148,6 +208,23 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
     };
   }
   return checkpoint;
+}
+
+/** The parameters of the model that the adapters of a checkpoint adapt. Throws a `CheckpointError` (`no-base`) where it cannot be read. */
+function loadBase(path: string, base: string): Map<string, Float32Array> {
+  try {
+    return loadCheckpoint(base, 'model').parameters;
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError(
+      `The checkpoint ${path} holds adapters only, and the model that they adapt should be in ${base}: ${error.message}`,
+      {
+        reason: 'no-base',
+        advice: 'Run the stage again that it was adapted from; then this one goes on.',
+        cause: error,
+      },
+    );
+  }
 }
 
 function damaged(path: string, problem: string): CheckpointError {
@@ -173,8 +250,8 @@ function loadState(path: string): z.output<typeof stateFileSchema> {
   return parsed.data;
 }
 
-function checkFile(path: string, expected: { bytes: number; sha256: string }): void {
-  let found: { bytes: number; sha256: string };
+function checkFile(path: string, expected: FileDigest): void {
+  let found: FileDigest;
   try {
     found = digest(path);
   } catch (error) {
@@ -210,7 +287,8 @@ function valuesOf(
 
 /**
  * The latest whole checkpoint of a stage, read in full. A damaged one is moved aside (its name gets `.damaged`), said in `problems`, and
- * the one before it is taken. `undefined` where none is left.
+ * the one before it is taken. `undefined` where none is left. Throws a `CheckpointError` (`no-base`) where it is whole, but the model is gone that its
+ * adapters adapt.
  */
 export function loadLatestCheckpoint(folder: string): { checkpoint: Checkpoint | undefined; problems: string[] } {
   const problems: string[] = [];
@@ -219,7 +297,7 @@ export function loadLatestCheckpoint(folder: string): { checkpoint: Checkpoint |
     try {
       return { checkpoint: loadCheckpoint(path, 'everything'), problems };
     } catch (error) {
-      if (!(error instanceof CheckpointError)) throw error;
+      if (!(error instanceof CheckpointError) || error.reason === 'no-base') throw error;
       const aside = `${path}.damaged`;
       rmSync(aside, { recursive: true, force: true });
       renameSync(path, aside);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { CheckpointError } from '../base/errors';
 import { diskError } from '../base/files';
@@ -31,6 +32,12 @@ export interface SafetensorsHeader {
   dataStart: number;
 }
 
+/** A file's size and checksum. */
+export interface FileDigest {
+  bytes: number;
+  sha256: string;
+}
+
 /**
  * Writes tensors as a safetensors file and flushes it to disk. Throws a `BamError` (reason `no-space`) on a full disk.
  * The caller writes into a folder that is not yet in use, so that a cut file is never taken for a whole one.
@@ -40,6 +47,25 @@ export function writeSafetensors(
   tensors: Iterable<[string, StoredTensor]>,
   metadata: Record<string, string>,
 ): void {
+  try {
+    const handle = openSync(path, 'w');
+    try {
+      putSafetensors(handle, tensors, metadata);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    throw diskError(error, path);
+  }
+}
+
+/** Writes tensors as a safetensors file into an open, empty one, without flushing it. */
+export function putSafetensors(
+  handle: number,
+  tensors: Iterable<[string, StoredTensor]>,
+  metadata: Record<string, string>,
+): FileDigest {
   const entries = [...tensors];
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
@@ -52,21 +78,15 @@ export function writeSafetensors(
   const text = Buffer.from(json.padEnd(json.length + ((8 - (Buffer.byteLength(json) % 8)) % 8)));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
-  try {
-    const handle = openSync(path, 'w');
-    try {
-      writeAll(handle, length);
-      writeAll(handle, text);
-      for (const [, { values }] of entries) {
-        writeAll(handle, Buffer.from(values.buffer, values.byteOffset, values.byteLength));
-      }
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-  } catch (error) {
-    throw diskError(error, path);
-  }
+  const hash = createHash('sha256');
+  const put = (bytes: Buffer): void => {
+    writeAll(handle, bytes);
+    hash.update(bytes);
+  };
+  put(length);
+  put(text);
+  for (const [, { values }] of entries) put(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+  return { bytes: length.length + text.length + offset, sha256: hash.digest('hex') };
 }
 
 /** `writeSync` may write less than asked for, above all on a disk that fills up. */

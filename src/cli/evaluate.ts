@@ -5,7 +5,7 @@ import { parseQuantity } from '../config/quantity';
 import { evaluateFinished, type EvaluateOutcome } from '../launch/evaluate';
 import type { Plan } from '../plan/plan';
 import { planFile, planText } from '../plan/plan-file';
-import { laterEvaluations, laterTable } from '../report/later-evaluations';
+import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { findRun, queryRun } from '../store/queries';
@@ -28,7 +28,7 @@ export async function evaluateCommand(
   { stages, tokens, tasks = false, set, json }: EvaluateCommandOptions,
   output: Output,
 ): Promise<number> {
-  const maximum = tokens === undefined ? undefined : count(tokens);
+  const maximum = tokens === undefined ? undefined : countOption(tokens);
   const { workspace, plan } = await planOf(name, set);
   const signal = interruptSignal(output, 'Stopping: what is evaluated so far stays.');
   await prepareRuntime(plan, output, signal);
@@ -46,7 +46,8 @@ export async function evaluateCommand(
   return EXIT_CODES[outcome.state];
 }
 
-function count(text: string): number {
+/** The value of `--tokens`. Throws a `BamError` (`bad-count`). */
+export function countOption(text: string): number {
   const value = parseQuantity(text);
   if (value !== undefined) return value;
   throw new BamError(`--tokens should be a positive count, found "${text}".`, {
@@ -56,7 +57,7 @@ function count(text: string): number {
 }
 
 /** The plan of an experiment file, or of the copy of it that a run was started with; `settings` replace values of it. */
-async function planOf(name: string, settings: string[] = []): Promise<{ workspace: Workspace; plan: Plan }> {
+export async function planOf(name: string, settings: string[] = []): Promise<{ workspace: Workspace; plan: Plan }> {
   if (statSync(name, { throwIfNoEntry: false })?.isFile()) {
     const file = resolve(name);
     const workspace = new Workspace(findWorkspaceRoot(dirname(file)));
@@ -87,6 +88,6 @@ function show(
   const chosen = plan.stages.filter(({ name }) => outcome.stages.includes(name));
   const evaluations = laterEvaluations(workspace, chosen);
   if (json) printJson(output, { ...outcome, evaluations });
-  else if (outcome.state === 'finished') output.print(laterTable(evaluations));
+  else if (outcome.state === 'finished') output.print(laterAsText(laterResults(evaluations, plan)!));
   if (outcome.state === 'failed') output.note(`bam: the evaluation failed. ${outcome.message}`);
 }

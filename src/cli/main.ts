@@ -14,6 +14,7 @@ import { exportModelCommand } from './export-model';
 import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
+import { pruneCommand } from './prune';
 import { reportCommand } from './report';
 import { resumeCommand } from './resume';
 import { runCommand } from './run';
@@ -132,6 +133,24 @@ program
   .option(...SET_OPTION)
   .option(...JSON_OPTION)
   .action((name, options) => action(evaluateCommand)(name, options));
+
+program
+  .command('prune <run|file> <stage>')
+  .description(
+    'show what pruning a finished mixture would do: the scores of its experts, and what it is without each of them',
+  )
+  .option('--dry-run', 'only show it; a stage with `prune` does it')
+  .option('--method <names>', 'only these scores, with commas between: router-norm, similarity, usage, activation')
+  .option('--since <stage>', 'for router-norm: an earlier stage of the same mixture')
+  .addOption(
+    new Option('--routing <kind>', 'what becomes of tokens of a removed expert')
+      .choices(['zero', 'masked'])
+      .default('zero'),
+  )
+  .option('--tokens <count>', 'held-out tokens of each domain at most, e.g. 64k')
+  .option(...SET_OPTION)
+  .option(...JSON_OPTION)
+  .action((name, stage, options) => action(pruneCommand)(name, stage, options));
 
 program
   .command('compare <runs...>')

@@ -1,8 +1,8 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { printable, textTable } from '../base/text-table';
+import { adapterLines } from '../plan/adapting';
 import { describeSeeds } from '../plan/facts';
-import { readPlan } from '../report/collect';
-import { laterEvaluations, laterTable } from '../report/later-evaluations';
+import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
 import { tasksAsText } from '../report/task-table';
 import { variantsAsText, variantTable } from '../report/variant-table';
@@ -10,6 +10,7 @@ import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/queries';
 import { type Output, printJson } from './output';
 
@@ -31,15 +32,16 @@ export async function showCommand(
   const results = resultsTable(run.stages, plan);
   const variants = variantTable(run.stages, plan, baseline);
   const evaluations = laterEvaluations(workspace, run.stages);
+  const later = laterResults(evaluations, plan, baseline);
   const seeds = plan ? describeSeeds(plan.stages) : `seed ${run.seed ?? '?'}`;
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, variants, routing, evaluations, folder });
+  if (json) printJson(output, { ...run, results, variants, routing, evaluations, later, folder });
   else
     output.print(
       [
         ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
-        ...[variants && variantsAsText(variants), evaluations.length && laterTable(evaluations)],
-        ...[describeNotes(run), `Folder: ${folder}`],
+        ...[variants && variantsAsText(variants), later && laterAsText(later)],
+        ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
         .join('\n\n'),

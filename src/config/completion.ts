@@ -26,7 +26,9 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
-  ['split', 'upcycle', 'import', 'ensemble'],
+  ['upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'],
+  ['field', 'prompt'],
+  ['field', 'answer'],
   ['train', 'ensemble'],
   ['tokens', 'flops', 'match'],
 ];
@@ -57,9 +59,10 @@ function unswept(path: DataPath, outline: Outline): DataPath {
 /** The paths of keys that can be swept, of every stage those of its groups. */
 function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
   const groups: DataPath[] = [
-    ...stages.flatMap(({ name, trains, upcycles, splits, members }) => [
+    ...stages.flatMap(({ name, trains, upcycles, splits, prunes, members }) => [
       ...(splits ? [['stages', name, 'split']] : []),
       ...(upcycles ? [['stages', name, 'upcycle']] : []),
+      ...(prunes ? [['stages', name, 'prune']] : []),
       ...(trains ? [['stages', name, 'train']] : []),
       ...(members.length ? [['stages', name, 'ensemble']] : []),
     ]),

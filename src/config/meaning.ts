@@ -1,7 +1,10 @@
+import { checkAdapt } from './adapt';
 import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
+import { checkInstructions } from './instructions';
 import { checkMethod } from './method';
+import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
 import { checkSplit, splitsIntoExperts } from './split';
@@ -35,6 +38,9 @@ export function checkMeaning(source: Source): Diagnostic[] {
   for (const kind of ['domains', 'stages'] as const) {
     for (const name of names[kind]) mistakes.push(...checkName(source, [kind, name], name));
   }
+  for (const [name, domain] of Object.entries(group(file.domains))) {
+    mistakes.push(...checkInstructions(source, name, group(domain)));
+  }
   for (const [name, task] of Object.entries(group(file.tasks))) {
     mistakes.push(...checkName(source, ['tasks', name], name), ...checkTask(source, ['tasks', name], group(task)));
   }
@@ -42,9 +48,11 @@ export function checkMeaning(source: Source): Diagnostic[] {
     if (!isGroup(stage)) continue;
     mistakes.push(...checkStage(source, name, stage, names));
     mistakes.push(...checkKinds(source, name, group(file.stages)));
+    mistakes.push(...checkPruning(source, name, group(file.stages)));
     mistakes.push(...checkSplit(source, name, file));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
+    mistakes.push(...checkAdapt(source, name, group(file.stages), isMixture(group(file.stages), name)));
     mistakes.push(...checkCountedParents(source, name, group(file.stages)));
   }
   return [...mistakes, ...checkCycles(source, group(file.stages))];
@@ -112,8 +120,11 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   if (stage.import !== undefined && (stage.from !== undefined || stage.upcycle !== undefined)) {
     mistakes.push(source.atKey([...path, 'import'], 'one of `from`, `upcycle` and `import`', 'more than one'));
   }
-  if (['train', 'upcycle', 'split', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    const expected = '`train`, `upcycle`, `split`, `import` or `ensemble` in the stage';
+  const { since } = group(stage.prune);
+  if (typeof since === 'string')
+    mistakes.push(...checkReference(source, [...path, 'prune', 'since'], since, 'stage', names.stages));
+  if (['train', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `split`, `prune`, `adapt`, `import` or `ensemble` in the stage';
     mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
@@ -236,6 +247,7 @@ function references(stage: Group): { name: string; path: DataPath }[] {
   const members = Array.isArray(written) ? (written as unknown[]) : [];
   const named: { name: unknown; path: DataPath }[] = [
     { name: stage.from, path: ['from'] },
+    { name: group(stage.prune).since, path: ['prune', 'since'] },
     { name: train.like, path: ['train', 'like'] },
     { name: group(train.distill).teacher, path: ['train', 'distill', 'teacher'] },
     ...experts.map((name, i) => ({ name, path: ['upcycle', 'experts', i] })),

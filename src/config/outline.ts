@@ -37,6 +37,7 @@ export interface StageItem extends Item {
   /** The stage that it learns from. */
   teacher: string | undefined;
   upcycles: boolean;
+  prunes: boolean;
   /** Whether it is split out of the stage in `from`, into so many experts. */
   splits: 'into experts' | 'into one' | undefined;
   trains: boolean;
@@ -122,10 +123,12 @@ export function nameKindAt(path: DataPath, role: Entry['role']): Pick<NamePlace,
   }
   const isFrom = path.length === 3 && group === 'from';
   const isLike = path.length === 4 && group === 'train' && key === 'like';
+  const isSince = path.length === 4 && group === 'prune' && key === 'since';
   const isExpert = path.length === 5 && group === 'upcycle' && key === 'experts';
   const isMember = path.length === 5 && group === 'ensemble' && key === 'members';
   const isTeacher = path.length === 5 && group === 'train' && key === 'distill' && path[4] === 'teacher';
-  return isFrom || isLike || isTeacher || isExpert || isMember ? { kind: 'stage', role: 'reference' } : undefined;
+  const isReference = isFrom || isLike || isSince || isTeacher || isExpert || isMember;
+  return isReference ? { kind: 'stage', role: 'reference' } : undefined;
 }
 
 function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
@@ -140,6 +143,7 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
     like: textOf(childOf(train, 'like')),
     teacher: textOf(childOf(childOf(train, 'distill'), 'teacher')),
     upcycles: hasKey(node, 'upcycle'),
+    prunes: hasKey(node, 'prune'),
     splits: splitOf(node),
     trains: hasKey(node, 'train'),
   };
@@ -196,15 +200,15 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
 }
 
 /**
- * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `split of seed`, `from seed`; empty
- * for one that starts from nothing.
+ * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `split of seed`, `from seed`,
+ * `pruned from bam`; empty for one that starts from nothing.
  */
-export function originOf({ from, imported, method, experts, members, upcycles, splits }: StageItem): string {
+export function originOf({ from, imported, method, experts, members, upcycles, splits, prunes }: StageItem): string {
   if (members.length) return `ensemble of ${members.join(', ')}`;
   if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
   if (imported !== undefined) return `import of ${imported}`;
   if (from === undefined) return '';
-  return splits ? `split of ${from}` : `from ${from}`;
+  return splits ? `split of ${from}` : `${prunes ? 'pruned ' : ''}from ${from}`;
 }
 
 /** The groups of the file that take more than one line: sections, domains, stages, and the groups inside them. */

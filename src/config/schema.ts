@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { adaptSchema } from './adapt-schema';
+import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
 import { splitSchema } from './split-schema';
 import { trainDefaults, trainSchema } from './train-schema';
@@ -38,6 +40,16 @@ const domainSchema = z.strictObject({
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'a glob, or a list of globs')
     .describe('A glob, or a list of them, relative to this file: text files, .json or .jsonl.'),
   field: z.string().min(1).optional().describe('Which field of a .json or .jsonl object holds the text.'),
+  prompt: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instructions: which field holds the text in front of the answer. It is read, but not learnt.'),
+  answer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instructions: which field holds the answer. Loss and perplexity are of its tokens alone.'),
   heldOut: z
     .number()
     .gt(0)
@@ -80,6 +92,10 @@ const stageSchema = z.strictObject({
   split: splitSchema
     .optional()
     .describe('Split the FFNs of the dense stage in `from` into experts, which become a mixture (MoEBERT).'),
+  prune: pruneSchema.optional().describe('Remove FFN experts of the mixture in `from`.'),
+  adapt: adaptSchema
+    .optional()
+    .describe('Train small modules on top of the stage in `from`, whose parameters stay as they are (MoV, MoLoRA).'),
   import: importSchema
     .optional()
     .describe('Start from a checkpoint of the transformers library, which says its shape.'),

@@ -22,10 +22,9 @@ export const splitSchema = z.strictObject({
     .describe(
       'What neurons are ranked by: the loss that their weights are worth by the gradient, chance, or the reverse of the first. The last two are controls.',
     ),
-  tokens: quantity.optional().meta({
-    default: SPLIT_TOKENS,
-    description: 'Training tokens of the dense stage that the importance is measured on.',
-  }),
+  tokens: quantity
+    .optional()
+    .describe('Training tokens of the dense stage that the importance is measured on. Default 32768.'),
 });
 
 export type SplitConfig = z.output<typeof splitSchema>;

@@ -4,7 +4,7 @@ import { extname } from 'node:path';
 import { glob } from 'tinyglobby';
 import { DataError } from '../base/errors';
 import type { DomainConfig } from '../config/schema';
-import { type DocumentSource, EMPTY_HASH, type FileKind } from './documents';
+import { type DocumentFields, type DocumentSource, EMPTY_HASH, type FileKind, readDocuments } from './documents';
 import type { FileHashes, FileState } from './hashes';
 import { readError } from './reading';
 
@@ -21,18 +21,18 @@ export interface Corpus {
   files: CorpusFile[];
   /** Of all files together. */
   bytes: number;
-  /** Which field of a JSON object holds the text; empty where no file has objects. */
-  field: string;
+  /** Which fields of a JSON object hold the text; empty where no file has objects. */
+  fields: DocumentFields;
   /** Share of documents to hold out. */
   heldOut: number;
-  /** Changes with every change of content, `field` or `heldOut`, but not with the files' names or places. */
+  /** Changes with every change of content, `fields` or `heldOut`, but not with the files' names or places. */
   fingerprint: string;
 }
 
 /**
  * Finds the files of a domain and fingerprints their content. Globs are relative to `folder`; names that start with a dot
  * are left out and links are not followed. The caller saves `hashes`.
- * Throws a `DataError`: `no-files`, `too-many-files`, `empty-corpus`, `field-required`, `unreadable`.
+ * Throws a `DataError`: `no-files`, `too-many-files`, `empty-corpus`, `field-required`, `not-instructions`, `unreadable`.
  */
 export async function findCorpus(
   name: string,
@@ -44,12 +44,26 @@ export async function findCorpus(
   const files: CorpusFile[] = [];
   for (const path of await findFiles(name, config, folder)) {
     const state = fileState(path);
-    files.push({ ...state, kind: kindOf(name, path, config.field), hash: await hashes.of(state, signal) });
+    files.push({ ...state, kind: kindOf(name, path, config), hash: await hashes.of(state, signal) });
   }
   if (files.every((file) => file.hash === EMPTY_HASH)) throw emptyCorpus(name, files.length);
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const fingerprint = fingerprintOf(files, config);
-  return { name, files, bytes, field: config.field ?? '', heldOut: config.heldOut, fingerprint };
+  return { name, files, bytes, fields: fieldsOf(config) ?? '', heldOut: config.heldOut, fingerprint };
+}
+
+/** The fields that a domain names, if it does. */
+function fieldsOf({ field, prompt, answer }: DomainConfig): DocumentFields | undefined {
+  return prompt !== undefined && answer !== undefined ? { prompt, answer } : field;
+}
+
+/** Reads every instruction of a corpus, so that a mistake in one shows before anything trains. Throws a `DataError` as `readDocuments`. */
+export async function checkInstructions({ files, fields }: Corpus, signal?: AbortSignal): Promise<void> {
+  if (typeof fields === 'string') return;
+  for (const file of files) {
+    const documents = readDocuments(file, fields, () => signal?.throwIfAborted())[Symbol.asyncIterator]();
+    while (!(await documents.next()).done);
+  }
 }
 
 /** The error for a domain whose files hold no text. */
@@ -102,11 +116,18 @@ function noFiles(name: string, pattern: string, folder: string): DataError {
   });
 }
 
-function kindOf(name: string, path: string, field: string | undefined): FileKind {
+function kindOf(name: string, path: string, config: DomainConfig): FileKind {
   const extension = extname(path).toLowerCase();
-  if (extension === '.json') return field === undefined ? 'text' : 'json';
+  const fields = fieldsOf(config);
+  if (extension === '.json') return fields === undefined ? 'text' : 'json';
+  if (extension === '.jsonl' && fields !== undefined) return 'lines';
+  if (typeof fields === 'object') {
+    throw new DataError(`Domain ${name}: instructions should be in .jsonl or .json files, found ${path}.`, {
+      reason: 'not-instructions',
+      advice: 'Write one object with prompt and answer a line, or leave the file out of the glob.',
+    });
+  }
   if (extension !== '.jsonl') return 'text';
-  if (field !== undefined) return 'lines';
   throw new DataError(
     `Domain ${name}: ${path} holds JSON objects, and the domain does not say which field is the text.`,
     {
@@ -117,7 +138,9 @@ function kindOf(name: string, path: string, field: string | undefined): FileKind
 }
 
 function fingerprintOf(files: CorpusFile[], config: DomainConfig): string {
-  const hasher = createHash('sha256').update(JSON.stringify([config.field ?? null, config.heldOut]));
+  const { prompt, answer, field, heldOut } = config;
+  const settings = prompt === undefined ? [field ?? null, heldOut] : [prompt, answer, heldOut];
+  const hasher = createHash('sha256').update(JSON.stringify(settings));
   for (const content of files.map((file) => `${file.kind} ${file.hash}`).sort()) hasher.update(`\n${content}`);
   return hasher.digest('hex');
 }

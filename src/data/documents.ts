@@ -20,10 +20,15 @@ export interface DocumentSource {
   hash: string;
 }
 
+/** Which fields of a JSON object are a document: its text, or a prompt and the answer that is learnt. */
+export type DocumentFields = string | { prompt: string; answer: string };
+
 /** One document, never empty. */
 export interface Document {
   /** SHA-256 of its text, in hexadecimal, wherever it comes from. */
   hash: string;
+  /** Of an instruction: the text in front, which is read and not learnt. */
+  prompt?: AsyncIterable<Buffer>;
   /** Its text in UTF-8, in pieces that can be tokenized one by one. Of a text file nothing is read before this is. */
   pieces: AsyncIterable<Buffer>;
 }
@@ -33,20 +38,41 @@ export const EMPTY_HASH = sha256(Buffer.alloc(0));
 
 /**
  * The documents of a file, in order, in memory that does not grow with it (but for .json, see `MAXIMUM_JSON_BYTES`).
- * Objects with an empty text are left out. `field` names the text of a JSON object.
- * Throws a `DataError` with file and line: `not-json`, `no-text-field`, `not-utf8`, `line-too-long`, `file-too-large`,
+ * Objects with an empty text are left out; an empty prompt or answer is a mistake. `fields` name the text of a JSON object.
+ * Throws a `DataError` with file and line: `not-json`, `no-text-field`, `empty-field`, `not-utf8`, `line-too-long`, `file-too-large`,
  * `unreadable`.
  */
-export async function* readDocuments(file: DocumentSource, field: string, onRead: OnRead): AsyncGenerator<Document> {
+export async function* readDocuments(
+  file: DocumentSource,
+  fields: DocumentFields,
+  onRead: OnRead,
+): AsyncGenerator<Document> {
   if (file.kind === 'text') {
     if (file.hash !== EMPTY_HASH) yield { hash: file.hash, pieces: plainText(file.path, onRead) };
     return;
   }
-  const texts = file.kind === 'lines' ? textsOfLines(file.path, field, onRead) : textsOfJson(file, field, onRead);
-  for await (const text of texts) {
-    const bytes = Buffer.from(text, 'utf8');
+  const objects = file.kind === 'lines' ? objectsOfLines(file.path, onRead) : objectsOfJson(file, onRead);
+  for await (const { value, where } of objects) {
+    if (typeof fields !== 'string') {
+      yield instruction(value, fields, where);
+      continue;
+    }
+    const bytes = Buffer.from(textOf(value, fields, where), 'utf8');
     if (bytes.length) yield { hash: sha256(bytes), pieces: textPieces(bytes) };
   }
+}
+
+function instruction(value: unknown, fields: { prompt: string; answer: string }, where: string): Document {
+  const texts = [fields.prompt, fields.answer].map((field) => {
+    const text = textOf(value, field, where);
+    if (text) return text;
+    throw new DataError(`${where}: expected text in the field \`${field}\`, found an empty one.`, {
+      reason: 'empty-field',
+      advice: 'Fill it in, or leave the object out of the file.',
+    });
+  });
+  const [prompt, answer] = texts.map((text) => textPieces(Buffer.from(text, 'utf8')));
+  return { hash: sha256(Buffer.from(JSON.stringify(texts))), prompt: prompt!, pieces: answer! };
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -62,12 +88,14 @@ async function* plainText(path: string, onRead: OnRead): AsyncGenerator<Buffer> 
   }
 }
 
-async function* textsOfLines(path: string, field: string, onRead: OnRead): AsyncGenerator<string> {
-  for await (const { value, where } of objectsOfLines(path, onRead)) yield textOf(value, field, where);
+/** A value of a JSON file, with the place that it is from. */
+interface Found {
+  value: unknown;
+  where: string;
 }
 
 /** The values of a .jsonl file, each with file and line. Throws a `DataError`: `not-json`, `not-utf8`, `line-too-long`, `unreadable`. */
-export async function* objectsOfLines(path: string, onRead: OnRead): AsyncGenerator<{ value: unknown; where: string }> {
+export async function* objectsOfLines(path: string, onRead: OnRead): AsyncGenerator<Found> {
   for await (const { number, bytes } of readLines(path, onRead)) {
     const where = `${path}:${number}`;
     if (!isUtf8(bytes)) throw notUtf8(where, 'in this line');
@@ -76,7 +104,7 @@ export async function* objectsOfLines(path: string, onRead: OnRead): AsyncGenera
   }
 }
 
-async function* textsOfJson(file: DocumentSource, field: string, onRead: OnRead): AsyncGenerator<string> {
+async function* objectsOfJson(file: DocumentSource, onRead: OnRead): AsyncGenerator<Found> {
   const { path, size } = file;
   if (size > MAXIMUM_JSON_BYTES) {
     throw new DataError(`${path} has ${size} bytes; a .json file may have ${MAXIMUM_JSON_BYTES} at most.`, {
@@ -90,8 +118,8 @@ async function* textsOfJson(file: DocumentSource, field: string, onRead: OnRead)
   onRead(bytes.length);
   if (!isUtf8(bytes)) throw notUtf8(path, 'in it');
   const data = parseJson(bytes.toString('utf8').replace(/^\uFEFF/, ''), path, 'JSON');
-  if (!Array.isArray(data)) return yield textOf(data, field, path);
-  for (const [i, entry] of data.entries()) yield textOf(entry, field, `${path}, entry ${i + 1}`);
+  if (!Array.isArray(data)) return yield { value: data, where: path };
+  for (const [i, value] of (data as unknown[]).entries()) yield { value, where: `${path}, entry ${i + 1}` };
 }
 
 function parseJson(text: string, where: string, expected: string): unknown {
@@ -114,7 +142,7 @@ function textOf(value: unknown, field: string, where: string): string {
   const expected = isObject ? `text in the field \`${field}\`` : `an object with the field \`${field}\``;
   throw new DataError(`${where}: expected ${expected}, found ${found}.`, {
     reason: 'no-text-field',
-    advice: "Correct the domain's `field`, or the file.",
+    advice: 'Correct the field that the domain names, or the file.',
   });
 }
 

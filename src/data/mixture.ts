@@ -22,6 +22,8 @@ export interface MixturePosition {
  */
 export class MixtureSampler {
   private readonly sources: Source[];
+  /** All batches have weights, or none. */
+  private readonly isWeighted: boolean;
   private total: number;
 
   /**
@@ -35,6 +37,7 @@ export class MixtureSampler {
     saved?: MixturePosition,
   ) {
     if (saved) checkPosition(saved, domains);
+    this.isWeighted = domains.some(({ file }) => file.marks);
     const sum = domains.reduce((weights, { weight }) => weights + weight, 0);
     this.sources = domains.map((domain) => {
       requireSequence(domain.name, 'training', domain.file.length, context);
@@ -46,7 +49,7 @@ export class MixtureSampler {
   /** The next `batch` sequences: inputs and targets, (batch x context) each. */
   next(batch: number): Batch {
     const windows = Array.from({ length: batch }, () => this.mostBehind().draw());
-    return readBatch(windows, this.context);
+    return readBatch(windows, this.context, this.isWeighted);
   }
 
   /** Where the next call of `next` goes on. */

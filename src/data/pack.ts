@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { DataError } from '../base/errors';
 import { diskError, syncFolder, writeFileAtomic } from '../base/files';
 import { type Corpus, type CorpusFile, fileState } from './corpus';
-import { readDocuments } from './documents';
+import { type Document, readDocuments } from './documents';
 import {
+  marksPath,
   metaPath,
   PACK_FORMAT,
   type PackedDomain,
@@ -37,7 +38,8 @@ export interface PackOptions {
 }
 
 /**
- * Tokenizes a corpus once into `<cacheFolder>/<key>/{train.bin, heldout.bin, meta.json}` and takes it from there afterwards.
+ * Tokenizes a corpus once into `<cacheFolder>/<key>/{train.bin, heldout.bin, meta.json}` and takes it from there afterwards; instructions have
+ * marks beside their tokens (`train.marks.bin`).
  * The key is that of content and tokenizer, and files go in by the order of their hashes, so that equal keys mean equal
  * bytes: processes that pack the same corpus at once can each put their files in place without harm to the other.
  * Throws a `DataError` (`one-document`, `empty-corpus`, `changed-while-reading`, or one of `readDocuments` and
@@ -107,12 +109,13 @@ async function writeParts(
   onRead: OnRead,
 ): Promise<PackMeta> {
   const width = tokenWidth(tokenizer.vocabulary);
-  const train = new PartWriter(folder, 'train', tokenizer);
-  const heldOut = new PartWriter(folder, 'heldOut', tokenizer);
+  const isInstruction = typeof corpus.fields !== 'string';
+  const train = new PartWriter(folder, 'train', tokenizer, isInstruction);
+  const heldOut = new PartWriter(folder, 'heldOut', tokenizer, isInstruction);
   try {
     for (const file of [...corpus.files].sort(byHash)) {
-      for await (const document of readDocuments(file, corpus.field, onRead)) {
-        await (isHeldOut(document.hash) ? heldOut : train).add(document.pieces);
+      for await (const document of readDocuments(file, corpus.fields, onRead)) {
+        await (isHeldOut(document.hash) ? heldOut : train).add(document);
       }
       checkUnchanged(file);
     }
@@ -130,33 +133,53 @@ function byHash(a: CorpusFile, b: CorpusFile): number {
 /** One side while it is written. */
 class PartWriter {
   private readonly writer: TokenWriter;
+  private readonly marks: TokenWriter | undefined;
   private documents = 0;
   private bytes = 0;
+  private readonly answers = { tokens: 0, bytes: 0 };
 
   constructor(
     folder: string,
     part: Part,
     private readonly tokenizer: Tokenizer,
+    isInstruction: boolean,
   ) {
+    this.marks = isInstruction ? new TokenWriter(marksPath(folder, part), 1) : undefined;
     this.writer = new TokenWriter(partPath(folder, part), tokenWidth(tokenizer.vocabulary));
   }
 
-  async add(pieces: AsyncIterable<Buffer>): Promise<void> {
-    for await (const piece of pieces) {
-      this.writer.add(this.tokenizer.encode(piece.toString('utf8')));
-      this.bytes += piece.length;
-    }
-    this.writer.add(Uint32Array.of(this.tokenizer.endOfDocument));
+  /** Prompt and answer are tokenized on their own, as a model is given a prompt and then writes. */
+  async add({ prompt, pieces }: Document): Promise<void> {
+    if (prompt) await this.addText(prompt, 0);
+    await this.addText(pieces, 1);
+    this.addTokens(Uint32Array.of(this.tokenizer.endOfDocument), 1);
     this.documents += 1;
+  }
+
+  private async addText(pieces: AsyncIterable<Buffer>, mark: 0 | 1): Promise<void> {
+    for await (const piece of pieces) {
+      this.addTokens(this.tokenizer.encode(piece.toString('utf8')), mark);
+      this.bytes += piece.length;
+      this.answers.bytes += mark * piece.length;
+    }
+  }
+
+  private addTokens(ids: Uint32Array, mark: 0 | 1): void {
+    this.writer.add(ids);
+    this.marks?.add(new Uint32Array(ids.length).fill(mark));
+    this.answers.tokens += mark * ids.length;
   }
 
   finish(): PackMeta[Part] {
     this.writer.sync();
-    return { tokens: this.writer.count, documents: this.documents, bytes: this.bytes };
+    this.marks?.sync();
+    const counts = { tokens: this.writer.count, documents: this.documents, bytes: this.bytes };
+    return { ...counts, ...(this.marks && { answers: this.answers }) };
   }
 
   close(): void {
     this.writer.close();
+    this.marks?.close();
   }
 }
 
@@ -174,7 +197,10 @@ function checkUnchanged(file: CorpusFile): void {
 function publish(temporary: string, folder: string, meta: PackMeta): void {
   try {
     mkdirSync(folder, { recursive: true });
-    for (const part of PARTS) renameSync(partPath(temporary, part), partPath(folder, part));
+    for (const part of PARTS) {
+      if (meta[part].answers) renameSync(marksPath(temporary, part), marksPath(folder, part));
+      renameSync(partPath(temporary, part), partPath(folder, part));
+    }
     syncFolder(folder);
     writeFileAtomic(metaPath(folder), `${JSON.stringify(meta, undefined, 2)}\n`);
   } catch (error) {

@@ -13,6 +13,8 @@ const countsSchema = z.object({
   documents: z.int().min(0),
   /** UTF-8 bytes of the text. */
   bytes: z.int().min(0),
+  /** Of instructions: tokens that are learnt, with the end of each document, and the bytes of the answers. */
+  answers: z.object({ tokens: z.int().min(0), bytes: z.int().min(0) }).optional(),
 });
 
 const metaSchema = z.object({
@@ -40,6 +42,11 @@ export function partPath(folder: string, part: Part): string {
   return join(folder, part === 'train' ? 'train.bin' : 'heldout.bin');
 }
 
+/** The marks of one side of instructions: which tokens are learnt. */
+export function marksPath(folder: string, part: Part): string {
+  return partPath(folder, part).replace(/bin$/, 'marks.bin');
+}
+
 /** What says that a folder is complete; written last. */
 export function metaPath(folder: string): string {
   return join(folder, 'meta.json');
@@ -48,8 +55,14 @@ export function metaPath(folder: string): string {
 /** What was packed into a folder, or `undefined` where it is missing, cut short or damaged. */
 export function readPacked(folder: string): PackedDomain | undefined {
   const meta = readMeta(metaPath(folder));
-  const isWhole = meta && PARTS.every((part) => sizeOf(partPath(folder, part)) === meta[part].tokens * meta.width);
+  const isWhole = meta && PARTS.every((part) => isPartWhole(folder, part, meta));
   return isWhole ? { folder, ...meta } : undefined;
+}
+
+function isPartWhole(folder: string, part: Part, { width, ...meta }: PackMeta): boolean {
+  const { tokens, answers } = meta[part];
+  if (sizeOf(partPath(folder, part)) !== tokens * width) return false;
+  return !answers || sizeOf(marksPath(folder, part)) === tokens;
 }
 
 function readMeta(path: string): PackMeta | undefined {

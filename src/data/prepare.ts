@@ -3,7 +3,7 @@ import type { DomainConfig } from '../config/schema';
 import { findCorpus } from './corpus';
 import { FileHashes } from './hashes';
 import { packDomain, type PackProgress } from './pack';
-import { type PackedDomain, type Part, partPath } from './packed';
+import { marksPath, type PackedDomain, type Part, partPath } from './packed';
 import { TokenFile } from './token-file';
 import type { Tokenizer } from './tokenizer';
 
@@ -14,7 +14,7 @@ export interface OpenDomain {
   fingerprint: string;
   train: TokenFile;
   heldOut: TokenFile;
-  /** Tokens of the held-out part for each UTF-8 byte of its text, for bits per byte. */
+  /** Tokens of the held-out part for each UTF-8 byte of its text, for bits per byte; of instructions those of the answers. */
   tokensPerByte: number;
 }
 
@@ -70,7 +70,12 @@ export function closeDomains(domains: Map<string, OpenDomain>): void {
 }
 
 function openDomain(name: string, fingerprint: string, packed: PackedDomain): OpenDomain {
-  const open = (part: Part) => TokenFile.open(partPath(packed.folder, part), packed.width, packed[part].tokens);
-  const tokensPerByte = packed.heldOut.tokens / packed.heldOut.bytes;
+  const open = (part: Part): TokenFile => {
+    const { tokens, answers } = packed[part];
+    const marks = answers && TokenFile.open(marksPath(packed.folder, part), 1, tokens);
+    return TokenFile.open(partPath(packed.folder, part), packed.width, tokens, marks);
+  };
+  const { tokens, bytes } = packed.heldOut.answers ?? packed.heldOut;
+  const tokensPerByte = tokens / bytes;
   return { name, fingerprint, train: open('train'), heldOut: open('heldOut'), tokensPerByte };
 }

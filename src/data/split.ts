@@ -17,7 +17,7 @@ export async function heldOutRule(corpus: Corpus, onRead: OnRead): Promise<HeldO
   let smallest: string | undefined;
   let largest = '';
   for (const file of corpus.files) {
-    for await (const { hash } of readDocuments(file, corpus.field, onRead)) {
+    for await (const { hash } of readDocuments(file, corpus.fields, onRead)) {
       if (smallest === undefined || hash < smallest) smallest = hash;
       if (hash > largest) largest = hash;
       if (isBelow(smallest) && !isBelow(largest)) return isBelow;

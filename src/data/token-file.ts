@@ -10,13 +10,15 @@ export class TokenFile {
     private readonly handle: number,
     /** Tokens in the file. */
     readonly length: number,
+    /** Of instructions: as many marks, 1 for tokens that are learnt and 0 for those of prompts. */
+    readonly marks?: TokenFile,
   ) {}
 
   /** Opens a file of `count` tokens of `width` bytes. Throws a `DataError` (`damaged-tokens`) if its size is another. */
-  static open(path: string, width: TokenWidth, count: number): TokenFile {
+  static open(path: string, width: TokenWidth, count: number, marks?: TokenFile): TokenFile {
     const handle = openSync(path, 'r');
     const { size } = fstatSync(handle);
-    if (size === count * width) return new TokenFile(path, width, handle, count);
+    if (size === count * width) return new TokenFile(path, width, handle, count, marks);
     closeSync(handle);
     throw damaged(path, `${count * width} bytes`, `${size}`);
   }
@@ -26,7 +28,7 @@ export class TokenFile {
     if (start < 0 || count < 0 || start + count > this.length) {
       throw new RangeError(`${this.path} has ${this.length} tokens; ${count} from ${start} on were asked for.`);
     }
-    const tokens = this.width === 2 ? new Uint16Array(count) : new Uint32Array(count);
+    const tokens = new { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[this.width](count);
     const bytes = new Uint8Array(tokens.buffer);
     for (let done = 0; done < bytes.length;) {
       const read = readSync(this.handle, bytes, done, bytes.length - done, start * this.width + done);
@@ -37,6 +39,7 @@ export class TokenFile {
   }
 
   close(): void {
+    this.marks?.close();
     closeSync(this.handle);
   }
 }

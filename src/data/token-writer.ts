@@ -1,20 +1,20 @@
 import { closeSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { diskError } from '../base/files';
 
-/** Bytes of a token in a file. */
-export type TokenWidth = 2 | 4;
+/** Bytes of a token in a file; of the marks beside it, one. */
+export type TokenWidth = 1 | 2 | 4;
 
 const BUFFERED_TOKENS = 256 * 1024;
 
 /** The narrowest width that holds every id of a vocabulary. */
-export function tokenWidth(vocabulary: number): TokenWidth {
+export function tokenWidth(vocabulary: number): 2 | 4 {
   return vocabulary <= 65536 ? 2 : 4;
 }
 
 /** Writes a new file of tokens: unsigned integers, little-endian as every machine that TensorFlow runs on. */
 export class TokenWriter {
   private readonly handle: number;
-  private readonly buffer: Uint16Array | Uint32Array;
+  private readonly buffer: Uint8Array | Uint16Array | Uint32Array;
   private used = 0;
   private written = 0;
 
@@ -23,7 +23,7 @@ export class TokenWriter {
     width: TokenWidth,
   ) {
     this.handle = openSync(path, 'w');
-    this.buffer = width === 2 ? new Uint16Array(BUFFERED_TOKENS) : new Uint32Array(BUFFERED_TOKENS);
+    this.buffer = new { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[width](BUFFERED_TOKENS);
   }
 
   /** Tokens added so far. */

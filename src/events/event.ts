@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
 const finite = z.number();
@@ -16,17 +17,19 @@ const domainResultSchema = z.object({
 /** What one router did with the tokens of a batch or a domain. */
 const routingSchema = z.object({
   layer: count,
-  router: z.enum(['ffn', 'attention']),
+  router: z.enum(ROUTER_KINDS),
   /** Share of tokens sent to each expert (with soft routing: share of tokens whose largest gate is this expert's). Sums to 1. */
   load: z.array(finite),
   /** Mean router probability of each expert. Sums to 1. */
   meanGate: z.array(finite),
   /** Mean entropy of a token's router distribution, in nats; log(experts) at most. */
   entropy: finite,
-  /** Largest load over the fair load, minus 1 ("MaxVio"): 0 is perfectly balanced. */
+  /** Largest load over the fair load of the experts that are there, minus 1 ("MaxVio"): 0 is perfectly balanced. */
   maxViolation: finite,
-  /** Experts that no token was sent to. */
+  /** Experts that no token was sent to, removed ones not counted. */
   deadExperts: count,
+  /** Experts that were removed; they keep their places in `load` and `meanGate`. Absent where all are there. */
+  removed: z.array(count).optional(),
   /**
    * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (with
    * soft routing: the mean product of their gates). Absent where a token goes to one expert only.

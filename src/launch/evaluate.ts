@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { RunError } from '../base/errors';
 import type { EvaluationMessage, EvaluationOrder } from '../plan/order';
 import type { Plan } from '../plan/plan';
@@ -8,8 +5,8 @@ import type { Workspace } from '../store/layout';
 import { finishedResult } from './finished';
 import { waitForTurn } from './queue';
 import { stagesNamed } from './run';
+import { runSideProcess, type SideOutcome } from './side-process';
 import { DEVICE } from './stage-sequence';
-import { lastWords, runTrainer } from './trainer';
 
 export interface EvaluateOptions {
   workspace: Workspace;
@@ -27,11 +24,9 @@ export interface EvaluateOptions {
   onProgress: (progress: Extract<EvaluationMessage, { type: 'progress' }>) => void;
 }
 
-/** How an evaluation ended; `message` says why it failed. */
-export interface EvaluateOutcome {
-  state: 'finished' | 'stopped' | 'failed';
+/** How an evaluation ended. */
+export interface EvaluateOutcome extends SideOutcome {
   stages: string[];
-  message?: string;
 }
 
 /**
@@ -39,14 +34,15 @@ export interface EvaluateOutcome {
  * Throws a `RunError` (`unknown-stage`, `not-finished`, `no-tasks`).
  */
 export async function evaluateFinished(options: EvaluateOptions): Promise<EvaluateOutcome> {
-  const { workspace, plan, tokens, tasks, signal, onAhead } = options;
+  const { workspace, plan, tokens, tasks, signal, onAhead, onProgress, trainerScript: script } = options;
   const stages = finishedStages(options);
   if (tasks) requireTasks(plan);
   const turn = await waitForTurn({ device: DEVICE, signal, onAhead });
   if (!turn) return { state: 'stopped', stages };
   const { dataFolder, stagesFolder } = workspace;
   try {
-    return { stages, ...(await execute({ plan, evaluate: stages, tokens, tasks, dataFolder, stagesFolder }, options)) };
+    const order: EvaluationOrder = { plan, evaluate: stages, tokens, tasks, dataFolder, stagesFolder };
+    return { stages, ...(await runSideProcess(order, { script, signal, onMessage: onProgress })) };
   } finally {
     turn.release();
   }
@@ -74,27 +70,4 @@ function finishedStages({ workspace, plan, stages }: EvaluateOptions): string[] 
     reason: 'not-finished',
     advice: 'Run it first: bam run FILE',
   });
-}
-
-async function execute(
-  order: EvaluationOrder,
-  { trainerScript: script, signal, onProgress }: EvaluateOptions,
-): Promise<Omit<EvaluateOutcome, 'stages'>> {
-  const folder = mkdtempSync(join(tmpdir(), 'bam-evaluate-'));
-  const orderFile = join(folder, 'order.json');
-  const logFile = join(folder, 'log.txt');
-  let failure: string | undefined;
-  const onMessage = (message: unknown): void => {
-    const sent = message as EvaluationMessage;
-    if (sent.type === 'progress') onProgress(sent);
-    else failure = sent.message;
-  };
-  try {
-    writeFileSync(orderFile, JSON.stringify(order));
-    const end = await runTrainer({ script, orderFile, logFile, signal, onMessage });
-    if (end.state === 'finished' || end.state === 'stopped') return { state: end.state };
-    return { state: 'failed', message: failure ?? `The process ${lastWords(end, logFile)}` };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }

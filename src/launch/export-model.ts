@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
-import { readJson } from '../base/files';
 import { checkpointName, loadCheckpoint } from '../checkpoint/checkpoint';
 import { loadTokenizer } from '../data/tokenizer';
 import { exportModel } from '../interop/export';
 import type { ExportFormat } from '../interop/export-formats';
+import { mergeAdapters } from '../interop/merge-adapters';
 import type { Plan } from '../plan/plan';
 import { checkpointsFolder } from '../plan/result';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { finishedResult } from './finished';
 
 export interface StageExport {
@@ -29,8 +30,9 @@ export interface ExportedStage {
 }
 
 /**
- * Exports the last checkpoint of a finished stage for transformers, with the run's tokenizer. Throws a `RunError` (`no-plan`,
- * `unknown-stage`, `ensemble`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `loadTokenizer` and `exportModel` throw.
+ * Exports the last checkpoint of a finished stage for transformers, with the run's tokenizer; adapters of one expert are merged into the
+ * weights. Throws a `RunError` (`no-plan`,
+ * `unknown-stage`, `ensemble`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `mergeAdapters`, `loadTokenizer` and `exportModel` throw.
  */
 export function exportStage(workspace: Workspace, { run, stage: name, to, format }: StageExport): ExportedStage {
   const plan = planOf(workspace, run);
@@ -59,16 +61,16 @@ export function exportStage(workspace: Workspace, { run, stage: name, to, format
     });
   }
   const { step } = result;
-  const { architecture, parameters } = loadCheckpoint(join(folder, checkpointName(step)), 'model');
+  const { architecture, parameters } = mergeAdapters(loadCheckpoint(join(folder, checkpointName(step)), 'model'));
   const { endOfDocument, files } = tokenizerOf(plan, run);
   const written = exportModel({ architecture, parameters, to, format, endOfDocument, files });
   return { folder: resolve(to), format: written, step, hasTokenizer: files.length > 0 };
 }
 
 function planOf(workspace: Workspace, run: string): Plan {
-  const plan = readJson(workspace.planFile(run)) as Plan | undefined;
+  const plan = readPlan(workspace, run);
   if (plan) return plan;
-  throw new RunError(`Run ${run} has no plan, so it never began.`, {
+  throw new RunError(`Run ${run} has no plan.json that can be read: it never began, or the file is damaged.`, {
     reason: 'no-plan',
     advice: '`bam runs` lists the runs of this workspace.',
   });

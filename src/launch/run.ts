@@ -1,10 +1,11 @@
 import { RunError } from '../base/errors';
-import { readJson, writeFileAtomic } from '../base/files';
+import { writeFileAtomic } from '../base/files';
 import { readVariantName } from '../base/variant-name';
 import type { EventBody } from '../events/event';
 import { withAncestors } from '../plan/graph';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { gitCommit } from './git-commit';
 import { RunSession } from './session';
 import { type SequenceOptions, StageSequence } from './stage-sequence';
@@ -91,12 +92,12 @@ export function stagesNamed(plan: Plan, names: readonly string[]): string[] {
 }
 
 function requireSamePlan(workspace: Workspace, run: string, plan: Plan): void {
-  const before = readJson(workspace.planFile(run)) as Plan | undefined;
+  const before = readPlan(workspace, run);
   const changed = before?.stages.filter(({ name, key }) => !plan.stages.some((s) => s.name === name && s.key === key));
   if (before && !changed?.length) return;
   const what = before
     ? `the stages ${changed!.map(({ name }) => name).join(', ')} or their data changed`
-    : 'its plan.json is gone';
+    : 'its plan.json is gone or damaged';
   throw new RunError(`Run ${run} cannot go on with this file: ${what}.`, {
     reason: 'other-plan',
     advice: 'Start a new run without --resume: stages that did not change are taken from the cache, begun ones go on.',

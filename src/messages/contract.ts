@@ -1,5 +1,6 @@
 // What the extension and the browser code of its panels say to each other. Both sides check what comes in with these schemas.
 import * as z from 'zod';
+import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
 /** A variant's name has up to six swept values in it. */
@@ -21,12 +22,15 @@ export type State = z.output<typeof stateSchema>;
 
 const routerSchema = z.object({
   layer: count,
-  router: z.enum(['ffn', 'attention']),
+  router: z.enum(ROUTER_KINDS),
   load: z.array(z.number()),
   meanGate: z.array(z.number()),
   entropy: z.number(),
   maxViolation: z.number(),
   deadExperts: count,
+  removed: z.array(count).optional(),
+  coActivation: z.array(z.number()).optional(),
+  saturation: z.number().optional(),
 });
 /** What one router did: see `Routing` of the event log. */
 export type Router = z.output<typeof routerSchema>;
@@ -70,6 +74,16 @@ const stepColumnsSchema = z.object(
 );
 export type StepColumns = z.output<typeof stepColumnsSchema>;
 
+const resultShape = {
+  /** Last average perplexity. */
+  average: z.number().nullable(),
+  /** Mean loss over the tokens of all domains, in nats. */
+  pooledLoss: z.number().nullable(),
+  perplexity: z.record(z.string(), z.number()),
+  /** Share of right answers by task; empty where none was asked. */
+  accuracy: z.record(z.string(), z.number()),
+};
+
 const stageSchema = z.object({
   name,
   state: stateSchema,
@@ -79,13 +93,9 @@ const stageSchema = z.object({
   step: count.nullable(),
   steps: count.nullable(),
   secondsLeft: z.number().nullable(),
-  /** Last average perplexity. */
-  average: z.number().nullable(),
-  /** Mean loss over the tokens of all domains, in nats. */
-  pooledLoss: z.number().nullable(),
-  perplexity: z.record(z.string(), z.number()),
-  /** Share of right answers by task; empty where none was asked. */
-  accuracy: z.record(z.string(), z.number()),
+  ...resultShape,
+  /** What `bam evaluate` found after the stage's training; `null` where it was not asked. */
+  later: z.object({ ...resultShape, /** Held-out tokens of a domain, at most. */ tokens: count }).nullable(),
   /** Names of a mixture's experts or an ensemble's members; empty for a dense stage. */
   experts: z.array(name),
   totalParameters: z.number().nullable(),
@@ -94,6 +104,7 @@ const stageSchema = z.object({
 });
 /** A stage on the dashboard and in comparisons. */
 export type Stage = z.output<typeof stageSchema>;
+export type LaterResult = NonNullable<Stage['later']>;
 
 const runSchema = z.object({
   id: name,

@@ -3,7 +3,8 @@ import { linear } from '../engine/ops/linear';
 import { type Architecture, attentionExperts, headSize, keyValueExperts } from '../architecture/architecture';
 import { attentionName, type AttentionProjection, biasName, routerName } from '../architecture/parameters';
 import { causalAttention, causalMask } from '../engine/ops/causal-attention';
-import { rotate, type RotaryTable, rotaryTable } from '../engine/ops/rotary';
+import { rotaryRows, type RotaryTable, rotaryTable, rotate } from '../engine/ops/rotary';
+import { type BlockAdapters, blockAdapters } from './adapters';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { keepTop, type RouterOutput, routerScores } from './routing';
@@ -23,10 +24,11 @@ export function attentionTables(architecture: Architecture, context: number): At
   };
 }
 
-/** What a block's attention gives: its output (tokens, E), and its router's decision where there are attention experts. */
+/** What a block's attention gives: its output (tokens, E), its router's decision where there are attention experts, and those of its adapters. */
 export interface AttentionOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
+  adapters: RouterOutput[];
 }
 
 /**
@@ -45,13 +47,14 @@ export function attention(
   tables: AttentionTables,
 ): AttentionOutput {
   const experts = attentionExperts(architecture);
-  const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables);
+  const adapters = blockAdapters(architecture, parameters, layer);
+  const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables, adapters);
   const heads = joinHeads(causalAttention(query, key, value, tables.mask), architecture); // (B*T, N*E)
   const output = stacked(parameters, layer, 'output', experts); // (E, N*E)
   const biases = architecture.biases && biasesOf(parameters, layer, 'output', experts); // (E) each
   if (experts === 1) {
-    const projected = linear(heads, output);
-    return { output: biases ? tf.add(projected, biases[0]!) : projected };
+    const projected = adapters.apply('output', heads, linear(heads, output));
+    return { output: biases ? tf.add(projected, biases[0]!) : projected, adapters: adapters.routers };
   }
 
   const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'attention')));
@@ -61,8 +64,12 @@ export function attention(
   const perExpert = tf.reshape(heads, [tokens, experts, architecture.width]);
   const gated: tf.Tensor2D = tf.reshape(tf.mul(perExpert, tf.expandDims(gates, 2)), heads.shape);
   const router: RouterOutput = { layer, router: 'attention', logits, probabilities, ...chosen };
-  const sum = linear(gated, output);
-  return { output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum, router };
+  const sum = adapters.apply('output', gated, linear(gated, output));
+  return {
+    output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum,
+    router,
+    adapters: adapters.routers,
+  };
 }
 
 /** One projection of all experts: rows side by side for query, key and value; columns side by side for output. */
@@ -95,19 +102,20 @@ function biasesOf(
 }
 
 interface Heads {
-  /** (B, K, G, T, D): G query heads for each of K key heads. */
+  /** (B, K, G, T, D): G query heads for each of K key heads, divided by the root of D. */
   query: tf.Tensor5D;
   key: tf.Tensor4D;
   value: tf.Tensor4D;
 }
 
-/** Projects, rotates and arranges the heads of all experts. One product makes queries, keys and values together. */
+/** Projects, arranges and rotates the heads of all experts. */
 function projectHeads(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
   { rotary }: AttentionTables,
+  adapters: BlockAdapters,
 ): Heads {
   const { heads, kvHeads } = architecture;
   const size = headSize(architecture);
@@ -116,18 +124,22 @@ function projectHeads(
   const context = rotary.cosine.shape[0];
   const batch = u.shape[0] / context;
   const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D => {
-    const product = linear(u, stacked(parameters, layer, projection, copies));
-    const biases = architecture.biases && biasesOf(parameters, layer, projection, copies);
-    return tf.reshape(biases ? tf.add(product, joined(biases)) : product, [batch, context, count, size]);
+    const arranged = <T extends tf.Tensor>(rows: T): T => (projection === 'value' ? rows : rotaryRows(rows, size));
+    // Adapters know a head in the layout of the checkpoint, so that what they gave is arranged instead of the weights.
+    const early = architecture.adapters ? <T>(rows: T): T => rows : arranged;
+    const product = linear(u, early(stacked(parameters, layer, projection, copies)));
+    const biases = architecture.biases && early(joined(biasesOf(parameters, layer, projection, copies)));
+    const projected: tf.Tensor2D = biases ? tf.add(product, biases) : product;
+    const adapted = adapters.apply(projection, u, projected);
+    const rows = architecture.adapters ? tf.transpose(arranged(tf.transpose(adapted))) : adapted;
+    return tf.reshape(rows, [batch, context, count, size]);
   };
-  const keys = keyExperts * kvHeads;
-  const query = rotate(project('query', experts, experts * heads), rotary);
-  const key = rotate(project('key', keyExperts, keys), rotary);
-  return {
-    query: groupQueries(query, architecture),
-    key: tf.transpose(key, [0, 2, 1, 3]),
-    value: tf.transpose(project('value', keyExperts, keys), [0, 2, 1, 3]),
-  };
+  const query = groupQueries(project('query', experts, experts * heads), architecture);
+  const [key, value] = (['key', 'value'] as const).map((projection): tf.Tensor4D =>
+    tf.transpose(project(projection, keyExperts, keyExperts * kvHeads), [0, 2, 1, 3]),
+  ) as [tf.Tensor4D, tf.Tensor4D];
+  // The scale of the scores goes into the queries.
+  return { query: rotate(query, rotary, 1 / Math.sqrt(size)), key: rotate(key, rotary), value };
 }
 
 /**

@@ -4,23 +4,28 @@ import {
   hasFfnRouter,
   hasSoftFfn,
   type MixtureArchitecture,
+  remainingExperts,
+  removedExperts,
   samplesFfn,
 } from '../architecture/architecture';
 import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
 import { expertFfn } from '../engine/ops/expert-ffn';
-import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
+import { denseFfn, type FfnChange, type FfnWeights } from '../engine/ops/ffn-forms';
 import { takeRows } from '../engine/ops/rows';
 import { topExperts } from '../engine/ops/top-experts';
+import { blockAdapters } from './adapters';
 import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATURE } from './draws';
 import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
+import { placesOf, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
 
-/** What a block's FFN gives: its output (tokens, E), and its router's decision in a mixture. */
+/** What a block's FFN gives: its output (tokens, E), its router's decision in a mixture, and those of its adapters. */
 export interface FfnOutput {
   output: tf.Tensor2D;
   router?: RouterOutput;
+  adapters: RouterOutput[];
 }
 
 /**
@@ -37,17 +42,25 @@ export function ffn(
 ): FfnOutput {
   const { mixture } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
-  if (!mixture) return { output: denseFfn(u, weights(), draws?.get(neuronsName(layer)) as tf.Tensor1D | undefined) };
-  const experts = Array.from({ length: mixture.experts }, (_, expert) => weights(expert));
-  if (!hasFfnRouter(mixture)) return hashedFfn(architecture, layer, u, ids!, experts);
+  const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
+  if (!mixture) return { output: denseFfn(u, weights(), neuronScale(draws, layer) ?? apply), adapters };
+  const remaining = remainingExperts(mixture, layer);
+  const experts = remaining.map(weights);
+  if (!hasFfnRouter(mixture)) {
+    const { output, router } = hashedFfn(architecture, layer, u, ids!, experts);
+    return { output: apply('ffn', u, output), router, adapters };
+  }
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const scores = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
+  const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
+  const removed = removedExperts(mixture, layer);
+  const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
-    ? { output: softFfn(u, scores.probabilities, experts) }
-    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts);
-  return { output, router: { layer, router: 'ffn', ...scores, ...choice } };
+    ? { output: softFfn(u, scores.probabilities, experts, remaining) }
+    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts, remaining);
+  const decided = { layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) };
+  return { output: apply('ffn', u, output), router: decided, adapters };
 }
 
 /**
@@ -74,6 +87,15 @@ export function ffnWeights(
 }
 
 /**
+ * Where importance is measured: all weights of a hidden neuron, its rows of gate and up and its column of down, times its number among the
+ * draws, which is 1.
+ */
+function neuronScale(draws: DrawTensors | undefined, layer: number): FfnChange | undefined {
+  const neurons = draws?.get(neuronsName(layer)) as tf.Tensor1D | undefined;
+  return neurons && ((place, _, y) => (place === 'down' ? y : tf.mul(y, neurons)));
+}
+
+/**
  * What the expert of every token's id makes of it, without a gate (MoEBERT, arXiv 2204.07675, section 3.3). For statistics the chosen expert
  * has the probability 1; there are no logits, so no losses.
  */
@@ -83,7 +105,7 @@ function hashedFfn(
   u: tf.Tensor2D,
   ids: tf.Tensor1D,
   experts: readonly FfnWeights[],
-): FfnOutput {
+): { output: tf.Tensor2D; router: RouterOutput } {
   const table = hashTable(mixture!.hashSeed!, layer, experts.length, vocabulary);
   const chosen = takeRows(tf.tensor1d(table, 'int32'), ids);
   const mask = expertMask(chosen, experts.length); // (T, experts)
@@ -91,15 +113,20 @@ function hashedFfn(
   return { output: expertFfn(u, chosen, experts), router };
 }
 
-/** The sum of all experts' outputs, each times its gate. `gates` (tokens, experts). */
-function softFfn(u: tf.Tensor2D, gates: tf.Tensor2D, experts: readonly FfnWeights[]): tf.Tensor2D {
-  const byExpert: tf.Tensor2D[] = tf.split(gates, experts.length, 1); // (T, 1) each
-  return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byExpert[i]!)));
+/** The sum of all experts' outputs, each times its gate. `gates` (tokens, columns); `columns` are the experts' own. */
+function softFfn(
+  u: tf.Tensor2D,
+  gates: tf.Tensor2D,
+  experts: readonly FfnWeights[],
+  columns: readonly number[],
+): tf.Tensor2D {
+  const byColumn: tf.Tensor2D[] = tf.split(gates, gates.shape[1], 1); // (T, 1) each
+  return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byColumn[columns[i]!]!)));
 }
 
 /**
  * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and which tokens each
- * expert got. `chosen` (T*k) int32.
+ * expert got. `chosen` (T*k) int32 names columns of the router, `columns` are the experts' own.
  */
 function sparseFfn(
   mixture: MixtureArchitecture,
@@ -107,11 +134,14 @@ function sparseFfn(
   scores: RouterScores,
   chosen: tf.Tensor1D,
   experts: readonly FfnWeights[],
+  columns: readonly number[],
 ): { output: tf.Tensor2D } & RouterChoice {
   const [tokens, width] = u.shape;
   const k = mixture.ffnTopK;
-  const mask = expertMask(chosen, experts.length); // (T*k, experts)
-  const byPair = expertFfn(u, chosen, experts); // (T*k, E)
+  const choices = scores.logits.shape[1];
+  const mask = expertMask(chosen, choices); // (T*k, columns)
+  const places = experts.length < choices ? placesOf(mask, columns) : chosen;
+  const byPair = expertFfn(u, places, experts); // (T*k, E)
   const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
   const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
   return { output, ...choiceOf(mask, tokens) };

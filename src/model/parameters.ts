@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { type Architecture } from '../architecture/architecture';
+import { isAdapter } from '../architecture/adapters';
 import { elementCount, type ModelPart, type ParameterSpec, parameterSpecs, partOf } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { deriveSeed, normalValues } from '../base/random';
@@ -14,21 +15,26 @@ export type ParameterValues = ReadonlyMap<string, Float32Array>;
 const INITIAL_DEVIATION = 0.02;
 
 /**
- * Initial values of one parameter: ones for norms, zeros for biases and what balances, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
+ * Initial values of one parameter: ones for norms, zeros for biases, what balances and what adapts, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
  * branch are smaller by sqrt(2 x layers), so that the residual stream does not grow with depth.
  */
 function initialValues(architecture: Architecture, spec: ParameterSpec, seed: number): Float32Array {
   const size = elementCount(spec.shape);
   if (spec.role === 'norm') return new Float32Array(size).fill(1);
-  if (spec.role === 'bias' || spec.role === 'balance') return new Float32Array(size);
+  if (['bias', 'balance', 'adapter'].includes(spec.role)) return new Float32Array(size);
   const endsBranch = /\.(output|down)\.weight$/.test(spec.name);
   const deviation = endsBranch ? INITIAL_DEVIATION / Math.sqrt(2 * architecture.layers) : INITIAL_DEVIATION;
   return normalValues(deriveSeed(seed, 'parameter', spec.name), size, deviation);
 }
 
-/** Random initial values of a whole model. */
-export function randomValues(architecture: Architecture, seed: number): Map<string, Float32Array> {
-  return new Map(parameterSpecs(architecture).map((spec) => [spec.name, initialValues(architecture, spec, seed)]));
+/** Random initial values of a whole model, or of those parameters that `wanted` accepts. */
+export function randomValues(
+  architecture: Architecture,
+  seed: number,
+  wanted: (spec: ParameterSpec) => boolean = () => true,
+): Map<string, Float32Array> {
+  const specs = parameterSpecs(architecture).filter(wanted);
+  return new Map(specs.map((spec) => [spec.name, initialValues(architecture, spec, seed)]));
 }
 
 /**
@@ -56,14 +62,15 @@ export function createParameters(architecture: Architecture, values: ParameterVa
   return parameters;
 }
 
-/** Those of a model's parameters that gradients change: all but the parts in `freeze`, and what balances routers. */
+/** Those of a model's parameters that gradients change: its adapters if it has some, else all but the parts in `freeze`, and what balances routers. */
 export function trainedParameters(
   architecture: Architecture,
   parameters: ModelParameters,
   freeze: readonly ModelPart[] = [],
 ): ModelParameters {
-  const trained = parameterSpecs(architecture).filter(
-    (spec) => spec.role !== 'balance' && !freeze.some((part) => part === partOf(spec)),
+  const isFrozen = (spec: ParameterSpec): boolean => freeze.some((part) => part === partOf(spec));
+  const trained = parameterSpecs(architecture).filter((spec) =>
+    architecture.adapters ? isAdapter(spec) : spec.role !== 'balance' && !isFrozen(spec),
   );
   return new Map(trained.map(({ name }) => [name, parameters.get(name)!]));
 }

@@ -1,13 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import type { MixtureArchitecture } from '../architecture/architecture';
+import type { RouterKind } from '../base/router-words';
 import { layerNorm } from '../engine/ops/layer-norm';
 import { linear } from '../engine/ops/linear';
 import { topExperts } from '../engine/ops/top-experts';
+import { remainingBalanceLoss } from './pruned';
 
 /** What a router decided for a batch, and what its losses and statistics are made from. */
 export interface RouterOutput {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   /** What the softmax is taken of, (tokens, experts). Hash routing has none. */
   logits?: tf.Tensor2D;
   /** Softmax over all experts, (tokens, experts). With hash routing 1 for the chosen one. */
@@ -16,6 +18,8 @@ export interface RouterOutput {
   assigned?: tf.Tensor1D;
   /** Of a router that chooses: 1 where the token was sent to the expert, (tokens, experts) float32. Without gradient. */
   chosen?: tf.Tensor2D;
+  /** Experts that were removed, if any; they keep their places in what stands above. */
+  removed?: readonly number[];
 }
 
 /** What a router that chooses gives beside its scores. */
@@ -74,10 +78,11 @@ export function expertMask(chosen: tf.Tensor1D, experts: number): tf.Tensor2D {
 /**
  * Load balancing loss of one router that chooses (Switch Transformer, arXiv 2101.03961, eq. 4): experts x sum_i f_i P_i, with f_i the
  * share of assignments that went to expert i (no gradient) and P_i its mean probability. 1 when uniform; for top-1,
- * `experts` when one expert takes all.
+ * `experts` when one expert takes all. Of a pruned mixture it is that of the remaining experts.
  */
 export function loadBalanceLoss(output: RouterOutput): tf.Scalar {
-  const { assigned, probabilities } = output;
+  const { assigned, probabilities, removed } = output;
+  if (removed) return remainingBalanceLoss(assigned!, probabilities, removed);
   const shares = tf.div(assigned!, tf.sum(assigned!)); // (experts)
   return tf.mul(tf.sum(tf.mul(shares, tf.mean(probabilities, 0))), probabilities.shape[1]) as tf.Scalar;
 }

@@ -19,7 +19,7 @@ export interface ForwardOutput {
   last: tf.Tensor2D;
   /** The output head, (V, E). */
   head: tf.Tensor2D;
-  /** Attention and FFN routers, layer by layer; empty in a dense model. */
+  /** Attention and FFN routers and those of adapters, layer by layer; empty in a dense model without adapters. */
   routers: RouterOutput[];
   /** Of each layer. */
   inputs: BlockInputs[];
@@ -49,7 +49,8 @@ export function forward(
     x = sum;
     states.push(x);
     inputs.push(read);
-    for (const router of [attended.router, transformed.router]) if (router) routers.push(router);
+    const decided = [attended.router, ...attended.adapters, transformed.router, ...transformed.adapters];
+    for (const router of decided) if (router) routers.push(router);
   }
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
   const { logitScale } = architecture;
@@ -114,14 +115,16 @@ export interface Losses {
 /**
  * L = L_NLL + sum over mixture layers of (alpha L_LB + beta L_z), with alpha = `loadBalance` and beta = `routerZ`
  * (BAM, arXiv 2408.08274, section 3.3). Only routers that choose by scores are balanced: soft ones use every expert anyway. L_z is that
- * of FFN routers, and of attention routers that choose.
+ * of FFN routers, and of attention routers that choose. L_NLL is the mean over targets, or with `weights` (B*T) the sum of weight times
+ * loss.
  */
 export function losses(
   output: ForwardOutput,
   targets: tf.Tensor1D,
   coefficients: { loadBalance: number; routerZ: number },
+  weights?: tf.Tensor1D,
 ): Losses {
-  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets));
+  const languageModel = inSection('head', () => headLoss(output.last, output.head, targets, weights));
   const routers = output.routers.filter(({ router, assigned, logits }) => logits && (router === 'ffn' || assigned));
   if (!routers.length) return { total: languageModel, languageModel, loadBalance: tf.scalar(0), routerZ: tf.scalar(0) };
   const balances = routers.filter(({ assigned }) => assigned).map(loadBalanceLoss);

@@ -1,7 +1,9 @@
 import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
+import { describeAdapters, describeTrained } from './adapting';
 import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { describePruning } from './pruning';
 import { describeSplit } from './splitting';
 import { parentsText } from './upcycling';
 
@@ -24,7 +26,8 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { parameters, flopsPerToken, train, upcycle, split, teacher, ensemble, import: imported } = stage;
+  const { architecture, parameters, flopsPerToken, train, upcycle, split, prune, teacher, ensemble } = stage;
+  const { import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
     [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
@@ -32,6 +35,11 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
   if (ensemble) facts.unshift(['weights', ensemble.weights]);
+  if (architecture.adapters && !ensemble) {
+    facts.unshift(['adapted by', describeAdapters(architecture.adapters)]);
+    if (train) facts.push(['trained parameters', describeTrained(architecture)]);
+  }
+  if (prune) facts.unshift(['pruned to', describePruning(prune, architecture.mixture!.experts)]);
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (split) facts.unshift(['split into', describeSplit(split)]);
   if (train) {

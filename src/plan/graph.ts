@@ -1,17 +1,16 @@
-import { createHash } from 'node:crypto';
 import type { Architecture } from '../architecture/architecture';
 import { readVariantName } from '../base/variant-name';
 import { countParameters, forwardFlops, trainingFlops } from '../architecture/counts';
 import type { Experiment, StageConfig } from '../config/schema';
 import { FREEZABLE, type TrainConfig, trainDefaults } from '../config/train-schema';
+import { adaptedArchitecture } from './adapting';
 import { type Budget, budgetOf, type StageNamed } from './budget';
 import type { FoundImport } from './imports';
-import type { EvaluationPlan, Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
+import { stageHashes } from './keys';
+import { completePruning, prunedArchitecture } from './pruning';
+import type { Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { completeSplit, splitArchitecture } from './splitting';
 import { completeUpcycling, plannedRouting } from './upcycling';
-
-/** Raised when a change of the program changes what a stage computes, so that old results are not taken for new ones. */
-const RESULT_VERSION = 1;
 
 /** What planning needs to know of the world beside the experiment itself. */
 export interface PlanInputs {
@@ -63,15 +62,16 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   const config = experiment.stages[name]!;
   const { ensemble } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
-  const parentNames = config.upcycle?.experts ?? ensemble?.members ?? (config.from ? [config.from] : []);
-  const parents = parentNames.map(stageNamed);
+  const parents = parentNames(config).map(stageNamed);
   const imported = inputs.imports?.get(name);
   // A checkpoint was looked at once for all variants, which may have contexts of their own.
   const own = imported && { ...imported.architecture, context: experiment.model.context };
   const split = config.split && completeSplit(config.split);
-  const architecture = split
+  const before = split
     ? splitArchitecture(split, parents[0]!.architecture, experiment.seed)
     : stageArchitecture(config, own ?? inputs.dense, parents);
+  const prune = config.prune && completePruning(config.prune, before);
+  const architecture = prune ? prunedArchitecture(before, prune) : before;
   const settings = settingsOf(name, experiment, architecture, inputs);
   const teacher = config.train && settings.distill && stageNamed(settings.distill.teacher);
   const flopsPerToken = trainingFlops(architecture) + (teacher ? teacher.flopsPerToken : 0);
@@ -92,15 +92,22 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   return {
     name,
     seed: experiment.seed,
-    key: stageKey(experiment.seed, { ...stage, upcycle, ensemble, train }, inputs),
+    ...stageHashes(experiment.seed, { ...stage, upcycle, ensemble, split, prune, train }, { parents, teacher }, inputs),
     ...stage,
     ...(upcycle && { upcycle }),
     ...(ensemble && { ensemble }),
+    ...(prune && { prune }),
     ...(train && { train }),
     ...(ensemble
       ? sumOf(parents)
       : { parameters: countParameters(architecture), flopsPerToken: forwardFlops(architecture).total }),
   };
+}
+
+/** The stages whose checkpoints a stage reads. */
+function parentNames({ upcycle, ensemble, from, prune }: StageConfig): string[] {
+  const since = prune?.method === 'router-norm' ? prune.since : undefined;
+  return upcycle?.experts ?? ensemble?.members ?? [from, since].filter((name) => name !== undefined);
 }
 
 /** What all members of an ensemble have and compute together. */
@@ -123,6 +130,7 @@ function stageArchitecture(
   parents: readonly PlannedStage[],
 ): Architecture {
   const dense = (parents[0]?.architecture ?? own)!;
+  if (config.adapt) return adaptedArchitecture(dense, config.adapt);
   if (!config.upcycle) return dense;
   const { method, copies, attention, gate } = config.upcycle;
   const kind = method === 'bam' ? (attention ?? 'kv-experts') : 'averaged';
@@ -160,14 +168,19 @@ function planTraining(
   inputs: PlanInputs,
 ): TrainPlan {
   const { evaluateEvery, evaluationTokens, mix, freeze, distill, ...rest } = settings;
-  const frozen = FREEZABLE.filter((part) => freeze.includes(part));
+  const frozen = FREEZABLE.filter((part) => freeze.includes(part) && !architecture.adapters);
   const tokensPerStep = settings.batch * architecture.context;
   const steps = Math.max(1, Math.round(wanted.tokens / tokensPerStep));
   const tokens = steps * tokensPerStep;
   const budget = { steps, tokens, flops: tokens * flopsPerToken, ...(parentFlops && { parentFlops }) };
   const { teacher, ...learning } = distill ?? {};
   return {
-    ...{ ...rest, mix: shares(mix, inputs), ...budget, ...(frozen.length && { freeze: frozen }) },
+    ...rest,
+    mix: shares(mix, inputs),
+    ...budget,
+    ...(frozen.length && { freeze: frozen }),
+    // Routers that are frozen have nothing to learn from losses of their own.
+    ...(architecture.adapters && { loadBalance: 0, routerZ: 0 }),
     ...(distill && { distill: learning as TrainPlan['distill'] & object }),
   };
 }
@@ -178,46 +191,4 @@ function shares(mix: Settings['mix'], inputs: PlanInputs): Record<string, number
   const weights = names.map((name): [string, number] => [name, mix === 'equal' ? 1 : mix[name]!]);
   const sum = weights.reduce((total, [, weight]) => total + weight, 0);
   return Object.fromEntries(weights.map(([name, weight]) => [name, weight / sum]));
-}
-
-/**
- * Hashes all that decides a stage's result: parents, architecture, training, the content of the data, the seed. Left out is what
- * changes no number: names, how often to evaluate, how many checkpoints to keep, what a budget stands for. An expert that is listed twice counts once in
- * the means of shared parameters, which it did not always: keys of such mixtures say so.
- */
-function stageKey(
-  seed: number,
-  stage: Pick<
-    PlannedStage,
-    'parents' | 'architecture' | 'upcycle' | 'ensemble' | 'import' | 'split' | 'teacher' | 'train'
-  > & {
-    evaluation: EvaluationPlan;
-  },
-  inputs: PlanInputs,
-): string {
-  const { checkpointEvery, keepCheckpoints, parentFlops, ...train } = stage.train ?? {};
-  const parents = stage.parents.map(({ key }) => key);
-  const repeats = new Set(parents).size < parents.length;
-  const content = {
-    version: RESULT_VERSION,
-    seed,
-    architecture: stage.architecture,
-    upcycle: stage.upcycle && { ...stage.upcycle, experts: undefined, ...(repeats && { means: 'distinct' }) },
-    ensemble: stage.ensemble?.weights,
-    parents,
-    imported: stage.import?.fingerprint,
-    split: stage.split,
-    teacher: stage.teacher?.key,
-    train,
-    evaluationTokens: stage.evaluation.tokens,
-    tokenizer: inputs.tokenizer.fingerprint,
-    domains: inputs.domains.map(({ name, fingerprint }) => [name, fingerprint]),
-  };
-  return createHash('sha256').update(JSON.stringify(content, sortKeys)).digest('hex').slice(0, 20);
-}
-
-/** A replacer for JSON.stringify that writes the keys of objects in order, so that equal content gives equal text. */
-function sortKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,3 +1,4 @@
+import type { ExpertReport, TrialRequest } from './expert-report';
 import type { Plan } from './plan';
 
 /** What the launcher tells a trainer process: which stage to run, and where everything lies. All paths are absolute. */
@@ -37,6 +38,17 @@ export interface EvaluationOrder {
 /** What such a process sends to its parent: how far a stage is, or why it gives up. */
 export type EvaluationMessage =
   { type: 'progress'; stage: string; what: string; done: number; total?: number } | { type: 'failed'; message: string };
+
+/** What a process is told that tries what pruning a mixture would do. All paths are absolute. */
+export interface PruningOrder {
+  plan: Plan;
+  prune: TrialRequest;
+  dataFolder: string;
+  stagesFolder: string;
+}
+
+/** What such a process sends to its parent: how far it is, what it found, or why it gives up. */
+export type PruningMessage = EvaluationMessage | { type: 'report'; report: ExpertReport };
 
 /** How a trainer process says how it ended. Anything else is a crash. */
 export const TRAINER_EXIT = { finished: 0, failed: 1, stopped: 3 } as const;

@@ -6,7 +6,7 @@ import { parseExperiment } from '../config/parse';
 import { applySettings } from '../config/settings';
 import type { Experiment } from '../config/schema';
 import type { Source } from '../config/source';
-import { findCorpus } from '../data/corpus';
+import { checkInstructions, findCorpus } from '../data/corpus';
 import { FileHashes } from '../data/hashes';
 import { hashesPath } from '../data/prepare';
 import { loadTask, type TaskSource } from '../data/tasks';
@@ -125,7 +125,11 @@ export async function findData(
   const hashes = FileHashes.load(hashesPath(dataFolder));
   const domains: PlannedDomain[] = [];
   for (const [name, config] of Object.entries(experiment.domains)) {
-    const corpus = await attempt(['domains', name, 'files'], () => findCorpus(name, config, folder, hashes, signal));
+    const corpus = await attempt(['domains', name, 'files'], async () => {
+      const found = await findCorpus(name, config, folder, hashes, signal);
+      await checkInstructions(found, signal);
+      return found;
+    });
     if (!corpus) continue;
     const { fingerprint, files, bytes } = corpus;
     domains.push({ name, config, fingerprint, files: files.length, bytes });

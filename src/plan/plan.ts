@@ -5,6 +5,7 @@ import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { SplitConfig } from '../config/split-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
+import type { PlannedPruning } from './pruning';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -70,6 +71,8 @@ export interface PlannedStage {
   variant?: StageVariant;
   /** Names what the stage computes: stages of any run with the same key have the same result. */
   key: string;
+  /** The key without the seeds of the stage and its parents. Absent in plans of older versions. */
+  recipe?: string;
   /** Stages whose checkpoints it starts from, in the order of the experts. */
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
@@ -80,8 +83,11 @@ export interface PlannedStage {
   import?: PlannedImport;
   /** Its parents answer as one model. Such a stage makes no checkpoint; `architecture` is its first member's. */
   ensemble?: EnsembleConfig;
+  /** Which experts of its first parent are removed. */
+  prune?: PlannedPruning;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
+  /** Of a pruned mixture, and of what comes from it, with the right number of experts; which they are, the checkpoint says. */
   architecture: Architecture;
   parameters: ParameterCounts;
   /** FLOPs of a forward pass for one token at full context. */

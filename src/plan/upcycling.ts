@@ -55,8 +55,10 @@ export function expertNames({ experts = [], copies = 1 }: UpcycleConfig): string
     });
 }
 
-/** The stages that a stage starts from, in words: `law + seed x 3`. Empty where there are none. */
-export function parentsText({ parents, upcycle }: Pick<PlannedStage, 'parents' | 'upcycle'>): string {
+/** The stages that a stage starts from, in words: `law + seed x 3`, `tuned (since mixture)`. Empty where there are none. */
+export function parentsText({ parents, upcycle, prune }: Pick<PlannedStage, 'parents' | 'upcycle' | 'prune'>): string {
+  const [first, since] = parents;
+  if (prune && since) return `${first!.name} (since ${since.name})`;
   const counts = new Map<string, number>();
   for (const { name } of parents) counts.set(name, (counts.get(name) ?? 0) + (upcycle?.copies ?? 1));
   return [...counts].map(([name, count]) => (count === 1 ? name : `${name} x ${count}`)).join(' + ');

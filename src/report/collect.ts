@@ -1,10 +1,11 @@
-import { readJson } from '../base/files';
 import type { Plan } from '../plan/plan';
 import { expertNames } from '../plan/upcycling';
 import { queryCurves, queryRouting, type RoutingPoint, type StageCurves } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { queryRun, type RunDetails } from '../store/queries';
+import { laterEvaluations, type LaterResults, laterResults } from './later-evaluations';
 import { resultsTable, type ResultsTable } from './table';
 import { type VariantTable, variantTable } from './variant-table';
 
@@ -25,6 +26,8 @@ export interface ReportData {
   results: ResultsTable;
   /** Results over seeds; `undefined` for a run without variants. */
   variants: VariantTable | undefined;
+  /** Of `bam evaluate`; `undefined` where no stage was evaluated after its training. */
+  later: LaterResults | undefined;
   stages: StageReport[];
 }
 
@@ -39,17 +42,10 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
     const experts = upcycle ? expertNames(upcycle) : [];
     stages.push({ name, curves, routing: await queryRouting(index, id, name), experts });
   }
-  return { run, plan, results: resultsTable(run.stages, plan), variants: variantTable(run.stages, plan), stages };
-}
-
-/** The plan of a run; `undefined` where it is gone or damaged, which must not hide what the log knows. */
-export function readPlan(workspace: Workspace, run: string): Plan | undefined {
-  try {
-    const plan = readJson(workspace.planFile(run)) as Plan | undefined;
-    if (!Array.isArray(plan?.stages) || !Array.isArray(plan.domains)) return undefined;
-    // Plans of older versions have one seed for all stages.
-    return { ...plan, stages: plan.stages.map((stage) => ({ ...stage, seed: stage.seed ?? plan.seed })) };
-  } catch {
-    return undefined;
-  }
+  const later = laterResults(laterEvaluations(workspace, run.stages), plan);
+  return {
+    ...{ run, plan, later, stages },
+    results: resultsTable(run.stages, plan),
+    variants: variantTable(run.stages, plan),
+  };
 }

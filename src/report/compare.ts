@@ -5,8 +5,8 @@ import { parseSource } from '../config/source';
 import type { Plan } from '../plan/plan';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { queryRun, type RunDetails } from '../store/queries';
-import { readPlan } from './collect';
 import { variantTable } from './variant-table';
 
 /** A key that runs do not agree on; a value a run, `null` where it has none. */

@@ -4,8 +4,8 @@ import { RunError } from '../base/errors';
 import type { Database } from '../store/database';
 import { queryCurves } from '../store/curves';
 import type { Workspace } from '../store/layout';
+import { readPlan } from '../store/plan';
 import { queryRun } from '../store/queries';
-import { readPlan } from './collect';
 import { type ResultsTable, resultsTable, tableAsMarkdown } from './table';
 import { taskColumns, tasksAsMarkdown } from './task-table';
 import { type VariantTable, variantTable } from './variant-table';
@@ -68,7 +68,7 @@ function resultsCsv(table: ResultsTable): string {
   return csvText(header, rows);
 }
 
-/** Means, deviations and numbers of seeds, and the paired differences of averages. */
+/** Means, deviations and numbers of seeds of perplexities, losses and tasks, and the paired differences of averages. */
 function seedsCsv(run: string, table: VariantTable | undefined): string {
   if (!table) {
     throw new RunError(`Run ${run} has one seed and no sweep.`, {
@@ -80,12 +80,14 @@ function seedsCsv(run: string, table: VariantTable | undefined): string {
   const spread = (name: string): string[] => [name, `${name} standard deviation`, `${name} seeds`];
   const of = (summary: Summary | null | undefined): (number | null)[] =>
     summary ? [summary.mean, summary.deviation, summary.n] : [null, null, 0];
+  const tasks = [...new Set(rows.flatMap((row) => Object.keys(row.tasks)))];
   const difference = ['difference', 'difference low', 'difference high', 'difference seeds', 'baseline'];
   return csvText(
-    ['stage', ...paths, ...[...domains, 'average'].flatMap(spread), ...difference],
+    ['stage', ...paths, ...[...domains, 'average', 'pooled loss', ...tasks].flatMap(spread), ...difference],
     rows.map((row) => [
       ...[row.stage, ...row.values],
-      ...[...domains.map((domain) => row.perplexity[domain]), row.average].flatMap(of),
+      ...[...domains.map((domain) => row.perplexity[domain]), row.average, row.pooledLoss].flatMap(of),
+      ...tasks.flatMap((task) => of(row.tasks[task])),
       ...[row.difference?.mean ?? null, row.difference?.interval?.low ?? null, row.difference?.interval?.high ?? null],
       ...[row.difference?.n ?? 0, baseline],
     ]),

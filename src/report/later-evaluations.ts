@@ -1,7 +1,9 @@
+import type { Plan } from '../plan/plan';
 import { type LaterEvaluation, readLaterEvaluation } from '../plan/result';
 import type { Workspace } from '../store/layout';
-import { resultsTable, tableAsText } from './table';
+import { resultsTable, type ResultsTable, tableAsText } from './table';
 import { tasksAsText } from './task-table';
+import { variantsAsText, type VariantTable, variantTable } from './variant-table';
 
 /** What `bam evaluate` found of a stage. */
 export interface StageEvaluation extends LaterEvaluation {
@@ -19,17 +21,40 @@ export function laterEvaluations(
   });
 }
 
-/** For a terminal. */
-export function laterTable(evaluations: readonly StageEvaluation[]): string {
+/** Later evaluations as results of their stages. */
+export interface LaterResults {
+  /** What they are of. */
+  heading: string;
+  results: ResultsTable;
+  /** Over seeds; `undefined` for a run without variants. */
+  variants: VariantTable | undefined;
+}
+
+/** The tables of later evaluations; `undefined` where there are none. */
+export function laterResults(
+  evaluations: readonly StageEvaluation[],
+  plan: Plan | undefined,
+  baseline?: string,
+): LaterResults | undefined {
+  if (!evaluations.length) return undefined;
   const stages = evaluations.map(({ stage, evaluation }) => {
     const { averagePerplexity: average, tasks = {}, ...result } = evaluation;
     return { name: stage, state: 'finished' as const, result: { ...result, average, tasks } };
   });
-  const tokens = evaluations.flatMap(({ evaluation }) =>
-    Object.values(evaluation.domains).map((domain) => domain.tokens),
-  );
-  const results = resultsTable(stages, undefined);
-  const heading = `Evaluated after training, on ${Math.max(...tokens)} held-out tokens of a domain at most.`;
-  const answers = tasksAsText(results);
-  return [`${heading}\n${tableAsText(results)}`, ...(answers ? [answers] : [])].join('\n\n');
+  return {
+    heading: `Evaluated after training, on ${Math.max(...evaluations.map(mostTokens))} held-out tokens of a domain at most.`,
+    results: resultsTable(stages, plan),
+    variants: variantTable(stages, plan, baseline),
+  };
+}
+
+/** The held-out tokens of the domain that most were read of. */
+export function mostTokens({ evaluation }: Pick<LaterEvaluation, 'evaluation'>): number {
+  return Math.max(...Object.values(evaluation.domains).map(({ tokens }) => tokens));
+}
+
+/** For a terminal. */
+export function laterAsText({ heading, results, variants }: LaterResults): string {
+  const parts = [tasksAsText(results), variants && variantsAsText(variants)];
+  return [`${heading}\n${tableAsText(results)}`, ...parts].filter(Boolean).join('\n\n');
 }

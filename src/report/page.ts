@@ -5,9 +5,15 @@ import type { ReportData } from './collect';
 import { htmlDocument } from './html-document';
 import { embedJson, html, type Html, htmlTable } from './html';
 import { routerSection } from './routers';
-import { tableCaption, tableCells } from './table';
+import { type ResultsTable, tableCaption, tableCells } from './table';
 import { TASK_CAPTION, taskCells } from './task-table';
-import { variantCaption, variantCells } from './variant-table';
+import {
+  VARIANT_TASK_CAPTION,
+  variantCaption,
+  variantCells,
+  type VariantTable,
+  variantTaskCells,
+} from './variant-table';
 
 /** A run's report as one HTML file that needs no network and opens from disk. */
 export function renderReport(data: ReportData): string {
@@ -19,11 +25,12 @@ export function renderReport(data: ReportData): string {
     style,
     scripts: [library, client],
     summary: summary(data),
-    main: html`${variantsSection(data)}
+    main: html`${overSeeds('Results over seeds', data.variants)}
       <section>
         <h2>Results</h2>
-        ${resultsHtml(data)}
+        ${resultsHtml(data.results)}
       </section>
+      ${laterSections(data)}
       <section>
         <h2>Held-out perplexity</h2>
         ${perplexity.html}
@@ -57,7 +64,7 @@ function summary({ run }: ReportData): string {
   return `Run ${run.id}: ${run.state}${took}, ${run.stagesDone} of ${run.stagesTotal} stages done${begun}${why}`;
 }
 
-function resultsHtml({ results }: ReportData): Html {
+function resultsHtml(results: ResultsTable): Html {
   const { header, rows } = tableCells(results);
   const last = header.length - 1;
   const mark = (row: number, column: number): string => (column === last && results.rows[row]!.isBest ? 'best' : '');
@@ -68,13 +75,26 @@ function resultsHtml({ results }: ReportData): Html {
 }
 
 /** Results over seeds, where there are variants. */
-function variantsSection({ variants }: ReportData): Html {
+function overSeeds(title: string, variants: VariantTable | undefined): Html {
   if (!variants) return html``;
   const { header, rows } = variantCells(variants);
+  const tasks = variantTaskCells(variants);
   return html`<section>
-    <h2>Results over seeds</h2>
+    <h2>${title}</h2>
     ${htmlTable(variantCaption(variants), header, rows)}
+    ${tasks ? htmlTable(VARIANT_TASK_CAPTION, tasks.header, tasks.rows) : ''}
   </section>`;
+}
+
+/** What `bam evaluate` found, where it was used. */
+function laterSections({ later }: ReportData): Html {
+  if (!later) return html``;
+  return html`<section>
+      <h2>Evaluated after training</h2>
+      <p>${later.heading}</p>
+      ${resultsHtml(later.results)}
+    </section>
+    ${overSeeds('Evaluated after training, over seeds', later.variants)}`;
 }
 
 function origin({ run, plan }: ReportData): Html {

@@ -1,5 +1,5 @@
 import { formatMeasure } from '../base/format';
-import { ROUTER_WORDS } from '../base/router-words';
+import { ROUTER_KINDS, ROUTER_WORDS } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RoutingPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
@@ -13,17 +13,15 @@ const TABLE_STEPS = 20;
 const DARKEST = 4;
 const SHADES = 10;
 
-const ROUTERS = ['ffn', 'attention'] as const;
-
 /** What the routers of every mixture stage do: load by layer and expert in the last evaluation, and load over the steps. */
 export function routerSection({ stages, results }: ReportData): Html {
   const mixtures = stages.filter(({ routing }) => routing.length);
   if (!mixtures.length) return html`<p>No stage of this run has routers.</p>`;
   return html`<p>
       A fair load is 1 over the number of experts. Shades go from none at 0 to the darkest at ${DARKEST} times the fair
-      load or more; hatched experts are dead: no token reached them. Under each load, in small print, is the mean gate.
-      MaxVio is the largest load over the fair load, minus 1. Entropy is that of a token’s gates, in nats. Kept is the
-      share of the choices that were the same in the evaluation before.
+      load or more; hatched experts are dead: no token reached them, and those that are struck out were pruned. Under
+      each load, in small print, is the mean gate. MaxVio is the largest load over the fair load, minus 1. Entropy is
+      that of a token’s gates, in nats. Kept is the share of the choices that were the same in the evaluation before.
     </p>
     ${mixtures.map((stage) => stageRouters(stage, results.domains))}`;
 }
@@ -34,7 +32,7 @@ function stageRouters(stage: StageReport, domains: readonly string[]): Html {
     .filter(({ step }) => step === evaluated.at(-1)?.step)
     .sort((a, b) => domains.indexOf(a.domain!) - domains.indexOf(b.domain!));
   const training = stage.routing.filter(({ domain }) => domain === null);
-  const blocks = ROUTERS.flatMap((router) => {
+  const blocks = ROUTER_KINDS.flatMap((router) => {
     const has = stage.routing.some(({ routers }) => routers.some((one) => one.router === router));
     if (!has) return [];
     const maps = last.map((point) => heatMap(stage, point, router));
@@ -57,7 +55,10 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
   const experts = layers[0]?.load.length ?? 0;
   const head = expertNames(stage, experts).map((name) => html`<th scope="col">${name}</th>`);
   const rows = layers.map((layer) => {
-    const cells = layer.load.map((load, expert) => heatCell(load, layer.meanGate[expert] ?? 0, experts));
+    const cells = layer.load.map((load, expert) => {
+      const gate = layer.meanGate[expert] ?? 0;
+      return layer.removed?.includes(expert) ? prunedCell(load, gate) : heatCell(load, gate, experts);
+    });
     const dead = layer.deadExperts ? html`<td class="bad">${layer.deadExperts}</td>` : html`<td>0</td>`;
     return html`<tr>
       <th scope="row">${layer.layer}</th>
@@ -107,6 +108,11 @@ function pairTable(stage: StageReport, points: readonly RoutingPoint[], router: 
   const what = 'share of the tokens sent to both, or where all are used, mean product of both gates';
   const caption = `${ROUTER_WORDS[router].title} of ${stage.name}: experts together (${what})`;
   return details('Experts together', htmlTable(caption, ['domain', ...pairs], rows));
+}
+
+/** An expert that was removed. Tokens may still be sent to it. */
+function prunedCell(load: number, gate: number): Html {
+  return html`<td title="pruned"><s>${load.toFixed(2)}</s><br /><span class="gate">${gate.toFixed(2)}</span></td>`;
 }
 
 function heatCell(load: number, gate: number, experts: number): Html {

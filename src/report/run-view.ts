@@ -1,11 +1,13 @@
-import type { Run, Stage } from '../messages/contract';
+import { isAdapterRouter } from '../base/router-words';
+import type { LaterResult, Run, Stage } from '../messages/contract';
 import type { PlannedStage } from '../plan/plan';
 import { expertNames } from '../plan/upcycling';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
-import { queryRun, type RunDetails, type StageSummary } from '../store/queries';
-import { readPlan } from './collect';
+import { readPlan } from '../store/plan';
+import { queryRun, type RunDetails, type StageResult, type StageSummary } from '../store/queries';
+import { laterEvaluations, mostTokens, type StageEvaluation } from './later-evaluations';
 import { pooledLoss } from './table';
 
 /** What the contract allows of a name; a title may be longer. */
@@ -16,12 +18,13 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
   const run = await queryRun(workspace, index, id);
   const plan = readPlan(workspace, id);
   const planned = new Map(plan?.stages.map((stage) => [stage.name, stage]));
+  const later = new Map(laterEvaluations(workspace, run.stages).map((found) => [found.stage, found]));
   const evaluated = run.stages.flatMap(({ result }) => Object.keys(result?.domains ?? {}));
   const { experiment, state, seed, started, seconds, message } = run;
   const alerts = alertsOf(run);
   for (const stage of run.stages) {
     const made = planned.get(stage.name);
-    if (!made?.upcycle && !made?.split) continue;
+    if (!made?.upcycle && !made?.split && !made?.prune) continue;
     const routing = await queryLastRouting(index, id, stage.name);
     alerts.push(...deadExperts(stage.name, routing, planned.get(stage.name)));
   }
@@ -35,31 +38,57 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
     seconds,
     message,
     domains: plan?.domains.map(({ name }) => name) ?? [...new Set(evaluated)],
-    stages: run.stages.map((stage) => stageView(stage, planned.get(stage.name))),
+    stages: run.stages.map((stage) => stageView(stage, planned.get(stage.name), later.get(stage.name))),
     alerts,
   };
 }
 
-function stageView(stage: StageSummary, planned: PlannedStage | undefined): Stage {
+function methodOf(planned: PlannedStage | undefined): string {
+  if (planned?.upcycle) return planned.upcycle.method;
+  if (planned?.split) return 'split';
+  if (planned?.prune) return 'prune';
+  return planned?.ensemble ? 'ensemble' : 'train';
+}
+
+function stageView(stage: StageSummary, planned: PlannedStage | undefined, later: StageEvaluation | undefined): Stage {
   const { name, state, step, steps, secondsLeft, detail, result } = stage;
-  const domains = Object.entries(result?.domains ?? {});
   return {
     name,
     state,
     parents: [...new Set(planned?.parents.map((parent) => parent.name))],
-    method: planned?.upcycle?.method ?? (planned?.split ? 'split' : planned?.ensemble ? 'ensemble' : 'train'),
+    method: methodOf(planned),
     step,
     steps: steps ?? planned?.train?.steps ?? null,
     secondsLeft,
     average: result?.average ?? null,
     pooledLoss: result && pooledLoss(result.domains),
-    perplexity: Object.fromEntries(domains.map(([domain, { perplexity }]) => [domain, perplexity])),
-    accuracy: Object.fromEntries(Object.entries(result?.tasks ?? {}).map(([task, { accuracy }]) => [task, accuracy])),
+    perplexity: perplexities(result?.domains),
+    accuracy: accuracies(result?.tasks),
+    later: later ? laterView(later) : null,
     experts: planned?.upcycle ? expertNames(planned.upcycle) : (planned?.ensemble?.members ?? []),
     totalParameters: planned?.parameters.total ?? null,
     activeParameters: planned?.parameters.active ?? null,
     detail,
   };
+}
+
+function laterView(found: StageEvaluation): LaterResult {
+  const { averagePerplexity: average, domains, tasks } = found.evaluation;
+  return {
+    tokens: mostTokens(found),
+    average,
+    pooledLoss: pooledLoss(domains),
+    perplexity: perplexities(domains),
+    accuracy: accuracies(tasks),
+  };
+}
+
+function perplexities(domains: StageResult['domains'] = {}): Record<string, number> {
+  return Object.fromEntries(Object.entries(domains).map(([domain, { perplexity }]) => [domain, perplexity]));
+}
+
+function accuracies(tasks: StageResult['tasks'] = {}): Record<string, number> {
+  return Object.fromEntries(Object.entries(tasks).map(([task, { accuracy }]) => [task, accuracy]));
 }
 
 function alertsOf({ state, stages, notes, problems }: RunDetails): Run['alerts'] {
@@ -78,16 +107,18 @@ function alertsOf({ state, stages, notes, problems }: RunDetails): Run['alerts']
   return alerts;
 }
 
-/** One line for a stage whose last evaluation left experts without a token in every domain. */
+/** One line for a stage whose last evaluation left experts, pruned ones not counted, without a token in every domain. */
 function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: PlannedStage): Run['alerts'] {
   const alive = new Map<string, number[]>();
   for (const { routers } of points) {
-    for (const { layer, router, load } of routers) {
+    for (const { layer, router, load, removed } of routers) {
+      // Their gates are soft: every expert works for every token.
+      if (isAdapterRouter(router)) continue;
       const key = `${router === 'ffn' ? 'FFN' : 'attention'} router of layer ${layer}`;
       const total = alive.get(key) ?? load.map(() => 0);
       alive.set(
         key,
-        load.map((share, i) => share + total[i]!),
+        load.map((share, i) => (removed?.includes(i) ? 1 : share + total[i]!)),
       );
     }
   }

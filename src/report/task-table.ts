@@ -3,28 +3,43 @@ import { textTable } from '../base/text-table';
 import type { TaskResult } from '../events/event';
 import type { ResultRow, ResultsTable } from './table';
 
-/** A measure of a task: the share of right answers and its standard error, sqrt(a (1 - a) / (n - 1)); `null` where it was not asked. */
+/** What a task is measured by: its title as a column, and the share of right answers; `undefined` where it was not asked. */
+interface TaskMeasure {
+  title: string;
+  read: (tasks: Readonly<Record<string, TaskResult>>) => { accuracy: number; examples: number } | undefined;
+}
+
+/** The measures of all tasks that were put to some stages: one of an exact match; the plain and the one by length of a multiple choice. */
+export function taskMeasures(results: readonly Readonly<Record<string, TaskResult>>[]): TaskMeasure[] {
+  const kinds = new Map(results.flatMap((tasks) => Object.entries(tasks).map(([name, { kind }]) => [name, kind])));
+  return [...kinds].flatMap(([name, kind]) => {
+    const measure = (title: string, key: 'accuracy' | 'normalizedAccuracy'): TaskMeasure => ({
+      title,
+      read: ({ [name]: found }) => {
+        const accuracy = found?.[key];
+        return accuracy === undefined ? undefined : { accuracy, examples: found!.examples };
+      },
+    });
+    const plain = measure(name, 'accuracy');
+    return kind === 'exact-match' ? [plain] : [plain, measure(`${name} (by length)`, 'normalizedAccuracy')];
+  });
+}
+
+/** A measure as a column of a table: its standard error is sqrt(a (1 - a) / (n - 1)); `null` where a task was not asked. */
 interface TaskColumn {
   title: string;
   value: (row: ResultRow) => { accuracy: number; error: number } | null;
 }
 
-/** The measures of every task of a table: one of an exact match; the plain and the one by length of a multiple choice. */
+/** The measures of every task of a table. */
 export function taskColumns({ rows }: ResultsTable): TaskColumn[] {
-  const kinds = new Map(rows.flatMap(({ tasks }) => Object.entries(tasks).map(([name, { kind }]) => [name, kind])));
-  return [...kinds].flatMap(([name, kind]) => {
-    const column = (title: string, measure: (found: TaskResult) => number | undefined): TaskColumn => ({
-      title,
-      value: ({ tasks }) => {
-        const found = tasks[name];
-        const accuracy = found && measure(found);
-        return found && accuracy !== undefined ? { accuracy, error: standardError(accuracy, found.examples) } : null;
-      },
-    });
-    const plain = column(name, ({ accuracy }) => accuracy);
-    if (kind === 'exact-match') return [plain];
-    return [plain, column(`${name} (by length)`, ({ normalizedAccuracy }) => normalizedAccuracy)];
-  });
+  return taskMeasures(rows.map(({ tasks }) => tasks)).map(({ title, read }) => ({
+    title,
+    value: ({ tasks }) => {
+      const found = read(tasks);
+      return found ? { accuracy: found.accuracy, error: standardError(found.accuracy, found.examples) } : null;
+    },
+  }));
 }
 
 /** Of the mean of `examples` numbers that are 0 or 1. */

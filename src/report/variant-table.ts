@@ -7,6 +7,8 @@ import type { PlannedStage } from '../plan/plan';
 import { shortPaths } from '../plan/variants';
 import type { StageSummary } from '../store/queries';
 import { bootstrapInterval, CONFIDENCE } from './bootstrap';
+import { pooledLoss } from './table';
+import { taskMeasures } from './task-table';
 
 /** How much more the average perplexity is than the baseline's, seed by seed. */
 export interface PairedDifference {
@@ -28,6 +30,10 @@ export interface VariantRow {
   /** Over the seeds with a final result; `null` without one. */
   perplexity: Record<string, Summary | null>;
   average: Summary | null;
+  /** Mean loss over the held-out tokens of all domains together, in nats. */
+  pooledLoss: Summary | null;
+  /** Share of right answers by measure of a task, over the seeds that it was put to. */
+  tasks: Record<string, Summary>;
   /** `null` for the baseline itself, and where no seed has both results. */
   difference: PairedDifference | null;
 }
@@ -64,7 +70,7 @@ interface Group {
  * the same swept values, where there is one. Throws a `RunError` (`unknown-stage`) for a baseline that the run does not have.
  */
 export function variantTable(
-  stages: readonly StageSummary[],
+  stages: readonly Pick<StageSummary, 'name' | 'state' | 'result'>[],
   plan: VariantPlan | undefined,
   baseline?: string,
 ): VariantTable | undefined {
@@ -79,6 +85,7 @@ export function variantTable(
   const short = shortPaths(paths);
   const over = ({ members }: Group, read: (result: Result) => number | undefined): Summary | null =>
     summarize(members.flatMap(({ name }) => (results.get(name) && read(results.get(name)!)) ?? []));
+  const measures = taskMeasures([...results.values()].map((result) => result?.tasks ?? {}));
   const rows = groups.map((group) => ({
     group: group.name,
     stage: group.stage,
@@ -87,6 +94,13 @@ export function variantTable(
       domains.map((domain) => [domain, over(group, (result) => result.domains[domain]?.perplexity)]),
     ),
     average: over(group, ({ average }) => average),
+    pooledLoss: over(group, (result) => pooledLoss(result.domains)),
+    tasks: Object.fromEntries(
+      measures.flatMap(({ title, read }) => {
+        const found = over(group, ({ tasks }) => read(tasks)?.accuracy);
+        return found ? [[title, found]] : [];
+      }),
+    ),
     difference: pairedDifference(group, counterpart(group, chosen, groups), results),
   }));
   return { paths: paths.map((path) => short[path]!), domains, baseline: chosen.name, rows };
@@ -154,20 +168,43 @@ function pairedDifference(
   return summary && { mean: summary.mean, n: summary.n, interval: bootstrapInterval(differences) };
 }
 
+/** One number, or over seeds its mean, deviation and number. */
+function show(summary: Summary | null | undefined, format = formatMeasure): string {
+  return summary ? formatSummary(summary, format) : '-';
+}
+
 /** The table's header and cells as text. */
 export function variantCells({ paths, domains, rows }: VariantTable): { header: string[]; rows: string[][] } {
-  const show = (summary: Summary | null | undefined): string => (summary ? formatSummary(summary, formatMeasure) : '-');
   return {
-    header: ['stage', ...paths, ...domains, 'average', 'difference'],
-    rows: rows.map(({ stage, values, perplexity, average, difference }) => [
-      stage,
-      ...values.map((value) => value ?? '-'),
-      ...domains.map((domain) => show(perplexity[domain])),
-      show(average),
-      difference ? formatDifference(difference) : '-',
+    header: ['stage', ...paths, ...domains, 'average', 'pooled loss', 'difference'],
+    rows: rows.map((row) => [
+      ...headCells(row),
+      ...domains.map((domain) => show(row.perplexity[domain])),
+      show(row.average),
+      show(row.pooledLoss),
+      row.difference ? formatDifference(row.difference) : '-',
     ]),
   };
 }
+
+/** The tasks' header and cells as text; `undefined` where no stage that is done has answered any. */
+export function variantTaskCells({ paths, rows }: VariantTable): { header: string[]; rows: string[][] } | undefined {
+  const titles = [...new Set(rows.flatMap(({ tasks }) => Object.keys(tasks)))];
+  if (!titles.length) return undefined;
+  const percent = (share: number): string => (100 * share).toFixed(1);
+  return {
+    header: ['stage', ...paths, ...titles],
+    rows: rows.map((row) => [...headCells(row), ...titles.map((title) => show(row.tasks[title], percent))]),
+  };
+}
+
+function headCells({ stage, values }: VariantRow): string[] {
+  return [stage, ...values.map((value) => value ?? '-')];
+}
+
+/** What the numbers of tasks are. */
+export const VARIANT_TASK_CAPTION =
+  'Over seeds: right answers of finished stages in per cent, mean ± standard deviation over seeds (number of seeds).';
 
 /** E.g. `-0.120 [-0.150, -0.090] (3)`. */
 export function formatDifference({ mean, n, interval }: PairedDifference): string {
@@ -177,15 +214,31 @@ export function formatDifference({ mean, n, interval }: PairedDifference): strin
 }
 
 /** What the numbers of the table are. */
-export function variantCaption({ baseline }: VariantTable): string {
-  return (
-    'Over seeds: held-out perplexity of finished stages, mean ± standard deviation (number of seeds). ' +
-    `The difference is that of averages to ${baseline}, seed by seed, with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`
-  );
+export function variantCaption(table: VariantTable): string {
+  return [
+    'Over seeds: held-out perplexity of finished stages, mean ± standard deviation (number of seeds).',
+    averageText(table),
+    `The difference is that of averages to ${table.baseline}, seed by seed, with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`,
+  ].join(' ');
+}
+
+/** Which columns the average holds, by name, and what the pooled loss is. */
+export function averageText({ domains, rows }: Pick<VariantTable, 'domains' | 'rows'>): string {
+  const isPartial = rows.some(({ average, perplexity }) => average && domains.some((domain) => !perplexity[domain]));
+  return [
+    `The average is the mean of the columns ${domains.join(', ') || '(none yet)'}.`,
+    ...(isPartial
+      ? ['Of a stage without a number in one of them it is the mean of the others: such averages cannot be compared.']
+      : []),
+    'The pooled loss is the mean loss of all their tokens, in nats.',
+  ].join(' ');
 }
 
 /** For a terminal. */
 export function variantsAsText(table: VariantTable): string {
   const { header, rows } = variantCells(table);
-  return [variantCaption(table), textTable(header, rows)].join('\n');
+  const tasks = variantTaskCells(table);
+  const parts = [[variantCaption(table), textTable(header, rows)].join('\n')];
+  if (tasks) parts.push([VARIANT_TASK_CAPTION, textTable(tasks.header, tasks.rows)].join('\n'));
+  return parts.join('\n\n');
 }

@@ -26,9 +26,12 @@ export function updateBalanceBiases(parameters: ModelParameters, routers: readon
   }
 }
 
-/** By how much a step moves the biases; `undefined` where there are none, or where routers stay as they are. */
-export function balanceRate({ mixture }: Architecture, { freeze }: Pick<TrainSettings, 'freeze'>): number | undefined {
-  return freeze?.includes('routers') ? undefined : mixture?.router?.balanceBias;
+/** By how much a step moves the biases; `undefined` where there are none, or where routers stay as they are, as they do beside adapters. */
+export function balanceRate(
+  { mixture, adapters }: Architecture,
+  { freeze }: Pick<TrainSettings, 'freeze'>,
+): number | undefined {
+  return adapters || freeze?.includes('routers') ? undefined : mixture?.router?.balanceBias;
 }
 
 /** A router's bias in a graph, and where the graph has its load, summed over the passes of a step. */

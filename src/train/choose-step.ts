@@ -4,6 +4,7 @@ import type { Backend } from '../engine/backend';
 import { createParameters, type ParameterValues } from '../model/parameters';
 import type { PlannedStage } from '../plan/plan';
 import type { Moments } from './adamw';
+import type { Weighted } from './batches';
 import type { TeacherSource } from './distill';
 import { EagerStep } from './eager-step';
 import { GraphStep } from './graph-step';
@@ -16,6 +17,13 @@ export interface ChosenStep {
   form: string;
   why: string;
   fellBack: boolean;
+}
+
+/** What some stages' steps have beside parameters: the moments of a checkpoint, weights of targets, a teacher. */
+export interface StepExtras {
+  moments?: Moments | undefined;
+  weighted?: Weighted | undefined;
+  teacher?: TeacherSource | undefined;
 }
 
 /** AdamW and losses of a stage that does not train: never used, but a step wants them. */
@@ -33,8 +41,7 @@ export function createStep(
   backend: Pick<Backend, 'kind'>,
   stage: PlannedStage,
   values: ParameterValues,
-  moments?: Moments,
-  teacher?: TeacherSource,
+  { moments, weighted, teacher }: StepExtras = {},
 ): ChosenStep {
   const { architecture, train } = stage;
   const eager = (why: string, fellBack = false): ChosenStep => {
@@ -58,6 +65,7 @@ export function createStep(
       sequences: batch / passes,
       passes,
       form: choice === 'xla' ? choice : ('graph' as const),
+      ...(weighted && { weighted }),
     };
     const why = choice === 'auto' ? 'native TensorFlow runs it' : 'the experiment asks for it';
     return { step: GraphStep.create(options), form: 'as one graph', why, fellBack: false };

@@ -60,7 +60,8 @@ export class EagerStep implements Step {
   /** Adds one pass's gradients and decisions to what is given, and returns its losses, as `TrainingPass` has them. */
   private pass(batch: TrainingBatch, gradients: Map<string, tf.Tensor>, routers: RouterOutput[]): tf.Tensor1D {
     const [inputs, targets] = [batch.inputs, batch.targets].map((ids) => tf.tensor1d(ids, 'int32'));
-    const pass = trainingPass(this.model, inputs!, targets!, drawTensors(batch.draws ?? NO_DRAWS));
+    const weights = batch.weights && tf.tensor1d(batch.weights);
+    const pass = trainingPass(this.model, inputs!, targets!, drawTensors(batch.draws ?? NO_DRAWS), weights);
     routers.push(...pass.routers);
     for (const [name, gradient] of pass.gradients) {
       const before = gradients.get(name);

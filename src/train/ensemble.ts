@@ -20,7 +20,8 @@ export class EnsembleModel implements EvaluatedModel {
   ) {}
 
   evaluate(batch: Batch): number {
-    return this.tokenLosses(batch, this.options.context).reduce((sum, loss) => sum + loss, 0);
+    const losses = this.tokenLosses(batch, this.options.context);
+    return losses.reduce((sum, loss, i) => sum + loss * (batch.weights?.[i] ?? 1), 0);
   }
 
   tokenLosses(batch: Batch, length: number): Float32Array {

@@ -1,6 +1,7 @@
-import { TrainingError } from '../base/errors';
+import { DataError, TrainingError } from '../base/errors';
 import { bitsPerByte, heldOutBatches } from '../data/held-out';
 import type { OpenDomain } from '../data/prepare';
+import { countedTargets } from '../data/sequences';
 import type { DomainResult, Evaluation } from '../events/event';
 import type { EvaluationPlan } from '../plan/plan';
 import { type RouterChoices, RoutingStatistics } from './routing-statistics';
@@ -13,6 +14,13 @@ function notFinite(domain: string, step: number, loss: number): TrainingError {
   return new TrainingError(`The evaluation at step ${step} gave a loss of ${loss} on domain ${domain}.`, {
     reason: 'not-finite',
     advice: 'The last checkpoint is kept. Lower peakLearningRate or raise warmup; a changed stage starts anew.',
+  });
+}
+
+function noAnswers(domain: string): DataError {
+  return new DataError(`Domain ${domain}: the held-out text that an evaluation reads has no token of an answer.`, {
+    reason: 'no-answers',
+    advice: 'Raise `evaluationTokens`, or put shorter prompts in front.',
   });
 }
 
@@ -53,10 +61,11 @@ export async function evaluate(
     const { plan, context, batch, choices } = options;
     for (const sequences of heldOutBatches(domain, { context, maximumTokens: plan.tokens, batch })) {
       sum += model.evaluate(sequences, routers);
-      tokens += sequences.targets.length;
+      tokens += countedTargets(sequences);
       options.onProgress?.(name, tokens);
       await new Promise(setImmediate);
     }
+    if (!tokens) throw noAnswers(name);
     const loss = sum / tokens;
     if (!Number.isFinite(Math.exp(loss))) throw notFinite(name, progress.step, loss);
     results[name] = {

@@ -14,7 +14,7 @@ import type { RoutingStatistics } from './routing-statistics';
  * sequence of a batch has, the model's context or less.
  */
 export interface EvaluatedModel {
-  /** Evaluates a batch of whole contexts; routing is added to `routers`. Returns the summed loss in nats. */
+  /** Evaluates a batch of whole contexts; routing is added to `routers`. Returns the summed loss in nats, each times its weight. */
   evaluate(batch: Batch, routers: RoutingStatistics): number;
   /** Negative log-likelihood of every target, in nats, in the order of the batch. */
   tokenLosses(batch: Batch, length: number): Float32Array;
@@ -35,11 +35,12 @@ export class EagerModel implements EvaluatedModel {
     this.model = { architecture, parameters, tables: this.tables, settings: { loadBalance: 0, routerZ: 0 } };
   }
 
-  evaluate({ inputs, targets }: Batch, routers: RoutingStatistics): number {
+  evaluate({ inputs, targets, weights }: Batch, routers: RoutingStatistics): number {
     return tf.tidy(() => {
-      const pass = evaluationPass(this.model, tf.tensor1d(inputs, 'int32'), tf.tensor1d(targets, 'int32'));
+      const [ids, wanted] = [tf.tensor1d(inputs, 'int32'), tf.tensor1d(targets, 'int32')];
+      const pass = evaluationPass(this.model, ids, wanted, weights && tf.tensor1d(weights));
       routers.add(pass.routers);
-      return pass.languageModel.dataSync<'float32'>()[0]! * targets.length;
+      return pass.languageModel.dataSync<'float32'>()[0]! * (weights ? 1 : targets.length);
     });
   }
 

@@ -9,6 +9,7 @@ import { drawn, NO_DRAWS } from '../model/draws';
 import { createParameters, disposeParameters, type ParameterValues } from '../model/parameters';
 import type { Moments } from './adamw';
 import { optimizerFeeds } from './adamw-graph';
+import type { Weighted } from './batches';
 import { createTeacher, disposeTeacher, type TeacherSource } from './distill';
 import { type Check, recordEvaluations, recordTraining, type RecordedTraining } from './record-pass';
 import { RoutingStatistics } from './routing-statistics';
@@ -27,6 +28,8 @@ export interface GraphStepOptions {
   /** Passes of an optimizer step. */
   passes: number;
   form: GraphForm;
+  /** Which batches have weights; absent: none. */
+  weighted?: Weighted;
   /** Puts clocks into the step, for `profile`. */
   clocks?: boolean;
 }
@@ -52,15 +55,15 @@ export class GraphStep implements Step {
   static create({ values, moments, teacher: taughtBy, ...options }: GraphStepOptions): GraphStep {
     const backend = nativeBackend();
     if (!backend) throw new EngineError('Only native TensorFlow runs a step as a graph.', { reason: 'not-native' });
-    const { architecture, settings, sequences } = options;
+    const { architecture, settings, sequences, weighted } = options;
     const parameters = createParameters(architecture, values);
     const teacher = taughtBy && createTeacher(taughtBy);
     const source = { backend, architecture, parameters, settings, teacher };
     let training: RecordedTraining;
     let model: StepGraph;
     try {
-      training = recordTraining(source, sequences);
-      const evaluations = recordEvaluations(source, [sequences, 1]);
+      training = recordTraining(source, sequences, weighted?.training);
+      const evaluations = recordEvaluations(source, [sequences, 1], weighted?.evaluation);
       model = buildStepGraph({ ...options, binding: backend.binding, parameters, teacher, training, evaluations });
     } finally {
       disposeParameters(parameters);
@@ -156,7 +159,7 @@ export class GraphStep implements Step {
 
   /** Feeds a batch and asks for some results, and for what the routers did if anybody wants to know. */
   private pass(
-    { inputs, targets, draws, routers }: GraphPass,
+    { inputs, targets, weights, draws, routers }: GraphPass,
     batch: TrainingBatch,
     results: string[],
     statistics?: RoutingStatistics,
@@ -173,13 +176,15 @@ export class GraphStep implements Step {
       [inputs]: { shape, values: batch.inputs },
       [targets]: { shape, values: batch.targets },
     };
+    if (weights) given[weights] = { shape, values: batch.weights ?? new Float32Array(batch.targets.length).fill(1) };
     for (const [name, placeholder] of draws) given[placeholder] = drawn(batch.draws ?? NO_DRAWS, name);
     const found = this.session.run({ ...feeds, ...given }, [...results, ...decisions]);
     const rest = found.splice(results.length);
-    for (const { layer, router, experts, assigned, chosen } of wanted) {
+    for (const { layer, router, experts, removed, assigned, chosen } of wanted) {
       const probabilities = rest.shift()!;
       statistics?.addNumbers({
         ...{ layer, router, experts, probabilities },
+        ...(removed && { removed }),
         ...(assigned && { assigned: rest.shift()! }),
         ...(choices && chosen && { chosen: rest.shift()! }),
       });
@@ -205,12 +210,17 @@ export class GraphStep implements Step {
   evaluate(batch: Batch, routers: RoutingStatistics): number {
     const { context } = this.options.architecture;
     const whole = this.model.evaluations.get(batch.inputs.length / context);
-    if (whole) return this.pass(whole, batch, [whole.loss], routers)[0]![0]! * batch.targets.length;
+    if (whole) {
+      const [[loss]] = this.pass(whole, batch, [whole.loss], routers) as [Float32Array];
+      return loss! * (whole.weights ? 1 : batch.targets.length);
+    }
     // The last batch of a domain may be smaller: sequence by sequence then.
     let sum = 0;
     for (let at = 0; at < batch.inputs.length; at += context) {
-      const inputs = batch.inputs.subarray(at, at + context);
-      sum += this.evaluate({ inputs, targets: batch.targets.subarray(at, at + context) }, routers);
+      const part = <T extends Int32Array | Float32Array>(values: T): T => values.subarray(at, at + context) as T;
+      const { inputs, targets, weights } = batch;
+      const one = { inputs: part(inputs), targets: part(targets), ...(weights && { weights: part(weights) }) };
+      sum += this.evaluate(one, routers);
     }
     return sum;
   }

@@ -1,7 +1,15 @@
 import { join } from 'node:path';
+import { isAdapter } from '../architecture/adapters';
 import { deriveSeed } from '../base/random';
 import { CheckpointError } from '../base/errors';
-import { type Checkpoint, checkpointName, listCheckpoints, loadCheckpoint } from '../checkpoint/checkpoint';
+import {
+  type Checkpoint,
+  checkpointName,
+  listCheckpoints,
+  loadCheckpoint,
+  type PruningRecord,
+} from '../checkpoint/checkpoint';
+import type { Architecture } from '../architecture/architecture';
 import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { OpenDomain } from '../data/prepare';
 import { randomValues } from '../model/parameters';
@@ -10,6 +18,7 @@ import { describeMixture } from '../upcycle/describe';
 import { newRouters } from '../upcycle/routers';
 import { averageParents, type Parent, upcycle } from '../upcycle/upcycle';
 import { centroidRouters, mainDomains } from './centroids';
+import { describeRecord, prunedMixture } from './prune';
 import { splitParent } from './split-stage';
 
 /** The parameters that a stage starts from, and in words where they came from. */
@@ -18,6 +27,14 @@ export interface InitialParameters {
   description: string;
   /** What to know about them before the result is believed. */
   warning?: string;
+  /** What else to say of them. */
+  remarks?: string[];
+  /** Which experts a pruned mixture has, where the plan only knows how many. */
+  architecture?: Architecture;
+  /** Why it has these. */
+  pruning?: PruningRecord;
+  /** The checkpoint of the model that its adapters adapt. */
+  base?: string;
 }
 
 /** Where a stage finds what it starts from. */
@@ -33,16 +50,48 @@ export interface InitialSources {
  */
 export function initialParameters(plan: Plan, stage: PlannedStage, sources: InitialSources): InitialParameters {
   const { parents, architecture, upcycle: config, split } = stage;
+  if (stage.prune) return pruned(plan, stage, sources);
   if (config && parents.length) return upcycled(plan, stage, config, sources);
   if (split && parents[0])
     return splitParent(plan, stage, split, loadParent(parents[0], sources.checkpoints), sources.domains);
-  if (parents[0]) {
-    const { parameters } = loadParent(parents[0], sources.checkpoints);
-    return { values: parameters, description: `from stage ${parents[0].name}` };
-  }
+  if (parents[0]) return fromParent(stage, parents[0], sources);
   const values = randomValues(architecture, stage.seed);
   if (config) setAll(values, newRouters(architecture, deriveSeed(stage.seed, 'upcycle'), config.router));
   return { values, description: 'random parameters' };
+}
+
+/** A planned architecture with the experts that a checkpoint of it has. */
+export function withPrunedOf(planned: Architecture, { mixture }: Architecture): Architecture {
+  if (!planned.mixture?.pruned || !mixture?.pruned) return planned;
+  return { ...planned, mixture: { ...planned.mixture, pruned: mixture.pruned } };
+}
+
+function pruned(plan: Plan, stage: PlannedStage, { checkpoints, domains }: InitialSources): InitialParameters {
+  const [parent, since] = stage.parents.map(({ name, key }) => loadFinal(name, checkpoints(key)));
+  const { values, architecture, description, record } = prunedMixture(plan, stage, { parent: parent!, since, domains });
+  const found = withPrunedOf(stage.architecture, architecture);
+  return { values, description, architecture: found, pruning: record, remarks: describeRecord(record) };
+}
+
+/** A parent's parameters as they are, with new adapters where the stage has some and the parent has not. */
+function fromParent(
+  { architecture: planned, seed }: PlannedStage,
+  { name, key }: PlannedStage['parents'][number],
+  { checkpoints }: InitialSources,
+): InitialParameters {
+  const parent = loadFinal(name, checkpoints(key));
+  const description = `from stage ${name}`;
+  const { parameters } = parent;
+  const architecture = withPrunedOf(planned, parent.architecture);
+  if (!architecture.adapters) return { values: parameters, description, architecture };
+  if (parent.base !== undefined) return { values: parameters, description, architecture, base: parent.base };
+  const adapters = randomValues(architecture, deriveSeed(seed, 'adapters'), isAdapter);
+  return {
+    values: new Map([...parameters, ...adapters]),
+    description: `${description}, which stays as it is; adapters new`,
+    architecture,
+    base: join(checkpoints(key), checkpointName(parent.training.step)),
+  };
 }
 
 function upcycled(

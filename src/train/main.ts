@@ -1,5 +1,5 @@
-// The trainer process: runs one stage of a run, or evaluates finished stages, and ends. Its first argument is the path of a file with its
-// TrainerOrder or EvaluationOrder.
+// The trainer process: runs one stage of a run, evaluates finished stages or tries what pruning would do, and ends. Its first argument is
+// the path of a file with its TrainerOrder, EvaluationOrder or PruningOrder.
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { BamError, explainError } from '../base/errors';
@@ -13,6 +13,8 @@ import { EventLog } from '../events/log';
 import {
   type EvaluationMessage,
   type EvaluationOrder,
+  type PruningMessage,
+  type PruningOrder,
   STOP_MESSAGE,
   TRAINER_EXIT,
   type TrainerOrder,
@@ -22,6 +24,7 @@ import { checkpointsFolder, writeResult } from '../plan/result';
 import { evaluateStages } from './evaluate-stages';
 import { profileStage } from './profile';
 import { runStage } from './stage';
+import { tryPruning } from './try-pruning';
 
 /** Set by the launcher's message, by a signal, or when the launcher is gone: the stage then saves a checkpoint and ends. */
 const stopping = new AbortController();
@@ -126,29 +129,59 @@ function loadTasks({ tasks = [], folder, stages }: Plan, tokenizer: Tokenizer): 
   return Promise.all(tasks.map(({ name, config }) => loadTask(name, config, { folder, tokenizer, context })));
 }
 
-async function evaluateAnew(order: EvaluationOrder): Promise<number> {
+/** What an order beside runs is executed with. */
+interface SideWork {
+  domains: Awaited<ReturnType<typeof openDomains>>;
+  tokenizer: Tokenizer;
+  engine: string;
+}
+
+/** Executes an order that belongs to no run. `stage` is named where corpora have to be packed first. */
+async function beside(
+  order: EvaluationOrder | PruningOrder,
+  stage: string,
+  work: (given: SideWork) => Promise<void>,
+): Promise<number> {
   const { plan } = order;
-  const emit = (message: EvaluationMessage): void => void process.send?.(message);
   try {
     const { description: engine } = await startBackend(plan.backend);
     const tokenizer = loadTokenizer(plan.tokenizer.name, plan.folder);
-    const domains = await openPlanned(order, tokenizer, (what, done) =>
-      emit({ type: 'progress', stage: order.evaluate[0]!, what, done }),
-    );
+    const domains = await openPlanned(order, tokenizer, (what, done) => tell({ type: 'progress', stage, what, done }));
     try {
-      const tasks = order.tasks ? await loadTasks(plan, tokenizer) : [];
-      await evaluateStages({ order, domains, tasks, tokenizer, engine, emit, signal: stopping.signal });
+      await work({ domains, tokenizer, engine });
       return TRAINER_EXIT.finished;
     } finally {
       closeDomains(domains);
     }
   } catch (error) {
     if (stopping.signal.aborted && error instanceof Error && error.name === 'AbortError') return TRAINER_EXIT.stopped;
-    // The process ends behind this, and must not take the message with it.
-    const message = { type: 'failed', message: explainError(error) } satisfies EvaluationMessage;
-    await new Promise<unknown>((resolve) => (process.send ? process.send(message, resolve) : resolve(undefined)));
+    await tellAtLast({ type: 'failed', message: explainError(error) });
     return TRAINER_EXIT.failed;
   }
+}
+
+function tell(message: EvaluationMessage | PruningMessage): void {
+  process.send?.(message);
+}
+
+/** The process may end behind this, and must not take the message with it. */
+function tellAtLast(message: EvaluationMessage | PruningMessage): Promise<unknown> {
+  return new Promise((resolve) => (process.send ? process.send(message, resolve) : resolve(undefined)));
+}
+
+function evaluateAnew(order: EvaluationOrder): Promise<number> {
+  return beside(order, order.evaluate[0]!, async ({ domains, tokenizer, engine }) => {
+    const tasks = order.tasks ? await loadTasks(order.plan, tokenizer) : [];
+    await evaluateStages({ order, domains, tasks, tokenizer, engine, emit: tell, signal: stopping.signal });
+  });
+}
+
+function tryToPrune({ prune: request, ...order }: PruningOrder): Promise<number> {
+  return beside({ ...order, prune: request }, request.stage, async ({ domains }) => {
+    const { plan, stagesFolder } = order;
+    const report = await tryPruning({ plan, request, stagesFolder, domains, emit: tell, signal: stopping.signal });
+    await tellAtLast({ type: 'report', report });
+  });
 }
 
 /** Folders in a log are relative to `.bam`, so that the workspace may move. */
@@ -158,7 +191,8 @@ function relativeFolder(event: EventBody, folder: string): EventBody {
 
 async function start(): Promise<void> {
   try {
-    const order = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder | EvaluationOrder;
+    const order = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder | EvaluationOrder | PruningOrder;
+    if ('prune' in order) process.exit(await tryToPrune(order));
     process.exit(await ('evaluate' in order ? evaluateAnew(order) : train(order)));
   } catch (error) {
     console.error(explainError(error));

@@ -31,12 +31,13 @@ export interface TrainingPass {
   routers: RouterOutput[];
 }
 
-/** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32. Call it inside a `tf.tidy`. */
+/** The forward and backward pass over a batch. `inputs`, `targets` (B*T) int32, `weights` (B*T) as `losses` has them. Call it inside a `tf.tidy`. */
 export function trainingPass(
   model: PassModel,
   inputs: tf.Tensor1D,
   targets: tf.Tensor1D,
   draws: DrawTensors,
+  weights?: tf.Tensor1D,
 ): TrainingPass {
   // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
   const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
@@ -45,7 +46,7 @@ export function trainingPass(
   const taught = teacher && teach(teacher, inputs);
   const { grads } = tf.variableGrads(() => {
     const output = forward(model.architecture, model.parameters, inputs, model.tables, draws);
-    const found = losses(output, targets, model.settings);
+    const found = losses(output, targets, model.settings, weights);
     const distillation = taught
       ? inSection('distillation', () => distillationLoss(output, taught, teacher.distill.layers))
       : tf.scalar(0);
@@ -66,7 +67,7 @@ export function trainingPass(
 
 /** Does the same to every tensor that a router's statistics are made from. */
 function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor: T) => T): RouterOutput {
-  const { layer, router: kind, logits, probabilities, assigned, chosen } = router;
+  const { layer, router: kind, logits, probabilities, assigned, chosen, removed } = router;
   return {
     layer,
     router: kind,
@@ -74,6 +75,7 @@ function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor:
     probabilities: change(probabilities),
     ...(assigned && { assigned: change(assigned) }),
     ...(chosen && { chosen: change(chosen) }),
+    ...(removed && { removed }),
   };
 }
 
@@ -84,13 +86,14 @@ function released<T extends tf.Tensor>(kept: T): T {
   return copy;
 }
 
-/** The forward pass over a batch, without gradient. */
+/** The forward pass over a batch, without gradient: the mean loss, or with `weights` the sum of weight times loss. */
 export function evaluationPass(
   model: PassModel,
   inputs: tf.Tensor1D,
   targets: tf.Tensor1D,
+  weights?: tf.Tensor1D,
 ): { languageModel: tf.Scalar; routers: RouterOutput[] } {
   const output = forward(model.architecture, model.parameters, inputs, model.tables);
-  const { languageModel } = losses({ ...output, routers: [] }, targets, model.settings);
+  const { languageModel } = losses({ ...output, routers: [] }, targets, model.settings, weights);
   return { languageModel, routers: output.routers };
 }

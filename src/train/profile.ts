@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
 import { EngineError } from '../base/errors';
 import { writeFileAtomic } from '../base/files';
-import { startSampler, trainingPasses } from './batches';
+import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
-import { firstParameters, teacherOf } from './stage';
+import { firstParameters, teacherOf, withExperts } from './stage';
 import type { StageContext } from './stage-context';
 
 /** The step that is written down: in those before it kernels are made, and caches and the routers' first choices settle. */
@@ -18,18 +18,19 @@ const PARTS = 6;
  * changes. Throws an `EngineError` (`not-native`) where steps don't run as graphs.
  */
 export async function profileStage(context: StageContext, file: string): Promise<void> {
-  const { stage, emit } = context;
-  const train = stage.train!;
+  const { emit } = context;
+  const train = context.stage.train!;
   if (context.backend.kind !== 'native') {
     const advice = '`bam runtime install` makes native TensorFlow; without it, leave out --profile.';
     throw new EngineError('Only steps on native TensorFlow can be profiled.', { reason: 'not-native', advice });
   }
-  const { values } = await firstParameters(context);
+  const { values, architecture: found } = await firstParameters(context);
+  const stage = withExperts(context.stage, found);
   const sequences = train.batch / train.accumulate;
   const { architecture } = stage;
-  const made = { passes: 1, form: 'graph', clocks: true } as const;
-  const teacher = teacherOf(context);
-  const step = GraphStep.create({ architecture, values, settings: train, teacher, sequences, ...made });
+  const weighted = weightedBatches(context.plan, stage);
+  const made = { passes: 1, form: 'graph', weighted, teacher: teacherOf(context), clocks: true } as const;
+  const step = GraphStep.create({ architecture, values, settings: train, sequences, ...made });
   try {
     const sampler = startSampler(context, train);
     const pass = (i: number) => trainingPasses(stage, train, sampler.next(train.batch), i)[0]!;

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import type { Architecture } from '../architecture/architecture';
 import { elementCount } from '../architecture/parameters';
+import type { RouterKind } from '../base/router-words';
 import { deriveSeed, uniformGenerator } from '../base/random';
 import type { Batch } from '../data/sequences';
 import { resizeTape, type SizedTape } from '../engine/graph/resize-tape';
@@ -32,8 +33,9 @@ export function teacherName(name: string): string {
 /** The tensors of one router's decision, by their ids on the tape. */
 export interface RecordedRouter {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
+  removed?: readonly number[];
   probabilities: number;
   assigned?: number;
   chosen?: number;
@@ -46,6 +48,8 @@ export interface RecordedPass {
   tokens: number;
   inputs: number;
   targets: number;
+  /** Of each target, where batches have weights. */
+  weights?: number;
   /** By parameter name, those of the teacher as `teacherName` says. */
   parameters: Map<string, number>;
   /** What the routers draw, by name, with the shape for that batch. Nothing in an evaluation. */
@@ -71,12 +75,13 @@ export interface RecordedEvaluation extends RecordedPass {
 
 /**
  * Records forward and backward pass for batches of so many sequences. They run on one sequence and on two, which takes little memory;
- * the rest follows from the difference. The batch of the check is what was recorded, again and again: the means stay the same.
+ * the rest follows from the difference. The batch of the check is what was recorded, again and again: the means stay the same. With
+ * `weighted` batches have weights.
  */
-export function recordTraining(source: PassSource, sequences: number): RecordedTraining {
+export function recordTraining(source: PassSource, sequences: number, weighted = false): RecordedTraining {
   const draw = (tokens: number) => drawRouting(source.architecture, tokens, { seed: tokens, step: 0, pass: 0 });
-  const recordings = recordTwice(source, draw, (model, inputs, targets, draws) => {
-    const { losses, gradients, routers } = trainingPass(model, inputs, targets, draws);
+  const recordings = recordTwice(source, draw, weighted, (model, inputs, targets, draws, weights) => {
+    const { losses, gradients, routers } = trainingPass(model, inputs, targets, draws, weights);
     const norm = tf.sqrt(sumOfSquares([...gradients.values()]));
     const id = (tensor: tf.Tensor): number => tensorId(source.backend, tensor);
     const ids = new Map([...gradients].map(([name, gradient]) => [name, id(gradient)]));
@@ -88,14 +93,21 @@ export function recordTraining(source: PassSource, sequences: number): RecordedT
 }
 
 /** A batch of so many tokens, made of a smaller one again and again. */
-function repeated({ inputs, targets, draws = NO_DRAWS }: TrainingBatch, tokens: number): TrainingBatch {
+function repeated({ inputs, targets, weights, draws = NO_DRAWS }: TrainingBatch, tokens: number): TrainingBatch {
   const repeat = (ids: Int32Array): Int32Array => Int32Array.from({ length: tokens }, (_, i) => ids[i % ids.length]!);
   const redrawn = [...draws].map(([name, { shape, values }]) => {
     const wanted = shapeFor(shape, tokens);
     const numbers = Float32Array.from({ length: elementCount(wanted) }, (_, i) => values[i % values.length]!);
     return [name, { shape: wanted, values: numbers }] as const;
   });
-  return { inputs: repeat(inputs), targets: repeat(targets), draws: new Map(redrawn) };
+  const share = inputs.length / tokens;
+  const reweighted = weights && Float32Array.from({ length: tokens }, (_, i) => weights[i % weights.length]! * share);
+  return {
+    inputs: repeat(inputs),
+    targets: repeat(targets),
+    ...(reweighted && { weights: reweighted }),
+    draws: new Map(redrawn),
+  };
 }
 
 /** The shape of something drawn for each token, or once, where there are so many tokens. */
@@ -104,10 +116,14 @@ function shapeFor(shape: readonly number[], tokens: number): number[] {
 }
 
 /** Records the forward pass alone, for batches of each of these numbers of sequences. */
-export function recordEvaluations(source: PassSource, sizes: readonly number[]): Map<number, RecordedEvaluation> {
+export function recordEvaluations(
+  source: PassSource,
+  sizes: readonly number[],
+  weighted = false,
+): Map<number, RecordedEvaluation> {
   const noDraws = (): Draws => NO_DRAWS;
-  const recordings = recordTwice(source, noDraws, (model, inputs, targets) => {
-    const { languageModel, routers } = evaluationPass(model, inputs, targets);
+  const recordings = recordTwice(source, noDraws, weighted, (model, inputs, targets, _draws, weights) => {
+    const { languageModel, routers } = evaluationPass(model, inputs, targets, weights);
     return { found: { languageModel: tensorId(source.backend, languageModel) }, routers, numbers: [] };
   });
   return new Map(sizes.map((sequences) => [sequences, resized(recordings, sequences)]));
@@ -119,6 +135,7 @@ type Pass<T> = (
   inputs: tf.Tensor1D,
   targets: tf.Tensor1D,
   draws: DrawTensors,
+  weights: tf.Tensor1D | undefined,
 ) => { found: T; routers: RouterOutput[]; numbers: tf.Tensor[] };
 
 /** A recording, and on which batch. */
@@ -132,10 +149,11 @@ interface Recording<T> {
 function recordTwice<T>(
   source: PassSource,
   draw: (tokens: number) => Draws,
+  weighted: boolean,
   pass: Pass<T>,
 ): [Recording<T>, Recording<T>] {
   const record = (sequences: number): Recording<T> => {
-    const batch = randomTokens(source.architecture, sequences);
+    const batch = randomTokens(source.architecture, sequences, weighted);
     return recordOn(source, { ...batch, draws: draw(batch.inputs.length) }, pass);
   };
   return [record(1), record(2)];
@@ -150,18 +168,24 @@ function recordOn<T>(
   try {
     const inputs = tf.tensor1d(batch.inputs, 'int32');
     const targets = tf.tensor1d(batch.targets, 'int32');
+    const weights = batch.weights && tf.tensor1d(batch.weights);
     const draws = drawTensors(batch.draws);
     const drawIds = [...draws].map(
       ([name, tensor]) => [name, { id: tensorId(backend, tensor), shape: tensor.shape }] as const,
     );
-    const ids = { inputs: tensorId(backend, inputs), targets: tensorId(backend, targets), draws: new Map(drawIds) };
+    const ids = {
+      inputs: tensorId(backend, inputs),
+      targets: tensorId(backend, targets),
+      ...(weights && { weights: tensorId(backend, weights) }),
+      draws: new Map(drawIds),
+    };
     const taught = [...(teacher?.parameters ?? [])].map(([name, variable]) => [teacherName(name), variable] as const);
     const named = new Map([...parameters, ...taught].map(([name, variable]) => [name, tensorId(backend, variable)]));
     const { result, tape } = record(backend, () => {
       const tables = attentionTables(architecture, architecture.context);
       const own = teacher && { ...teacher, tables: attentionTables(teacher.architecture, architecture.context) };
       const model = { architecture, parameters, tables, settings, teacher: own };
-      const { found, numbers, routers } = pass(model, inputs, targets, draws);
+      const { found, numbers, routers } = pass(model, inputs, targets, draws, weights);
       return { found, numbers, routers: routers.map((router) => recordedRouter(backend, router)) };
     });
     const { found, routers } = result;
@@ -192,25 +216,29 @@ function resized<T>([one, two]: [Recording<T>, Recording<T>], sequences: number)
 }
 
 function recordedRouter(backend: NodeJSKernelBackend, output: RouterOutput): RecordedRouter {
-  const { layer, router, probabilities, assigned, chosen } = output;
+  const { layer, router, probabilities, assigned, chosen, removed } = output;
   return {
     layer,
     router,
     experts: probabilities.shape[1],
+    ...(removed && { removed }),
     probabilities: tensorId(backend, probabilities),
     ...(assigned && { assigned: tensorId(backend, assigned) }),
     ...(chosen && { chosen: tensorId(backend, chosen) }),
   };
 }
 
-function leaves({ inputs, targets, parameters, draws }: RecordedPass): Map<number, string> {
+function leaves({ inputs, targets, weights, parameters, draws }: RecordedPass): Map<number, string> {
   const named = [...parameters].map(([name, id]): [number, string] => [id, `parameter ${name}`]);
   const drawn = [...draws].map(([name, { id }]): [number, string] => [id, name]);
-  return new Map<number, string>([[inputs, 'inputs'], [targets, 'targets'], ...named, ...drawn]);
+  const weighing: [number, string][] = weights === undefined ? [] : [[weights, 'weights']];
+  return new Map<number, string>([[inputs, 'inputs'], [targets, 'targets'], ...weighing, ...named, ...drawn]);
 }
 
-function randomTokens({ context, vocabulary }: Architecture, sequences: number): Batch {
+function randomTokens({ context, vocabulary }: Architecture, sequences: number, weighted: boolean): Batch {
   const uniform = uniformGenerator(deriveSeed(sequences, 'recording'));
   const ids = () => Int32Array.from({ length: sequences * context }, () => Math.floor(uniform() * vocabulary));
-  return { inputs: ids(), targets: ids() };
+  const tokens = sequences * context;
+  const weights = () => Float32Array.from({ length: tokens }, () => (2 * uniform()) / tokens);
+  return { inputs: ids(), targets: ids(), ...(weighted && { weights: weights() }) };
 }

@@ -1,3 +1,4 @@
+import type { RouterKind } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RouterOutput } from '../model/routing';
 
@@ -7,7 +8,8 @@ const MAXIMUM_FOLLOWED = 4096;
 /** Sums over tokens from which a router's statistics follow, so that batches can be added up. */
 interface RouterSums {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
+  removed?: readonly number[];
   tokens: number;
   /** Assignments to each expert: tokens sent to it, or with soft routing tokens whose largest gate it was. */
   assigned: number[];
@@ -22,8 +24,10 @@ interface RouterSums {
 /** What a router decided for a batch, on the host. */
 export interface RouterNumbers {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
+  /** Experts that were removed. */
+  removed?: readonly number[];
   /** (tokens x experts) */
   probabilities: Float32Array;
   /** Of a router that chooses: how many tokens each expert got. */
@@ -44,11 +48,12 @@ export class RoutingStatistics {
 
   /** Adds one batch. Reads the routers' decisions from the device. */
   add(routers: readonly RouterOutput[]): void {
-    for (const { layer, router, probabilities, assigned, chosen } of routers) {
+    for (const { layer, router, probabilities, assigned, chosen, removed } of routers) {
       this.addNumbers({
         layer,
         router,
         experts: probabilities.shape[1],
+        ...(removed && { removed }),
         probabilities: probabilities.dataSync<'float32'>(),
         ...(assigned && { assigned: assigned.dataSync<'float32'>() }),
         ...(this.followsChoices && chosen && { chosen: chosen.dataSync<'float32'>() }),
@@ -57,11 +62,12 @@ export class RoutingStatistics {
   }
 
   /** Adds what one router decided for a batch. */
-  addNumbers({ layer, router, experts, probabilities, assigned, chosen }: RouterNumbers): void {
+  addNumbers({ layer, router, experts, removed, probabilities, assigned, chosen }: RouterNumbers): void {
     const id = `${layer} ${router}`;
     const empty = (length = experts): number[] => new Array<number>(length).fill(0);
     const nothing = { tokens: 0, assigned: empty(), gates: empty(), entropy: 0, choices: [] };
-    const sums = this.sums.get(id) ?? { layer, router, ...nothing, pairs: empty((experts * (experts - 1)) / 2) };
+    const head = { layer, router, ...(removed && { removed }) };
+    const sums = this.sums.get(id) ?? { ...head, ...nothing, pairs: empty((experts * (experts - 1)) / 2) };
     this.sums.set(id, sums);
     if (this.followsChoices) addChoices(sums, probabilities, chosen);
     const first = addTokens(sums, probabilities);
@@ -75,7 +81,7 @@ export class RoutingStatistics {
 
   /** The statistics of everything added, router by router in the order of the forward pass; `before` has earlier choices for the same text. */
   summarize(before?: RouterChoices): Routing[] {
-    return [...this.sums].map(([id, { layer, router, tokens, assigned, gates, entropy, pairs, choices }]) => {
+    return [...this.sums].map(([id, { layer, router, removed, tokens, assigned, gates, entropy, pairs, choices }]) => {
       const total = assigned.reduce((sum, count) => sum + count, 0);
       const load = assigned.map((count) => count / total);
       const earlier = before?.get(id);
@@ -85,8 +91,9 @@ export class RoutingStatistics {
         load,
         meanGate: gates.map((gate) => gate / tokens),
         entropy: entropy / tokens,
-        maxViolation: Math.max(...load) * load.length - 1,
-        deadExperts: assigned.filter((count) => count === 0).length,
+        maxViolation: Math.max(...load) * (load.length - (removed?.length ?? 0)) - 1,
+        deadExperts: assigned.filter((count, expert) => count === 0 && !removed?.includes(expert)).length,
+        ...(removed && { removed: [...removed] }),
         // Four digits, since there are many of them in every evaluation.
         ...(pairs.some((sum) => sum > 0) && {
           coActivation: pairs.map((sum) => Number((sum / tokens).toPrecision(4))),

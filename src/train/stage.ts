@@ -8,18 +8,19 @@ import {
   saveCheckpoint,
   type TrainingState,
 } from '../checkpoint/checkpoint';
+import type { Architecture } from '../architecture/architecture';
 import type { MixtureSampler } from '../data/mixture';
 import type { Evaluation, EventBody } from '../events/event';
 import { createParameters } from '../model/parameters';
 import type { PlannedStage, TrainPlan } from '../plan/plan';
-import { startSampler, trainingPasses } from './batches';
+import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
 import type { TeacherSource } from './distill';
 import { runEnsemble } from './ensemble-stage';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { EagerModel } from './evaluated-model';
 import { importedParameters } from './imported';
-import { type InitialParameters, initialParameters, loadFinal } from './initial';
+import { type InitialParameters, initialParameters, loadFinal, withPrunedOf } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
@@ -35,31 +36,35 @@ const ROUTING_EVERY = 10;
  * Throws a `TrainingError` (reason `not-finite` or `diverged`) that names the step; checkpoints written before stay.
  */
 export async function runStage(context: StageContext): Promise<StageOutcome> {
-  const { plan, stage, emit } = context;
-  if (stage.ensemble) return runEnsemble(context);
-  const folder = context.checkpoints(stage.key);
+  const { plan, emit } = context;
+  if (context.stage.ensemble) return runEnsemble(context);
+  const folder = context.checkpoints(context.stage.key);
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
-  for (const message of problems) emit({ type: 'note', level: 'warning', stage: stage.name, message });
+  for (const message of problems) emit({ type: 'note', level: 'warning', stage: context.stage.name, message });
   const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
-  const chosen = createStep(
-    plan.step ?? 'auto',
-    context.backend,
-    stage,
-    values,
-    checkpoint?.moments,
-    teacherOf(context),
-  );
+  const stage = withExperts(context.stage, checkpoint?.architecture ?? initial!.architecture);
+  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, {
+    moments: checkpoint?.moments,
+    weighted: weightedBatches(plan, stage),
+    teacher: teacherOf(context),
+  });
   const engine = `${context.backend.description}, ${chosen.form}`;
   const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine };
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
   const message = initial?.description ?? `going on from the checkpoint of step ${checkpoint!.training.step}`;
   emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${message}.` });
+  for (const remark of initial?.remarks ?? []) {
+    emit({ type: 'note', level: 'info', stage: stage.name, message: `Stage ${stage.name}: ${remark}.` });
+  }
   if (initial?.warning) emit({ type: 'note', level: 'warning', stage: stage.name, message: initial.warning });
   emit(stepNote(stage.name, chosen));
   try {
-    return await new StageRun(context, chosen.step, engine, folder, checkpoint).execute();
+    const pruning = checkpoint?.pruning ?? initial?.pruning;
+    const own = { ...context, stage, provenance: { ...context.provenance, ...(pruning && { pruning }) } };
+    const base = checkpoint ? checkpoint.base : initial!.base;
+    return await new StageRun(own, chosen.step, engine, folder, checkpoint, base).execute();
   } finally {
     chosen.step.dispose();
   }
@@ -79,6 +84,11 @@ export async function firstParameters(context: StageContext): Promise<InitialPar
   return initialParameters(plan, stage, context);
 }
 
+/** A stage of the plan with the experts that its checkpoint, or what it starts from, turned out to have. */
+export function withExperts(stage: PlannedStage, found: Architecture | undefined): PlannedStage {
+  return found ? { ...stage, architecture: withPrunedOf(stage.architecture, found) } : stage;
+}
+
 /** What the log says about how the steps of a stage run. */
 function stepNote(stage: string, { form, why, fellBack }: ChosenStep): EventBody {
   const message = `Each step of stage ${stage} runs ${form}: ${why.replace(/\.$/, '')}.`;
@@ -95,6 +105,9 @@ class StageRun {
   private lastEvaluation: Evaluation | undefined;
   /** What routers chose in it, by domain. */
   private readonly choices = new Map<string, RouterChoices>();
+  /** The checkpoint that waits for the disk while training goes on, and why it could not be saved. */
+  private saving: Promise<void> | undefined;
+  private saveError: Error | undefined;
 
   constructor(
     private readonly context: StageContext,
@@ -103,6 +116,8 @@ class StageRun {
     private readonly engine: string,
     private readonly folder: string,
     checkpoint: Checkpoint | undefined,
+    /** The checkpoint of the model that the stage's adapters adapt. */
+    private readonly base: string | undefined,
   ) {
     this.train = context.stage.train;
     this.state = checkpoint?.training ?? { step: 0, draws: {}, seconds: 0 };
@@ -111,21 +126,32 @@ class StageRun {
     this.sampler = this.train && startSampler(context, this.train, done ? draws : undefined);
   }
 
+  /** Trains to the end or until it is stopped. Every checkpoint is on the disk then, also where training ends with an error. */
   async execute(): Promise<StageOutcome> {
+    try {
+      return await this.run();
+    } finally {
+      await this.saving;
+    }
+  }
+
+  private async run(): Promise<StageOutcome> {
     const steps = this.train?.steps ?? 0;
     if (this.state.step === 0) await this.evaluate();
     while (this.state.step < steps) {
       // A turn of the event loop, in which a request to stop comes in.
       await new Promise(setImmediate);
+      if (this.saveError) throw this.saveError;
       if (this.context.stopRequested()) return this.stop();
       this.trainStep(this.train!);
       const { step } = this.state;
       if (step === steps) break;
       if (step % this.context.stage.evaluation.every === 0) await this.evaluate();
-      if (step % this.train!.checkpointEvery === 0 || this.isBest()) this.save();
+      if (step % this.train!.checkpointEvery === 0 || this.isBest()) await this.save();
     }
     const evaluation = this.state.step === 0 && this.lastEvaluation ? this.lastEvaluation : await this.evaluate();
-    this.save();
+    await this.save();
+    await this.saved();
     const tasks = await this.evaluateTasks();
     if (!tasks) return this.stop();
     const { engine, state } = this;
@@ -133,8 +159,10 @@ class StageRun {
     return { state: 'finished', step, seconds, engine, evaluation: { ...evaluation, ...tasks } };
   }
 
-  private stop(): StageOutcome {
-    if (listCheckpoints(this.folder).at(-1) !== this.state.step) this.save();
+  private async stop(): Promise<StageOutcome> {
+    await this.saved();
+    if (listCheckpoints(this.folder).at(-1) !== this.state.step) await this.save();
+    await this.saved();
     return { state: 'stopped', step: this.state.step };
   }
 
@@ -197,23 +225,38 @@ class StageRun {
     return found.averagePerplexity < (this.state.best?.averagePerplexity ?? Infinity);
   }
 
-  /** Writes a checkpoint, and takes note if it is the best so far. */
-  private save(): void {
+  /** Writes a checkpoint, and takes note if it is the best so far. The checkpoint takes its name while training goes on. */
+  private async save(): Promise<void> {
+    await this.saved();
     const { stage, emit, provenance } = this.context;
     const now = performance.now();
     this.state.seconds += (now - this.since) / 1000;
     this.since = now;
     const best = this.isBest();
-    if (best) this.state.best = { step: this.state.step, averagePerplexity: this.lastEvaluation!.averagePerplexity };
+    const { step } = this.state;
+    if (best) this.state.best = { step, averagePerplexity: this.lastEvaluation!.averagePerplexity };
     const checkpoint = {
       architecture: stage.architecture,
       parameters: this.step.readParameters(),
       moments: this.step.readMoments(),
       training: this.state,
+      ...(this.base !== undefined && { base: this.base }),
     };
-    const folder = saveCheckpoint(this.folder, checkpoint, provenance);
-    pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, this.state.best?.step);
-    emit({ type: 'checkpoint', stage: stage.name, step: this.state.step, folder, best });
+    const bestStep = this.state.best?.step;
+    this.saving = saveCheckpoint(this.folder, checkpoint, provenance)
+      .then((folder) => {
+        pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, bestStep);
+        emit({ type: 'checkpoint', stage: stage.name, step, folder, best });
+      })
+      .catch((error: Error) => {
+        this.saveError = error;
+      });
+  }
+
+  /** Waits for the checkpoint that is being saved. Throws where it could not be. */
+  private async saved(): Promise<void> {
+    await this.saving;
+    if (this.saveError) throw this.saveError;
   }
 }
 

@@ -13,6 +13,7 @@ import {
   addZeros,
   type GraphVariable,
 } from '../engine/graph/variables';
+import type { RouterKind } from '../base/router-words';
 import type { ModelParameters } from '../model/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
 import { addBalanceBiases, balanceRate } from './balance-bias';
@@ -24,8 +25,9 @@ import type { TrainSettings } from './step';
 /** Where in the graph one router's decision is. */
 export interface GraphRouter {
   layer: number;
-  router: 'ffn' | 'attention';
+  router: RouterKind;
   experts: number;
+  removed?: readonly number[];
   probabilities: string;
   assigned?: string;
   chosen?: string;
@@ -35,6 +37,8 @@ export interface GraphRouter {
 export interface GraphPass {
   inputs: string;
   targets: string;
+  /** Where batches have weights. */
+  weights?: string;
   /** What the routers draw, by name. */
   draws: Map<string, string>;
   routers: GraphRouter[];
@@ -132,6 +136,9 @@ class PassBuilder {
       [recorded.inputs, { at: inputs, dtype: TYPE.int32 }],
       [recorded.targets, { at: targets, dtype: TYPE.int32 }],
     ]);
+    const weights =
+      recorded.weights === undefined ? undefined : graph.placeholder(`${prefix}_weights`, TYPE.float32, shape);
+    if (weights !== undefined) given.set(recorded.weights!, { at: weights, dtype: TYPE.float32 });
     const draws = new Map<string, string>();
     for (const [name, { id, shape: drawnShape }] of recorded.draws) {
       const at = graph.placeholder(`${prefix}_draw${draws.size}`, TYPE.float32, drawnShape);
@@ -147,15 +154,16 @@ class PassBuilder {
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
     const results = places.slice(0, wanted.length);
     const rest = places.slice(wanted.length);
-    const routers = recorded.routers.map(({ layer, router, experts, assigned, chosen }) => ({
+    const routers = recorded.routers.map(({ layer, router, experts, removed, assigned, chosen }) => ({
       layer,
       router,
       experts,
+      ...(removed && { removed }),
       probabilities: rest.shift()!,
       ...(assigned !== undefined && { assigned: rest.shift()! }),
       ...(chosen !== undefined && { chosen: rest.shift()! }),
     }));
-    return { pass: { inputs, targets, draws, routers }, results };
+    return { pass: { inputs, targets, ...(weights !== undefined && { weights }), draws, routers }, results };
   }
 }
 

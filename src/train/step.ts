@@ -25,7 +25,7 @@ export type TrainSettings = Pick<
   'beta1' | 'beta2' | 'weightDecay' | 'clip' | 'loadBalance' | 'routerZ' | 'freeze'
 >;
 
-/** What a training pass reads. */
+/** What a training pass reads. Its weights add up to 1 over the mean of a step's passes, so that the loss is a mean. */
 export interface TrainingBatch extends Batch {
   /** What the routers draw; may be left out of models that draw nothing. */
   draws?: Draws;
@@ -38,7 +38,7 @@ export interface Step {
    * the gradient is not finite, so that the caller can stop with the last good parameters.
    */
   train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult;
-  /** Evaluates a batch; routing is added to `routers`. Returns the summed loss in nats. */
+  /** Evaluates a batch; routing is added to `routers`. Returns the summed loss in nats, each times its weight. */
   evaluate(batch: Batch, routers: RoutingStatistics): number;
   readParameters(): Map<string, Float32Array>;
   readMoments(): Moments;

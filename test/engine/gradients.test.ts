@@ -6,7 +6,7 @@ import { headLoss } from '../../src/engine/ops/head-loss';
 import { gelu } from '../../src/engine/ops/gelu';
 import { layerNorm, rmsNorm } from '../../src/engine/ops/layer-norm';
 import { linear } from '../../src/engine/ops/linear';
-import { rotaryTable, rotate } from '../../src/engine/ops/rotary';
+import { rotaryRows, rotaryTable, rotate } from '../../src/engine/ops/rotary';
 import { embed, permuteRows } from '../../src/engine/ops/rows';
 import { swiglu } from '../../src/engine/ops/swiglu';
 import { keepTop, routerScores } from '../../src/model/routing';
@@ -23,6 +23,7 @@ interface Case {
 
 const EPSILON = 0.05; // large enough to show
 const IDS = [3, 0, 3, 5, 3, 1, 5]; // some several times, 2 and 4 never
+const WEIGHTS = [0.5, 0, 0.25, 1, 0, 2, 0.1];
 const ORDER = [4, 0, 5, 2, 1, 3];
 const INVERSE = [1, 4, 3, 5, 0, 2];
 
@@ -76,26 +77,22 @@ const cases: Case[] = [
     own: ([gate, up]) => swiglu(gate as tf.Tensor2D, up as tf.Tensor2D),
     plain: ([gate, up]) => tf.mul(tf.div(gate!, tf.add(1, tf.exp(tf.neg(gate!)))), up!),
   },
-  {
-    name: 'rotate',
-    inputs: [[[2, 6, 3, 8], 1]],
-    own: ([x]) => rotate(x as tf.Tensor4D, rotaryTable(6, 8, 100)),
-    plain: ([x]) => plainRotation(x!, 100),
-  },
-  {
-    name: 'rotate, of some dimensions only',
-    inputs: [[[2, 6, 3, 8], 1]],
-    own: ([x]) => rotate(x as tf.Tensor4D, rotaryTable(6, 8, 100, 4)),
-    plain: ([x]) => {
+  rotaryCase('rotate', (x) => plainRotation(x, 100)),
+  rotaryCase(
+    'rotate, of some dimensions only',
+    (x) => {
       // Pairs (0, 4) and (1, 5) turn as a head of four dimensions would; the rest stays.
-      const part = (from: number): tf.Tensor => tf.slice(x!, [0, 0, 0, from], [-1, -1, -1, 2]);
-      const turned = plainRotation(tf.concat([part(0), part(4)], 3), 100);
-      const [first, second] = tf.split(turned, 2, 3) as [tf.Tensor, tf.Tensor];
-      return tf.concat([first, part(2), second, part(6)], 3);
+      const part = (from: number): tf.Tensor => tf.slice(x, [0, 0, from], [-1, -1, 2]);
+      const turned = plainRotation(tf.concat([part(0), part(4)], 2), 100);
+      const [first, second] = tf.split(turned, 2, 2) as [tf.Tensor, tf.Tensor];
+      return tf.concat([first, part(2), second, part(6)], 2);
     },
-  },
+    4,
+  ),
   attentionCase('one query head a key head', [2, 3, 1, 6, 4]),
   attentionCase('grouped queries', [2, 2, 3, 5, 4]),
+  attentionCase('queries in two blocks', [1, 2, 1, 256, 2]),
+  attentionCase('grouped queries in three blocks that do not divide the context', [1, 1, 2, 385, 2]),
   {
     name: 'crossEntropy',
     inputs: [[[7, 6], 2]],
@@ -112,6 +109,21 @@ const cases: Case[] = [
     plain: ([x, head]) => {
       const logits = tf.matMul(x as tf.Tensor2D, head as tf.Tensor2D, false, true);
       return tf.neg(tf.mean(tf.sum(tf.mul(oneHot(IDS, 6), tf.log(tf.softmax(logits))), 1)));
+    },
+  },
+  {
+    name: 'headLoss with weights',
+    inputs: [
+      [[7, 5], 2],
+      [[6, 5], 2],
+    ],
+    own: ([x, head]) => {
+      return headLoss(x as tf.Tensor2D, head as tf.Tensor2D, tf.tensor1d(IDS, 'int32'), tf.tensor1d(WEIGHTS));
+    },
+    plain: ([x, head]) => {
+      const logits = tf.matMul(x as tf.Tensor2D, head as tf.Tensor2D, false, true);
+      const losses = tf.neg(tf.sum(tf.mul(oneHot(IDS, 6), tf.log(tf.softmax(logits))), 1));
+      return tf.sum(tf.mul(losses, WEIGHTS));
     },
   },
   {
@@ -172,6 +184,24 @@ const cases: Case[] = [
   },
 ];
 
+/** Scores of queries against keys: three heads of 8 dimensions, 6 positions; inputs are (heads * D, T), as if the weights had made them. */
+function rotaryCase(name: string, plainTurn: (heads: tf.Tensor) => tf.Tensor, turned?: number): Case {
+  const heads = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.reshape(x, [3, 8, 6]), [0, 2, 1]);
+  const scores = (q: tf.Tensor, k: tf.Tensor): tf.Tensor => tf.matMul(q, k, false, true);
+  return {
+    name,
+    inputs: [
+      [[24, 6], 0.5],
+      [[24, 6], 0.5],
+    ],
+    own: ([q, k]) => {
+      const table = rotaryTable(6, 8, 100, turned);
+      return scores(rotate(heads(rotaryRows(q!, 8)), table, 0.7), rotate(heads(rotaryRows(k!, 8)), table));
+    },
+    plain: ([q, k]) => tf.mul(scores(plainTurn(heads(q!)), plainTurn(heads(k!))), 0.7),
+  };
+}
+
 function attentionCase(name: string, shape: [number, number, number, number, number]): Case {
   const [batch, keyHeads, group, context, size] = shape;
   const keys = [batch, keyHeads, context, size];
@@ -183,7 +213,7 @@ function attentionCase(name: string, shape: [number, number, number, number, num
       [keys, 1],
     ],
     own: ([query, key, value]) =>
-      causalAttention(query as tf.Tensor5D, key as tf.Tensor4D, value as tf.Tensor4D, causalMask(context)),
+      causalAttention(tf.div(query!, Math.sqrt(size)), key as tf.Tensor4D, value as tf.Tensor4D, causalMask(context)),
     plain: ([query, key, value]) => {
       const each = (x: tf.Tensor): tf.Tensor => tf.mul(tf.expandDims(x, 2), tf.ones([group, 1, 1]));
       const flat = [batch * keyHeads * group, context, size] as [number, number, number];
@@ -215,14 +245,14 @@ function spread(x: tf.Tensor): tf.Tensor2D {
   return tf.mul(tf.add(x, 2), tf.tensor2d([[0.1], [0.5], [1], [2], [4]])) as tf.Tensor2D;
 }
 
-/** Turns the pair (i, i + D/2) at position t by t * base^(-2i/D). `x` (B, T, H, D). */
+/** Turns the pair (i, i + D/2) at position t by t * base^(-2i/D). `x` (H, T, D). */
 function plainRotation(x: tf.Tensor, base: number): tf.Tensor {
-  const [, context, , size] = x.shape as [number, number, number, number];
-  const angles = Array.from({ length: context }, (_, t) => [row(size / 2, (i) => t / base ** ((2 * i) / size))]);
-  const [cosine, sine] = [tf.cos(tf.tensor3d(angles)), tf.sin(tf.tensor3d(angles))];
-  const [first, second] = tf.split(x, 2, 3) as [tf.Tensor, tf.Tensor];
+  const [, context, size] = x.shape as [number, number, number];
+  const angles = Array.from({ length: context }, (_, t) => row(size / 2, (i) => t / base ** ((2 * i) / size)));
+  const [cosine, sine] = [tf.cos(tf.tensor2d(angles)), tf.sin(tf.tensor2d(angles))];
+  const [first, second] = tf.split(x, 2, 2) as [tf.Tensor, tf.Tensor];
   const turnedFirst = tf.sub(tf.mul(first, cosine), tf.mul(second, sine));
-  return tf.concat([turnedFirst, tf.add(tf.mul(first, sine), tf.mul(second, cosine))], 3);
+  return tf.concat([turnedFirst, tf.add(tf.mul(first, sine), tf.mul(second, cosine))], 2);
 }
 
 /** The inputs of a case, and the direction in which its output is looked at: the checked function is sum(output * along). */

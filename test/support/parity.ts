@@ -20,7 +20,7 @@ export interface ParityCase {
 }
 
 /** Stored files that hold no model case. */
-const OTHERS = ['adamw.safetensors', 'decoding.safetensors', 'distillation.safetensors', 'statistics.json'];
+const OTHERS = ['adamw.safetensors', 'cka.json', 'decoding.safetensors', 'distillation.safetensors', 'statistics.json'];
 
 /** The stored model cases by name. */
 export function parityCases(): ParityCase[] {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ROUTER_KINDS } from '../../src/base/router-words';
 
 /** What the user chose on the page. Kept while it is hidden, and over a reload of the window; `root` and `run` say what it shows. */
 export const choicesSchema = z.object({
@@ -16,7 +17,7 @@ export const choicesSchema = z.object({
   mixture: z.string().default(''),
   /** Of the heat maps: `each` held-out domain, `training` batches, or one domain with `domain:` before it. */
   text: z.string().default('each'),
-  router: z.enum(['ffn', 'attention']).default('ffn'),
+  router: z.enum(ROUTER_KINDS).default('ffn'),
   layer: z.number().default(0),
 });
 export type Choices = z.output<typeof choicesSchema>;

@@ -143,20 +143,20 @@ function cellAt({ offsetX, offsetY }: MouseEvent): { layer: number; expert: numb
 
 /** The exact numbers of a cell. */
 function cellText(
-  { layer, load, meanGate, entropy, maxViolation, deadExperts }: Router,
+  { layer, load, meanGate, entropy, maxViolation, deadExperts, removed = [] }: Router,
   experts: readonly string[],
   expert: number,
 ): string {
   const share = load[expert] ?? 0;
   const cell = `load ${share.toFixed(4)}, utilization ${(share * load.length).toFixed(3)}, mean gate ${(meanGate[expert] ?? 0).toFixed(4)}`;
-  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${deadExperts} dead`;
-  return `Layer ${layer}, expert ${experts[expert] ?? expert}: ${cell}${share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
+  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead`;
+  return `Layer ${layer}, expert ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
 }
 
 /** A heat map's numbers: a row for each layer and expert. */
 export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
-  const header = ['layer', 'expert', 'load', 'utilization', 'mean gate', 'MaxVio', 'entropy', 'dead experts'];
-  const rows = layers.flatMap(({ layer, load, meanGate, maxViolation, entropy, deadExperts }) =>
+  const header = ['layer', 'expert', 'load', 'utilization', 'mean gate', 'MaxVio', 'entropy', 'dead experts', 'pruned'];
+  const rows = layers.flatMap(({ layer, load, meanGate, maxViolation, entropy, deadExperts, removed }) =>
     load.map((share, i) => [
       layer,
       experts[i] ?? String(i),
@@ -166,6 +166,7 @@ export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
       maxViolation,
       entropy,
       deadExperts,
+      Number(removed?.includes(i) ?? false),
     ]),
   );
   return { header, rows };
@@ -184,11 +185,15 @@ function paintHeatMap(
   experts.forEach((name, i) => {
     to.fillText(name, HEAD.width + (i + 0.5) * CELL.width, HEAD.height / 2, CELL.width - 6);
   });
-  layers.forEach(({ layer, load }, row) => {
+  layers.forEach(({ layer, load, removed = [] }, row) => {
     const top = HEAD.height + row * CELL.height;
     to.fillStyle = themeColor('--text');
     to.fillText(`layer ${layer}`, HEAD.width / 2, top + CELL.height / 2, HEAD.width - 8);
-    load.forEach((share, i) => paintCell(to, share * load.length, HEAD.width + i * CELL.width, top, colors));
+    load.forEach((share, i) => {
+      const left = HEAD.width + i * CELL.width;
+      if (removed.includes(i)) paintPruned(to, left, top);
+      else paintCell(to, share * load.length, left, top, colors);
+    });
   });
   if (!chosen) return;
   to.strokeStyle = themeColor('--focus');
@@ -223,6 +228,20 @@ function paintCell(
     to.strokeText(text, left + CELL.width / 2, top + CELL.height / 2);
   }
   to.fillText(text, left + CELL.width / 2, top + CELL.height / 2);
+}
+
+/** The cell of an expert that was removed, struck out. */
+function paintPruned(to: CanvasRenderingContext2D, left: number, top: number): void {
+  to.strokeStyle = themeColor('--frame');
+  to.lineWidth = 1;
+  to.strokeRect(left + 0.5, top + 0.5, CELL.width, CELL.height);
+  to.fillStyle = themeColor('--text');
+  to.fillText('pruned', left + CELL.width / 2, top + CELL.height / 2);
+  to.strokeStyle = themeColor('--text');
+  to.beginPath();
+  to.moveTo(left + 6, top + CELL.height / 2);
+  to.lineTo(left + CELL.width - 6, top + CELL.height / 2);
+  to.stroke();
 }
 
 /** Slanted lines over the cell of a dead expert: seen without colours. */

@@ -8,8 +8,10 @@ import { type Choices, readChoices } from './choices';
 import { CurvesSection, LOSSES, TRAINING } from './curves';
 import { StageGraph } from './graph';
 import { Header } from './header';
+import { HeldOutRoutingSection } from './held-out-routing';
 import type { Actions, Section } from './page';
 import { PerplexitySection } from './perplexity';
+import { ResultsSection } from './results';
 import { RouterLoadSection } from './router-load';
 import { chartToolbar } from './toolbar';
 import { UtilizationSection } from './utilization';
@@ -27,10 +29,12 @@ const sections: Section[] = [
   new Header(actions),
   new Alerts(actions),
   new StageGraph(actions),
+  new ResultsSection(),
   chartToolbar(choices, actions),
   perplexity,
   new RouterLoadSection(actions, choices),
   new UtilizationSection(actions, choices),
+  new HeldOutRoutingSection(actions),
   new CurvesSection(actions, 'Losses', LOSSES),
   new CurvesSection(actions, 'Training', TRAINING),
 ];

@@ -1,27 +1,22 @@
-import { ROUTER_WORDS } from '../../src/base/router-words';
-import type { RoutingPoint, Stage } from '../../src/messages/contract';
+import { ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
+import type { Router } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
 import { onThemeChange } from '../shared/palette';
 import type { Choices } from './choices';
+import { chosenMixture, dataOf, expertsOf, groupText, mixtures, routersAt, routingSteps } from './group-routing';
 import { DARKEST, HeatMap } from './heat-map';
 import { type Actions, openStage, type Page, type Section } from './page';
-import { expertNames } from './words';
+import type { StageGroup } from './stage-groups';
 
-const ROUTERS = ['ffn', 'attention'] as const;
-const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them.`;
-
-/** Stages of the run that have routers and of which routing is known. */
-export function mixtures({ run, points }: Page): Stage[] {
-  return run.stages.filter(({ name }) => points.of(run.id, name).hasRouting);
-}
+const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them. Those that are struck out were pruned: they compute nothing.`;
 
 /** Heat maps of what the routers of one mixture do, at one step. */
 export class RouterLoadSection implements Section {
   readonly root = element('section', { 'aria-labelledby': 'router-heading' });
   private readonly maps = new Map<string, HeatMap>();
   /** One row of maps for each kind of router. */
-  private readonly holders = ROUTERS.map(() => element('div', { class: 'maps' }));
+  private readonly holders = ROUTER_KINDS.map(() => element('div', { class: 'maps' }));
   private readonly legend = element('p', { class: 'small' }, LEGEND);
   private readonly nothing = element('p', {}, 'No stage of this run has routers whose load is known yet.');
   private readonly stage;
@@ -50,30 +45,30 @@ export class RouterLoadSection implements Section {
 
   draw(page: Page): void {
     this.page = page;
-    const stages = mixtures(page);
-    this.nothing.hidden = stages.length > 0;
-    this.tools.hidden = this.legend.hidden = !stages.length;
-    if (!stages.length) return this.holders.forEach((holder) => showExactly(holder, []));
-    const stage = stages.find(({ name }) => name === page.choices.mixture) ?? stages[0]!;
-    this.drawControls(page, stages, stage);
-    const data = page.points.of(page.run.id, stage.name);
+    const group = chosenMixture(page);
+    this.nothing.hidden = group !== undefined;
+    this.tools.hidden = this.legend.hidden = !group;
+    if (!group) return this.holders.forEach((holder) => showExactly(holder, []));
+    this.drawControls(page, group);
+    const data = dataOf(page, group);
     const domains = shownTexts(page);
-    this.setSteps(data.routing(domains[0] ?? null).map(({ step }) => step));
+    this.setSteps(routingSteps(data, domains[0] ?? null));
     const step = this.steps[this.time.get()];
-    ROUTERS.forEach((router, i) => {
-      const maps = domains.flatMap((domain) => {
-        const point = data.routing(domain).find((one) => one.step === step);
-        return (point && this.map(page, stage, point, router)) ?? [];
-      });
-      showExactly(this.holders[i]!, maps);
+    const found = domains.map((domain) => ({ domain, step, routers: routersAt(data, domain, step) }));
+    ROUTER_KINDS.forEach((router, i) => {
+      showExactly(
+        this.holders[i]!,
+        found.flatMap((shown) => this.map(page, group, shown, router) ?? []),
+      );
     });
   }
 
-  private drawControls({ run, choices }: Page, stages: readonly Stage[], stage: Stage): void {
+  private drawControls(page: Page, group: StageGroup): void {
+    const { run, choices } = page;
     update(
       this.stage,
-      stages.map(({ name }) => ({ value: name, label: name })),
-      stage.name,
+      mixtures(page).map(({ label }) => ({ value: label, label })),
+      group.label,
     );
     const texts = [
       { value: 'each', label: 'held-out text of each domain' },
@@ -99,21 +94,19 @@ export class RouterLoadSection implements Section {
 
   private map(
     { run }: Page,
-    stage: Stage,
-    point: RoutingPoint,
-    router: (typeof ROUTERS)[number],
+    group: StageGroup,
+    { domain, step, routers }: { domain: string | null; step: number | undefined; routers: readonly Router[] },
+    router: RouterKind,
   ): HTMLElement | undefined {
-    const layers = point.routers.filter((one) => one.router === router);
+    const layers = routers.filter((one) => one.router === router);
     if (!layers.length) return undefined;
-    const key = JSON.stringify([stage.name, router, point.domain]);
-    const map = this.maps.get(key) ?? new HeatMap(this.actions.send, () => openStage(this.actions, run, stage.name));
+    const key = JSON.stringify([group.label, router, domain]);
+    const map = this.maps.get(key) ?? new HeatMap(this.actions.send, () => openStage(this.actions, run, group.label));
     this.maps.set(key, map);
-    const text = point.domain ?? 'training batch';
-    const experts = expertNames(stage.experts, layers[0]!.load.length);
     map.draw({
-      title: `${ROUTER_WORDS[router].title}: ${text}`,
-      detail: `${stage.name}, step ${point.step}`,
-      experts,
+      title: `${ROUTER_WORDS[router].title}: ${domain ?? 'training batch'}`,
+      detail: `${groupText(group)}, step ${step}`,
+      experts: expertsOf(group, router, layers[0]!.load.length),
       layers,
     });
     return map.root;

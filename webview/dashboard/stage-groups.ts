@@ -60,6 +60,7 @@ export function joinedStage({ label, stages }: StageGroup): Stage {
     pooledLoss: mean(({ pooledLoss }) => pooledLoss),
     perplexity: meansOf(done.map(({ perplexity }) => perplexity)),
     accuracy: meansOf(done.map(({ accuracy }) => accuracy)),
+    later: null,
     detail: [`${done.length} of ${stages.length} seeds done`, working.detail].filter(Boolean).join('; '),
   };
 }

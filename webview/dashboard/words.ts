@@ -17,8 +17,3 @@ export const STATE_SIGNS: Record<State, string> = {
   failed: '✗',
   interrupted: '⚠',
 };
-
-/** Names of a stage's experts, with numbers where the plan is gone. */
-export function expertNames(experts: readonly string[], count: number): string[] {
-  return Array.from({ length: count }, (_, i) => experts[i] ?? String(i));
-}

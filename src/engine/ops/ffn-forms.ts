@@ -23,19 +23,21 @@ export const SWIGLU_TENSORS = 3;
 
 export type FfnWeights = SwigluWeights | GeluWeights;
 
-/**
- * One FFN, SwiGLU: down(silu(gate u) * up u), or GELU: down(gelu(up u)). (K, E) -> (K, E). With `neurons` (F) it is as if all weights of a
- * hidden neuron, its rows of gate and up and its column of down, were multiplied by its number there.
- */
-export function denseFfn(u: tf.Tensor2D, weights: FfnWeights, neurons?: tf.Tensor1D): tf.Tensor2D {
-  const scaled = (hidden: tf.Tensor2D): tf.Tensor2D => (neurons ? tf.mul(hidden, neurons) : hidden);
+/** Changes what a projection of an FFN gives before its bias, or the inner activation: `x` (K, inputs) went in, `y` (K, outputs) came out. */
+export type FfnChange = (place: 'gate' | 'up' | 'hidden' | 'down', x: tf.Tensor2D, y: tf.Tensor2D) => tf.Tensor2D;
+
+/** One FFN, SwiGLU: down(silu(gate u) * up u), or GELU: down(gelu(up u)). (K, E) -> (K, E). */
+export function denseFfn(u: tf.Tensor2D, weights: FfnWeights, change: FfnChange = (_, __, y) => y): tf.Tensor2D {
+  const activated = (x: tf.Tensor2D): tf.Tensor2D => change('hidden', x, x);
   if ('gate' in weights) {
     const { gate, up, down } = weights;
-    return linear(scaled(swiglu(scaled(linear(u, gate)), scaled(linear(u, up)))), down);
+    const hidden = activated(swiglu(change('gate', u, linear(u, gate)), change('up', u, linear(u, up))));
+    return change('down', hidden, linear(hidden, down));
   }
   const { up, upBias, down, downBias } = weights;
-  const hidden = gelu(tf.add(scaled(linear(u, up)), upBias) as tf.Tensor2D);
-  return tf.add(linear(scaled(hidden), down), downBias);
+  const raised: tf.Tensor2D = tf.add(change('up', u, linear(u, up)), upBias);
+  const hidden = activated(gelu(raised));
+  return tf.add(change('down', hidden, linear(hidden, down)), downBias);
 }
 
 /** An FFN with its gradient written out, for those who call it where tfjs records nothing. */

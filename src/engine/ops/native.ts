@@ -9,8 +9,12 @@ export function nativeBackend(): NodeJSKernelBackend | undefined {
 }
 
 /** A type attribute of a TensorFlow operation. */
-export function typeAttribute(backend: NodeJSKernelBackend, name: string, dtype: 'float32' | 'int32'): Attribute {
-  const value = dtype === 'float32' ? backend.binding.TF_FLOAT : backend.binding.TF_INT32;
+export function typeAttribute(
+  backend: NodeJSKernelBackend,
+  name: string,
+  dtype: 'float32' | 'int32' | 'complex64',
+): Attribute {
+  const value = backend.getDTypeInteger(dtype);
   return { name, type: backend.binding.TF_ATTR_TYPE, value };
 }
 

@@ -9,7 +9,7 @@ export interface ForwardPass<T extends tf.Tensor> {
 /**
  * An operation with a gradient of its own. tfjs records neither the operations inside `forward` nor their intermediate
  * tensors: only `saved` lives on until `backward` turns the gradient of the value into one gradient for each input.
- * Whatever `backward` needs goes through `saved`, indices included: a tensor that it merely closes over may be freed by then.
+ * `backward` runs once, gives new tensors, and finds `saved` freed after it. Whatever it needs goes through `saved`, indices included: a tensor that it merely closes over may be freed by then.
  */
 export function ownGradient<T extends tf.Tensor>(
   inputs: tf.Tensor[],
@@ -20,7 +20,13 @@ export function ownGradient<T extends tf.Tensor>(
     const save = received.at(-1) as unknown as (tensors: tf.Tensor[]) => void;
     const { value, saved } = forward();
     save(saved);
-    return { value, gradFunc: (dy: tf.Tensor, kept: tf.Tensor[]) => backward(dy, kept) };
+    const gradFunc = (dy: tf.Tensor, kept: tf.Tensor[]): tf.Tensor[] => {
+      const gradients = backward(dy, kept);
+      // tfjs would keep them until the whole backward pass is done.
+      tf.dispose(kept);
+      return gradients;
+    };
+    return { value, gradFunc };
   });
   return operation(...inputs) as T;
 }

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { nativeBackend } from './native';
+import { nativeBackend, typeAttribute } from './native';
 import { ownGradient } from './own-gradient';
 
-/** Cosines and signed sines (minus in the first half) of the rotary angles, each (T, 1, D): see `rotaryTable`. */
+/** Cosines and sines of the rotary angles, each (T, D/2): see `rotaryTable`. */
 export interface RotaryTable {
-  cosine: tf.Tensor3D;
-  sine: tf.Tensor3D;
+  cosine: tf.Tensor2D;
+  sine: tf.Tensor2D;
 }
 
 /**
@@ -15,40 +15,65 @@ export interface RotaryTable {
  */
 export function rotaryTable(context: number, headSize: number, base: number, turned = headSize): RotaryTable {
   const half = headSize / 2;
-  const cosine = new Float32Array(context * headSize);
-  const sine = new Float32Array(context * headSize);
-  for (let position = 0; position < context; position++) {
-    for (let i = 0; i < headSize; i++) {
-      const pair = i % half;
-      const angle = pair < turned / 2 ? position * base ** ((-2 * pair) / turned) : 0;
-      cosine[position * headSize + i] = Math.cos(angle);
-      sine[position * headSize + i] = i < half ? -Math.sin(angle) : Math.sin(angle);
-    }
-  }
-  const shape: [number, number, number] = [context, 1, headSize];
-  return { cosine: tf.tensor3d(cosine, shape), sine: tf.tensor3d(sine, shape) };
+  const angles = Float64Array.from({ length: context * half }, (_, i) => {
+    const [position, pair] = [Math.floor(i / half), i % half];
+    return pair < turned / 2 ? position * base ** ((-2 * pair) / turned) : 0;
+  });
+  const table = (of: (angle: number) => number): tf.Tensor2D =>
+    tf.tensor2d(Float32Array.from(angles, of), [context, half]);
+  return { cosine: table(Math.cos), sine: table(Math.sin) };
 }
 
-/** Turns query or key heads by their position. `x` (B, T, H, D) -> (B, T, H, D). The gradient turns back. */
-export function rotate(x: tf.Tensor4D, table: RotaryTable): tf.Tensor4D {
+/**
+ * The rows of a projection that makes queries or keys, in the order that `rotate` wants the dimensions of a head in. Scores stay as they
+ * are, since queries and keys change in the same way. `rows` (heads * D, ...), in the half-split layout.
+ *
+ * Native TensorFlow turns pairs as complex numbers, in one pass over queries and keys: the two numbers of a pair have to stand side by
+ * side then. To reorder the weights costs less than to reorder what they make.
+ */
+export function rotaryRows<T extends tf.Tensor>(rows: T, headSize: number): T {
+  if (!nativeBackend()) return rows;
+  const [count] = rows.shape as [number];
+  const pairs = tf.reshape(rows, [count / headSize, 2, headSize / 2, rows.size / count]);
+  return tf.reshape(tf.transpose(pairs, [0, 2, 1, 3]), rows.shape) as T;
+}
+
+/** Turns query or key heads by their position, and multiplies them by `scale`. `x` (..., T, D), of rows as `rotaryRows` has them. */
+export function rotate<T extends tf.Tensor>(x: T, { cosine, sine }: RotaryTable, scale = 1): T {
+  const turn = nativeBackend() ? turnPairs : turnHalves;
   return ownGradient(
     [x],
     () => {
-      const value = tf.add(tf.mul(x, table.cosine), tf.mul(swapHalves(x), table.sine)) as tf.Tensor4D;
-      return { value, saved: [table.cosine, table.sine] };
+      const table = [tf.mul(cosine, scale), tf.mul(sine, scale)] as [tf.Tensor2D, tf.Tensor2D];
+      return { value: turn(x, ...table), saved: table };
     },
-    (dy, [cosine, sine]) => [tf.sub(tf.mul(dy, cosine!), tf.mul(swapHalves(dy as tf.Tensor4D), sine!))],
+    (dy, [re, im]) => [turn(dy, re as tf.Tensor2D, tf.neg(im as tf.Tensor2D))],
   );
 }
 
-/** (x1, x2) -> (x2, x1) in every head. */
-function swapHalves(x: tf.Tensor4D): tf.Tensor4D {
-  const [batch, context, heads, size] = x.shape;
-  if (nativeBackend()) {
-    // A quarter of the time of the form below; on wasm it is the other way round.
-    const halves = tf.reshape(x, [batch * context, heads, 2, size / 2]);
-    return tf.reshape(tf.reverse(halves, 2), x.shape);
-  }
-  const [first, second] = tf.split(x, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
-  return tf.concat([second, first], 3);
+/** Pairs that stand side by side: a product of complex numbers. */
+function turnPairs<T extends tf.Tensor>(x: T, cosine: tf.Tensor2D, sine: tf.Tensor2D): T {
+  const [context, half] = cosine.shape;
+  const pairs = tf.reshape(x, [x.size / (2 * context * half), context, half, 2]);
+  const turned = tf.mul(bitcast(pairs, 'complex64'), tf.complex(cosine, sine));
+  return tf.reshape(bitcast(turned, 'float32'), x.shape) as T;
+}
+
+/** Reads pairs of numbers, the last axis, as complex numbers, or the reverse. Costs nothing. */
+function bitcast(x: tf.Tensor, type: 'float32' | 'complex64'): tf.Tensor {
+  const backend = nativeBackend()!;
+  const attributes = [typeAttribute(backend, 'T', x.dtype as typeof type), typeAttribute(backend, 'type', type)];
+  return backend.executeSingleOutput('Bitcast', attributes, [x]);
+}
+
+/** Pairs of which one number stands in the first half of a head and the other in the second. */
+function turnHalves<T extends tf.Tensor>(x: T, cosine: tf.Tensor2D, sine: tf.Tensor2D): T {
+  const [context, half] = cosine.shape;
+  const heads = tf.reshape(x, [x.size / (2 * context * half), context, 2 * half]);
+  const [first, second] = tf.split(heads, 2, 2) as [tf.Tensor, tf.Tensor];
+  const turned = [
+    tf.sub(tf.mul(first, cosine), tf.mul(second, sine)),
+    tf.add(tf.mul(first, sine), tf.mul(second, cosine)),
+  ];
+  return tf.reshape(tf.concat(turned, 2), x.shape) as T;
 }

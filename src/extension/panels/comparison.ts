@@ -3,10 +3,11 @@ import * as z from 'zod';
 import { RunError } from '../../base/errors';
 import { type ComparisonMessage, comparisonRequest, type ComparisonRequest } from '../../messages/contract';
 import { collectComparison } from '../../report/comparison-view';
-import { log } from '../log';
+import { log, logError } from '../log';
 import type { Project } from '../project/project';
 import type { Projects } from '../project/projects';
-import { PanelSet, Refresher } from './panel-set';
+import { PanelSet } from './panel-set';
+import { Refresher } from './refresher';
 import { saveFromPage } from './saving';
 
 /** Most runs on one page: more curves cannot be told apart. */
@@ -59,7 +60,7 @@ export class ComparisonPanels implements vscode.Disposable {
 class ComparisonServer implements vscode.Disposable {
   private isAsked = false;
   private lastSent = '';
-  private readonly sending = new Refresher(() => this.send());
+  private readonly sending = new Refresher(() => this.send(), logError);
   private readonly subscriptions: vscode.Disposable[];
 
   constructor(
@@ -101,7 +102,7 @@ class ComparisonServer implements vscode.Disposable {
 
   private receive(message: unknown): void {
     const request = comparisonRequest.safeParse(message);
-    if (request.success) void this.answer(request.data).catch((error: unknown) => log.error(String(error)));
+    if (request.success) void this.answer(request.data).catch(logError);
     else log.warn(`A comparison sent a message of another shape than expected: ${request.error.message}`);
   }
 

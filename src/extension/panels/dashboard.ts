@@ -1,11 +1,12 @@
 import * as vscode from 'vscode';
 import * as z from 'zod';
 import { type DashboardMessage, dashboardRequest, type DashboardRequest } from '../../messages/contract';
-import { log } from '../log';
+import { log, logError } from '../log';
 import type { Project } from '../project/project';
 import type { Projects } from '../project/projects';
 import { RunFeed } from './feed';
-import { PanelSet, Refresher } from './panel-set';
+import { PanelSet } from './panel-set';
+import { Refresher } from './refresher';
 import { saveFromPage } from './saving';
 
 const targetSchema = z.object({ root: z.string(), run: z.string() });
@@ -61,7 +62,7 @@ function titleOf(run: string): string {
 class DashboardServer implements vscode.Disposable {
   private feed: RunFeed | undefined;
   private stage: string | undefined;
-  private readonly sending = new Refresher(() => this.send());
+  private readonly sending = new Refresher(() => this.send(), logError);
   private readonly subscriptions: vscode.Disposable[];
 
   constructor(
@@ -111,7 +112,7 @@ class DashboardServer implements vscode.Disposable {
 
   private receive(message: unknown): void {
     const request = dashboardRequest.safeParse(message);
-    if (request.success) void this.answer(request.data).catch((error: unknown) => log.error(String(error)));
+    if (request.success) void this.answer(request.data).catch(logError);
     else log.warn(`A dashboard sent a message of another shape than expected: ${request.error.message}`);
   }
 

@@ -1,5 +1,4 @@
 import * as vscode from 'vscode';
-import { log } from '../log';
 import { pageHtml, pageRoots } from './page';
 
 /** Panels of one kind, each of which shows one target. */
@@ -65,30 +64,5 @@ export class PanelSet<Target, Server extends vscode.Disposable> implements vscod
     panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(extensionUri) };
     panel.webview.html = pageHtml(panel.webview, { extensionUri, script, title });
     return server;
-  }
-}
-
-/** Does something once for any number of calls that come while it is at work. What goes wrong is logged. */
-export class Refresher {
-  private isAtWork = false;
-  private isDue = false;
-
-  constructor(private readonly work: () => Promise<void>) {}
-
-  /** Does it now, or once more when it is done. */
-  async refresh(): Promise<void> {
-    this.isDue = true;
-    if (this.isAtWork) return;
-    this.isAtWork = true;
-    try {
-      while (this.isDue) {
-        this.isDue = false;
-        await this.work();
-      }
-    } catch (error) {
-      log.error(error instanceof Error ? error : String(error));
-    } finally {
-      this.isAtWork = false;
-    }
   }
 }

@@ -7,11 +7,12 @@ import { runTableMessage } from '../../report/run-table/message';
 import { runTable, type RunTable } from '../../report/run-table/run-table';
 import { queryRunTable, type TableRun } from '../../store/run-table';
 import { saveAs } from '../commands/exporting';
-import { log } from '../log';
+import { log, logError } from '../log';
 import type { Project } from '../project/project';
 import type { Projects } from '../project/projects';
 import { changeAnnotations } from '../runs/annotating';
-import { PanelSet, Refresher } from './panel-set';
+import { PanelSet } from './panel-set';
+import { Refresher } from './refresher';
 
 const targetSchema = z.object({ root: z.string() });
 
@@ -52,7 +53,7 @@ class RunTableServer implements vscode.Disposable {
   private isStale = true;
   /** Nothing goes to a page that has not asked yet. */
   private isAsked = false;
-  private readonly sending = new Refresher(() => this.send());
+  private readonly sending = new Refresher(() => this.send(), logError);
   private readonly subscriptions: vscode.Disposable[];
 
   constructor(
@@ -99,7 +100,7 @@ class RunTableServer implements vscode.Disposable {
 
   private receive(message: unknown): void {
     const request = tableRequest.safeParse(message);
-    if (request.success) void this.answer(request.data).catch((error: unknown) => log.error(String(error)));
+    if (request.success) void this.answer(request.data).catch(logError);
     else log.warn(`The run table sent a message of another shape than expected: ${request.error.message}`);
   }
 

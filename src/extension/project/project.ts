@@ -22,7 +22,7 @@ export class Project implements vscode.Disposable {
   private readonly changes = new vscode.EventEmitter<ProjectChange>();
   readonly onDidChange = this.changes.event;
   private known: readonly RunSummary[] = [];
-  private seen = new Map<string, string>();
+  private seen: ReadonlyMap<string, string> = new Map();
   private timer: NodeJS.Timeout | undefined;
   private isDisposed = false;
   private lastProblem = '';
@@ -69,9 +69,12 @@ export class Project implements vscode.Disposable {
   private async look(): Promise<void> {
     clearTimeout(this.timer);
     try {
-      const runs = this.changedRuns();
+      const marks = this.marks();
+      const runs = this.changedRuns(marks);
       if (runs.length) {
         this.known = await this.query((index) => queryRuns(this.workspace, index));
+        // Only now: a change that could not be read is met again at the next look.
+        this.seen = marks;
         if (!this.isDisposed) this.changes.fire({ runs });
       }
       this.lastProblem = '';
@@ -87,12 +90,14 @@ export class Project implements vscode.Disposable {
     return this.known.some(isActive);
   }
 
-  /** Runs whose log, annotations or process changed since the last look. */
-  private changedRuns(): string[] {
-    const marks = new Map(listRuns(this.workspace).map((run) => [run, this.mark(run)]));
+  private marks(): Map<string, string> {
+    return new Map(listRuns(this.workspace).map((run) => [run, this.mark(run)]));
+  }
+
+  /** Runs whose log, annotations or process changed since the last look that could read them. */
+  private changedRuns(marks: ReadonlyMap<string, string>): string[] {
     const changed = [...marks].filter(([run, mark]) => this.seen.get(run) !== mark).map(([run]) => run);
     const gone = [...this.seen.keys()].filter((run) => !marks.has(run));
-    this.seen = marks;
     return [...changed, ...gone];
   }
 

@@ -1,6 +1,6 @@
 import type { Plan } from '../../plan/plan';
 import type { Workspace } from '../../store/layout';
-import { readPlan } from '../collect';
+import { readPlan } from '../../store/plan';
 
 /**
  * Tells which runs differ in their seed only: their plans are the same without the seed, and without the stages' keys, which the seed is part
@@ -24,14 +24,9 @@ export class ConfigKeys {
 }
 
 function withoutSeed({ name, backend, tokenizer, domains, stages }: Plan): string {
-  const keyless = stages.map(({ key: _key, seed: _seed, parents, teacher, architecture, ...stage }) => ({
-    ...stage,
-    architecture: {
-      ...architecture,
-      mixture: architecture?.mixture && { ...architecture.mixture, hashSeed: undefined },
-    },
-    teacher: teacher?.name,
-    parents: parents.map((parent) => parent.name),
-  }));
+  const keyless = stages.map(({ key: _key, seed: _seed, parents, recipe, ...stage }) =>
+    // Without recipes, in plans of older versions, what a stage is made of.
+    recipe ? { name: stage.name, recipe } : { ...stage, parents: parents.map((parent) => parent.name) },
+  );
   return JSON.stringify({ name, backend, tokenizer, domains, stages: keyless });
 }

@@ -1,7 +1,7 @@
 import { formatCount, formatMeasure, formatTime } from '../../base/format';
 import { formatSummary, type Summary } from '../../base/statistics';
 import { CONFIDENCE } from '../bootstrap';
-import { formatDifference } from '../variant-table';
+import { averageText, formatDifference } from '../variant-table';
 import type { Block, Section } from './blocks';
 import { costTable } from './costs';
 import type { StudyRow } from './results';
@@ -28,6 +28,7 @@ const ROLE_WORDS = {
   dense: 'dense, continued',
   ensemble: 'ensemble',
   mixture: 'mixture',
+  adapted: 'adapters',
 } as const;
 
 const METHOD_WORDS = {
@@ -86,16 +87,11 @@ function results(study: Study): Block[] {
 
 /** What the numbers are, the columns of the average by name. */
 function resultsText(study: Study): string {
-  const { domains, rows, baseline } = study;
-  const isPartial = rows.some(({ average, perplexity }) => average && domains.some((domain) => !perplexity[domain]));
+  const { baseline } = study;
   const spread = isOverSeeds(study);
   return [
     `Held-out perplexity of finished stages, lower is better${spread ? ': mean ± standard deviation (number of seeds)' : ''}.`,
-    `The average is the mean of the columns ${domains.join(', ') || '(none yet)'}.`,
-    ...(isPartial
-      ? ['Of a stage without a number in one of them it is the mean of the others: such averages cannot be compared.']
-      : []),
-    'The pooled loss is the mean loss of all their tokens, in nats.',
+    averageText(study),
     `The difference is that of averages to ${baseline}, seed by seed (number of pairs)`,
     spread
       ? `with the ${CONFIDENCE * 100} % bootstrap interval of its mean.`

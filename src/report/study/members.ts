@@ -29,7 +29,8 @@ export interface Member {
  * seeds of each other if their plans differ in the seed only; else the name says the run by its letter: `bam [B]`.
  */
 export function studyMembers(runs: readonly StudyRun[]): Member[] {
-  const found = runs.flatMap((run, i) => membersOf(run, letterOf(i)));
+  const hasRecipes = runs.every(({ plan }) => plan.stages.every(({ recipe }) => recipe));
+  const found = runs.flatMap((run, i) => membersOf(run, letterOf(i), hasRecipes));
   const letters = new Map<string, string>();
   const members = new Map<string, Member>();
   for (const { stage, recipe, letter, ...member } of found) {
@@ -55,15 +56,15 @@ interface Found extends Omit<Member, 'label'> {
   letter: string;
 }
 
-function membersOf({ details, plan }: StudyRun, letter: string): Found[] {
-  const recipes = recipesOf(plan);
+function membersOf({ details, plan }: StudyRun, letter: string, hasRecipes: boolean): Found[] {
+  const recipes = hasRecipes ? undefined : olderRecipes(plan);
   return plan.stages.map((planned) => ({
     run: details.id,
     name: planned.name,
     planned,
     summary: details.stages.find(({ name }) => name === planned.name),
     stage: readVariantName(planned.name).stage,
-    recipe: recipes.get(planned.name)!,
+    recipe: recipes?.get(planned.name) ?? planned.recipe!,
     letter,
   }));
 }
@@ -87,32 +88,22 @@ function progress(member: Pick<Member, 'summary'>): number {
   return isDone(member) ? Infinity : (member.summary?.result?.step ?? -1);
 }
 
-/** For every stage of a plan a hash of all that decides its result but the seed. */
-function recipesOf({ stages, domains, tokenizer }: Plan): Map<string, string> {
+/** What stands for recipes where some plan is of a version that had none: for every stage a hash of what could decide its result then. */
+function olderRecipes({ stages, domains, tokenizer }: Plan): Map<string, string> {
   const data = [tokenizer.fingerprint, domains.map(({ name, fingerprint }) => [name, fingerprint])];
   const recipes = new Map<string, string>();
-  for (const { name, parents, architecture, train, evaluation, ...stage } of stages) {
-    const { upcycle, split, teacher, ensemble, import: imported } = stage;
+  for (const { name, parents, architecture, upcycle, ensemble, import: imported, train, evaluation } of stages) {
     const { checkpointEvery, keepCheckpoints, ...training } = train ?? {};
     const origins = parents.map((parent) => recipes.get(parent.name));
     const making = [
-      withoutSeed(architecture),
+      architecture,
       { ...upcycle, experts: undefined },
       ensemble?.weights,
       imported?.fingerprint,
       training,
-      ...(split ? [split] : []),
-      ...(teacher ? [recipes.get(teacher.name)] : []),
     ];
     const content = JSON.stringify([data, origins, making, evaluation.tokens]);
     recipes.set(name, createHash('sha256').update(content).digest('hex'));
   }
   return recipes;
-}
-
-/** An architecture without what follows from the seed in it. */
-function withoutSeed({ mixture, ...dense }: PlannedStage['architecture']): PlannedStage['architecture'] {
-  if (!mixture) return dense;
-  const { hashSeed: _, ...unseeded } = mixture;
-  return { ...dense, mixture: unseeded };
 }

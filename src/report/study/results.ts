@@ -2,8 +2,7 @@ import { type Summary, summarize } from '../../base/statistics';
 import { readVariantName } from '../../base/variant-name';
 import { parseSource } from '../../config/source';
 import type { StageResult } from '../../store/queries';
-import { pooledLoss } from '../table';
-import { type PairedDifference, variantTable } from '../variant-table';
+import { type VariantRow, variantTable } from '../variant-table';
 import { isDone, type Member, type StudyRun } from './members';
 import { type Match, matchOf, type Role, roleOf, ROLES } from './roles';
 
@@ -15,22 +14,8 @@ export interface MeasuredMember extends Member {
 }
 
 /** The stages that differ in their seed only, as a row of the study's tables. */
-export interface StudyRow extends Role {
-  /** E.g. `bam@loadBalance=0.01`. */
-  group: string;
-  stage: string;
+export interface StudyRow extends Role, VariantRow {
   match: Match | null;
-  /** The swept values that it depends on, one for each of the study's paths; `null` for the others. */
-  values: (string | null)[];
-  /** Held-out results over the seeds that are done; `null` without one. */
-  perplexity: Record<string, Summary | null>;
-  average: Summary | null;
-  /** Mean loss of the tokens of all domains, in nats. */
-  pooledLoss: Summary | null;
-  /** Share of a task's examples that were answered right, by task. */
-  tasks: Record<string, Summary>;
-  /** How much more the average is than the baseline's, seed by seed. */
-  difference: PairedDifference | null;
   parameters: { total: number; active: number };
   /** Of the stage alone, without those of its parents; over the seeds that are done. */
   tokens: Summary | null;
@@ -75,8 +60,6 @@ export function studyResults(
       ...roleOf(planned, plans.get(run)!),
       match: matchOf(planned, files.get(run)),
       parameters: { total: planned.parameters.total, active: planned.parameters.active },
-      pooledLoss: over(({ domains }) => pooledLoss(domains)),
-      tasks: accuracies(done),
       tokens: over(({ tokens }) => tokens),
       flops: over(({ flops }) => flops),
       seconds: summarize(done.flatMap(({ seconds }) => seconds ?? [])),
@@ -94,15 +77,6 @@ function nameInStudy(name: string, members: readonly Member[]): string {
   const first = members.findIndex((member) => readVariantName(member.name).group === name);
   const ofStage = members.find((member) => readVariantName(member.name).stage === name);
   return groups[first] ?? (ofStage && readVariantName(ofStage.label).stage) ?? name;
-}
-
-/** By task, over the members that it was put to. */
-function accuracies(members: readonly Member[]): Record<string, Summary> {
-  const tasks = members.map(({ summary }) => summary?.result?.tasks ?? {});
-  const names = [...new Set(tasks.flatMap(Object.keys))];
-  return Object.fromEntries(
-    names.map((name) => [name, summarize(tasks.flatMap((results) => results[name]?.accuracy ?? []))!]),
-  );
 }
 
 /** The seeds of some members, in order. */

@@ -4,7 +4,7 @@ import type { UpcycleConfig } from '../../config/upcycle-schema';
 import type { Plan, PlannedStage } from '../../plan/plan';
 
 /** What a stage is in a study, in the order of the tables. */
-export const ROLES = ['seed', 'specialist', 'dense', 'ensemble', 'mixture'] as const;
+export const ROLES = ['seed', 'specialist', 'dense', 'ensemble', 'mixture', 'adapted'] as const;
 
 export interface Role {
   role: (typeof ROLES)[number];
@@ -24,7 +24,8 @@ export interface Match {
 
 /**
  * What a stage is, told from the graph: without parents and upcycling a seed model; dense and trained from another one a specialist if
- * some stage starts from it (an ensemble does not), else continued dense training; upcycled or split, or going on from such a stage, a mixture.
+ * some stage starts from it (an ensemble does not), else continued dense training; upcycled or split, or going on from such a stage, a mixture;
+ * with adapters, on whatever model, adapted.
  */
 export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>): Role {
   const kind = planned.architecture.mixture?.attention;
@@ -32,6 +33,7 @@ export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>):
   if (planned.upcycle) return { role: 'mixture', method: planned.upcycle.method, attention };
   if (planned.split && planned.architecture.mixture) return { role: 'mixture', method: 'split', attention };
   if (planned.ensemble) return { role: 'ensemble', method: null, attention };
+  if (planned.architecture.adapters) return { role: 'adapted', method: null, attention };
   const parent = stages.find(({ name }) => name === planned.parents[0]?.name);
   if (!parent) return { role: 'seed', method: null, attention };
   if (planned.architecture.mixture) return roleOf(parent, { stages });

@@ -5,10 +5,13 @@ import { expertNames } from '../../plan/upcycling';
 import type { RoutingPoint } from '../../store/curves';
 import type { Member } from './members';
 
+/** The routers of a mixture's experts; those of adapters are in the report of a run. */
+const EXPERT_ROUTERS = ['ffn', 'attention'] as const satisfies readonly Routing['router'][];
+
 /** Where the tokens of one domain go, in the last evaluation: means over layers, then over seeds. */
 export interface StudyRouting {
   group: string;
-  router: Routing['router'];
+  router: (typeof EXPERT_ROUTERS)[number];
   domain: string;
   experts: string[];
   /** Share of the tokens by expert. */
@@ -25,7 +28,7 @@ export function studyRouting(
   members: readonly { member: Member; points: readonly RoutingPoint[] }[],
   domains: readonly string[],
 ): StudyRouting[] {
-  return (['ffn', 'attention'] as const).flatMap((router) =>
+  return EXPERT_ROUTERS.flatMap((router) =>
     domains.flatMap((domain) => {
       const seeds = members.flatMap(({ points }) => {
         const routers = points.find((point) => point.domain === domain)?.routers ?? [];

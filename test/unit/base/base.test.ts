@@ -54,7 +54,7 @@ describe('files', () => {
   });
 
   it('keep the old content when the disk is full (needs root on Linux)', function () {
-    withSmallDisk(this, 64, (disk) => {
+    return withSmallDisk(this, 64, (disk) => {
       const path = join(disk, 'a.txt');
       writeFileAtomic(path, 'old');
       assert.throws(() => writeFileAtomic(path, 'x'.repeat(100_000)), { reason: 'no-space', message: /a\.txt/ });

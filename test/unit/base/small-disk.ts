@@ -7,7 +7,11 @@ import { join } from 'node:path';
  * Runs `work` with a folder on a disk of so many kilobytes. Mounting one needs root on Linux: elsewhere the test is skipped,
  * which its title should say.
  */
-export function withSmallDisk(test: Mocha.Context, kilobytes: number, work: (folder: string) => void): void {
+export async function withSmallDisk(
+  test: Mocha.Context,
+  kilobytes: number,
+  work: (folder: string) => void | Promise<void>,
+): Promise<void> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) test.skip();
   const folder = mkdtempSync(join(tmpdir(), 'bam-disk-'));
   try {
@@ -18,7 +22,7 @@ export function withSmallDisk(test: Mocha.Context, kilobytes: number, work: (fol
     test.skip();
   }
   try {
-    work(folder);
+    await work(folder);
   } finally {
     execFileSync('umount', [folder]);
     rmdirSync(folder);

@@ -86,8 +86,8 @@ describe('checkpoint', () => {
   const refuses = (path: string, reason: string, message: RegExp, parts: 'model' | 'everything' = 'everything') =>
     assert.throws(() => loadCheckpoint(path, parts), { name: 'CheckpointError', reason, message });
 
-  it('comes back as it was saved: parameters, moments, and where training stands', () => {
-    const path = save(7);
+  it('comes back as it was saved: parameters, moments, and where training stands', async () => {
+    const path = await save(7);
     assert.equal(path, join(folder, 'step-000000007'));
     assert.deepEqual(loadCheckpoint(path, 'everything'), checkpointAt(7));
     const { moments, ...model } = checkpointAt(7);
@@ -97,27 +97,36 @@ describe('checkpoint', () => {
     assert.deepEqual(JSON.parse(metadata.provenance!), provenance);
   });
 
-  it('can be without moments, and be saved again at the same step', () => {
-    save(7);
+  it('is what it was when it was given, whatever training does while it waits for the disk', async () => {
+    const checkpoint = checkpointAt(7);
+    const saving = saveCheckpoint(folder, checkpoint, provenance);
+    for (const values of checkpoint.parameters.values()) values.fill(0);
+    checkpoint.training.step++;
+    assert.deepEqual(listCheckpoints(folder), [], 'it has no name yet');
+    assert.deepEqual(loadCheckpoint(await saving, 'everything'), checkpointAt(7));
+  });
+
+  it('can be without moments, and be saved again at the same step', async () => {
+    await save(7);
     const { moments, ...model } = checkpointAt(8);
     assert.ok(moments);
-    const path = saveCheckpoint(folder, { ...model, training: { ...model.training, step: 7 } }, provenance);
+    const path = await saveCheckpoint(folder, { ...model, training: { ...model.training, step: 7 } }, provenance);
     assert.deepEqual(loadCheckpoint(path, 'everything').parameters, model.parameters);
     assert.equal(loadCheckpoint(path, 'everything').moments, undefined);
     assert.deepEqual(readdirSync(folder), ['step-000000007']);
   });
 
-  it('can be without the moments of parameters that are frozen', () => {
+  it('can be without the moments of parameters that are frozen', async () => {
     const checkpoint = checkpointAt(7);
     for (const moment of [checkpoint.moments!.first, checkpoint.moments!.second]) {
       for (const name of moment.keys()) if (name.includes('experts')) moment.delete(name);
     }
-    const path = saveCheckpoint(folder, checkpoint, provenance);
+    const path = await saveCheckpoint(folder, checkpoint, provenance);
     assert.deepEqual(loadCheckpoint(path, 'everything'), checkpoint);
   });
 
-  it('names the file that is cut, changed or missing', () => {
-    const whole = save(7);
+  it('names the file that is cut, changed or missing', async () => {
+    const whole = await save(7);
     const copy = (change: (path: string) => void): string => {
       const path = join(folder, 'copy');
       rmSync(path, { recursive: true, force: true });
@@ -145,8 +154,8 @@ describe('checkpoint', () => {
     refuses(noModel, 'damaged', /model\.safetensors is missing/, 'model');
   });
 
-  it('names what its state file lacks', () => {
-    const path = save(7);
+  it('names what its state file lacks', async () => {
+    const path = await save(7);
     const state = join(path, 'state.json');
     const content = JSON.parse(readFileSync(state, 'utf8')) as { training: object; files: Record<string, object> };
     writeFileSync(state, JSON.stringify({ ...content, files: { [OPTIMIZER_FILE]: content.files[OPTIMIZER_FILE] } }));
@@ -160,8 +169,8 @@ describe('checkpoint', () => {
     refuses(join(folder, 'step-000000009'), 'missing', /There is no checkpoint step-000000009 in .*checkpoints/);
   });
 
-  it('names a tensor that has another shape, even of as many numbers, or is not there', () => {
-    const path = save(7);
+  it('names a tensor that has another shape, even of as many numbers, or is not there', async () => {
+    const path = await save(7);
     const rewrite = (change: (tensors: ReturnType<typeof readSafetensors>['tensors']) => void): void => {
       const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
       change(tensors);
@@ -196,18 +205,20 @@ describe('checkpoints of a stage', () => {
   });
   afterEach(() => rmSync(join(folder, '..'), { recursive: true }));
 
-  const save = (...steps: number[]) => steps.map((step) => saveCheckpoint(folder, checkpointAt(step), provenance));
+  const save = async (...steps: number[]) => {
+    for (const step of steps) await saveCheckpoint(folder, checkpointAt(step), provenance);
+  };
 
-  it('are listed by step, and the latest is taken up', () => {
+  it('are listed by step, and the latest is taken up', async () => {
     assert.deepEqual(listCheckpoints(folder), []);
     assert.deepEqual(loadLatestCheckpoint(folder), { checkpoint: undefined, problems: [] });
-    save(100, 20, 3);
+    await save(100, 20, 3);
     assert.deepEqual(listCheckpoints(folder), [3, 20, 100]);
     assert.deepEqual(loadLatestCheckpoint(folder), { checkpoint: checkpointAt(100), problems: [] });
   });
 
-  it('fall back to the one before where the latest are damaged, which are moved aside and named', () => {
-    save(10, 20, 30);
+  it('fall back to the one before where the latest are damaged, which are moved aside and named', async () => {
+    await save(10, 20, 30);
     flipBit(join(folder, checkpointName(30), MODEL_FILE));
     rmSync(join(folder, checkpointName(20), OPTIMIZER_FILE));
     const { checkpoint, problems } = loadLatestCheckpoint(folder);
@@ -223,23 +234,23 @@ describe('checkpoints of a stage', () => {
     assert.deepEqual(loadLatestCheckpoint(folder), { checkpoint: checkpointAt(10), problems: [] });
   });
 
-  it('end with none where every one is damaged', () => {
-    save(10);
+  it('end with none where every one is damaged', async () => {
+    await save(10);
     truncateSync(join(folder, checkpointName(10), MODEL_FILE), 100);
     const { checkpoint, problems } = loadLatestCheckpoint(folder);
     assert.equal(checkpoint, undefined);
     assert.equal(problems.length, 1);
   });
 
-  it('are never taken from a save that a crash cut off, which the next save clears away', () => {
-    save(10);
+  it('are never taken from a save that a crash cut off, which the next save clears away', async () => {
+    await save(10);
     const source = JSON.stringify(join(import.meta.dirname, '../../../src/checkpoint/checkpoint.ts'));
     // Killed as it flushes its first file: a process that dies in the middle of saving.
     const script = `const fs = require('node:fs');
       const { loadCheckpoint, saveCheckpoint } = require(${source});
       const [folder, whole] = process.argv.slice(1);
       const checkpoint = loadCheckpoint(whole, 'everything');
-      fs.fsyncSync = () => process.kill(process.pid, 'SIGKILL');
+      fs.fsync = () => process.kill(process.pid, 'SIGKILL');
       checkpoint.training.step = 20;
       saveCheckpoint(folder, checkpoint, {});`;
     const arguments_ = ['--require', 'tsx/cjs', '-e', script, folder, join(folder, checkpointName(10))];
@@ -250,12 +261,12 @@ describe('checkpoints of a stage', () => {
     assert.ok(existsSync(join(folder, left[0]!, MODEL_FILE)));
     assert.deepEqual(listCheckpoints(folder), [10]);
     assert.deepEqual(loadLatestCheckpoint(folder), { checkpoint: checkpointAt(10), problems: [] });
-    save(20);
+    await save(20);
     assert.deepEqual(readdirSync(folder), ['step-000000010', 'step-000000020']);
   });
 
-  it('are pruned to the last ones and the best', () => {
-    save(1, 2, 3, 4, 5);
+  it('are pruned to the last ones and the best', async () => {
+    await save(1, 2, 3, 4, 5);
     pruneCheckpoints(folder, 2, 2);
     assert.deepEqual(listCheckpoints(folder), [2, 4, 5]);
     pruneCheckpoints(folder, 1, 5);
@@ -268,12 +279,12 @@ describe('checkpoints of a stage', () => {
   });
 
   it('keep the last whole one when the disk is full (needs root on Linux)', function () {
-    withSmallDisk(this, 96, (disk) => {
-      saveCheckpoint(disk, checkpointAt(1), provenance);
+    return withSmallDisk(this, 96, async (disk) => {
+      await saveCheckpoint(disk, checkpointAt(1), provenance);
       let failed = 0;
       for (let step = 2; step < 40 && !failed; step++) {
         try {
-          saveCheckpoint(disk, checkpointAt(step), provenance);
+          await saveCheckpoint(disk, checkpointAt(step), provenance);
         } catch (error) {
           failed = step;
           assert.ok(error instanceof Error && 'reason' in error && error.reason === 'no-space', String(error));

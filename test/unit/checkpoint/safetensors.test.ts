@@ -164,7 +164,7 @@ describe('safetensors', () => {
   });
 
   it('says that the disk is full (needs root on Linux)', function () {
-    withSmallDisk(this, 64, (disk) => {
+    return withSmallDisk(this, 64, (disk) => {
       const target = join(disk, 'big.safetensors');
       const values = new Float32Array(50_000);
       assert.throws(() => writeSafetensors(target, [['x', { shape: [50_000], values }]], {}), {

@@ -27,8 +27,8 @@ describe('completion of keys', () => {
     assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine']);
     assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
-    assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'heldOut']);
-    const stage = ['from', 'upcycle', 'split', 'import', 'ensemble', 'train'];
+    assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'prompt', 'answer', 'heldOut']);
+    const stage = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'train'];
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), stage);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
@@ -38,7 +38,14 @@ describe('completion of keys', () => {
     const file = 'model:\n  wid|\n  layers: 2\nstages:\n  seed: { train: { tokens: 1k } }\n';
     assert.ok(labels(file).includes('width') && !labels(file).includes('layers'));
     assert.equal(taken(file, 'width').split('\n')[1], '  width: $0');
-    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), ['from', 'upcycle', 'split', 'import']);
+    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), [
+      'from',
+      'upcycle',
+      'split',
+      'prune',
+      'adapt',
+      'import',
+    ]);
     assert.deepEqual(labels('stages:\n  law:\n    train:\n      pe|').slice(0, 3), TRAIN_FIRST);
   });
 
@@ -50,7 +57,16 @@ describe('completion of keys', () => {
       assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'split', 'import', 'ensemble', 'train']);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), [
+      'from',
+      'upcycle',
+      'split',
+      'prune',
+      'adapt',
+      'import',
+      'ensemble',
+      'train',
+    ]);
     assert.deepEqual(labels('stages: { a: { ensemble: {}, | } }'), []);
     assert.deepEqual(labels(`${EXPERIMENT}  all: { ensemble: { members: [|] } }`).slice(0, 2), ['seed', 'law']);
     assert.deepEqual(
@@ -61,6 +77,8 @@ describe('completion of keys', () => {
       'from',
       'upcycle',
       'split',
+      'prune',
+      'adapt',
       'import',
     ]);
   });
@@ -88,7 +106,9 @@ describe('completion of keys', () => {
   });
 
   it('leaves out keys of which the group has an alternative', () => {
-    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'train']);
+    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'prune', 'adapt', 'train']);
+    assert.deepEqual(labels('stages:\n  a:\n    adapt: {}\n    |'), ['from', 'train']);
+    assert.ok(!labels('domains: { a: { prompt: q, | } }').includes('field'));
     const train = labels('stages: { a: { train: { flops: 1e9, | } } }');
     assert.ok(!train.includes('tokens') && !train.includes('match') && train.includes('like'));
   });

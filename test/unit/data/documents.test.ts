@@ -17,7 +17,7 @@ describe('documents', () => {
     workspace.write({ [name]: content });
     const corpus = await workspace.corpus(name, field ? { field } : {});
     const documents: { hash: string; pieces: string[] }[] = [];
-    for await (const { hash, pieces } of readDocuments(corpus.files[0]!, corpus.field, () => undefined)) {
+    for await (const { hash, pieces } of readDocuments(corpus.files[0]!, corpus.fields, () => undefined)) {
       const texts: string[] = [];
       for await (const piece of pieces) texts.push(piece.toString('utf8'));
       documents.push({ hash, pieces: texts });

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { DomainConfig } from '../../../src/config/schema';
 import { type Corpus, findCorpus } from '../../../src/data/corpus';
 import { FileHashes } from '../../../src/data/hashes';
 import type { PackedDomain, Part } from '../../../src/data/packed';
@@ -23,7 +24,7 @@ export class Workspace {
     }
   }
 
-  corpus(files: string | string[], settings: { field?: string; heldOut?: number } = {}): Promise<Corpus> {
+  corpus(files: string | string[], settings: Partial<DomainConfig> = {}): Promise<Corpus> {
     const hashes = FileHashes.load(this.path('hashes.json'));
     return findCorpus('law', { files, heldOut: 0.25, ...settings }, this.folder, hashes);
   }

@@ -149,7 +149,7 @@ describe('event log', () => {
   });
 
   it('leaves no part of a line behind when the disk is full (needs root on Linux)', function () {
-    withSmallDisk(this, 64, (disk) => {
+    return withSmallDisk(this, 64, (disk) => {
       const full = join(disk, 'events.ndjson');
       const { log } = EventLog.open(full);
       log.append(note('a'));

@@ -126,3 +126,27 @@ describe('key of a stage', () => {
     assert.equal(new Set([first, ...keys, key('from: law, train: { tokens: 1k }')]).size, 5);
   });
 });
+
+describe('recipe of a stage', () => {
+  const recipes = (replace: Record<string, string> = {}, fingerprints: Record<string, string> = {}) => {
+    const experiment = experimentWith(STAGES, replace);
+    return Object.values(planned(experiment, inputsFor(experiment, fingerprints))).map(({ recipe }) => recipe);
+  };
+
+  it('stays with another seed, also that of a parent, and is another for every stage', () => {
+    assert.equal(new Set(recipes()).size, 3);
+    assert.deepEqual(recipes({ 'seed: 1': 'seed: 2' }), recipes());
+  });
+
+  it('changes with all else that changes a key, down the graph', () => {
+    for (const [replace, fingerprints, same] of [
+      [{ 'ffnHidden: 64': 'ffnHidden: 96' }, {}, 0],
+      [{}, { law: 'another content' }, 0],
+      [{ 'law: 3, general: 1': 'law: 4, general: 1' }, {}, 1],
+      [{ 'tokens: 16k': 'tokens: 16k, routerZ: 0.1' }, {}, 2],
+    ] as const) {
+      const others = recipes(replace, fingerprints);
+      assert.equal(recipes().filter((recipe, i) => recipe === others[i]).length, same);
+    }
+  });
+});

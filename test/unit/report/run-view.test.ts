@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Routing } from '../../../src/events/event';
 import type { Run } from '../../../src/messages/contract';
+import { writeLaterEvaluation } from '../../../src/plan/result';
+import { reportRun } from '../../../src/report/run-report';
 import { collectRunView } from '../../../src/report/run-view';
 import { withIndex } from '../../../src/store/index';
 import type { Workspace } from '../../../src/store/layout';
@@ -138,6 +140,31 @@ describe('a run for panels', () => {
       ]);
       const run = await view(workspace);
       assert.deepEqual([run.domains, run.stages[0]!.totalParameters, run.stages[0]!.average], [['law'], null, 3]);
+    });
+  });
+
+  it('has what a stage came to when it was evaluated once more, also in the report', async () => {
+    await withWorkspace(async (workspace) => {
+      const law = (perplexity: number) => evaluation(100, { law: perplexity, code: 2 * perplexity });
+      const bodies = ['seed', 'bam'].map((name) => stageFinished(name, law(20)));
+      writeEvents(workspace, RUN, [runStarted(RUN, ['seed', 'bam']), ...bodies, RUN_FINISHED]);
+      const quiz = { kind: 'exact-match', fingerprint: 'a', examples: 5, accuracy: 0.4 } as const;
+      const found = { ...law(10), tasks: { quiz } };
+      writeLaterEvaluation(workspace.stagesFolder, { key: 'key-bam', time: 1, engine: 'wasm', evaluation: found });
+      const { stages } = await view(workspace);
+      assert.equal(stages[0]!.later, null);
+      const pooledLoss = (Math.log(10) + Math.log(20)) / 2;
+      const perplexity = { law: 10, code: 20 };
+      assert.deepEqual(stages[1]!.later, {
+        ...{ tokens: 16_384, average: 15, pooledLoss, perplexity },
+        accuracy: { quiz: 0.4 },
+      });
+      assert.deepEqual(stages[1]!.perplexity, { law: 20, code: 40 });
+      const { html } = await reportRun(workspace, RUN);
+      const [, section] = html.split('<h2>Evaluated after training</h2>');
+      assert.match(section!, /on 16384 held-out tokens of a domain at most/);
+      assert.match(section!, /<td>10\.00<\/td>\s*<td>20\.00<\/td>/);
+      assert.match(section!, /40\.0 ± 24\.5/);
     });
   });
 });

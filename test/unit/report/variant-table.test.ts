@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import type { TaskResult } from '../../../src/events/event';
 import type { Plan, PlannedStage } from '../../../src/plan/plan';
 import { planVariants } from '../../../src/plan/variants';
 import { bootstrapInterval } from '../../../src/report/bootstrap';
@@ -22,10 +23,10 @@ function planOf(lines: string): Plan {
   return { stages: planVariants(experiment, inputsFor(experiment)) } as unknown as Plan;
 }
 
-/** A stage whose two domains have this perplexity and twice as much. */
+/** A stage whose two domains have this perplexity and twice as much, and as loss a twentieth of it; math has three times the tokens. */
 function summary({ name }: PlannedStage, law: number, state: StageState = 'finished'): StageSummary {
-  const of = (perplexity: number) => ({ loss: 1, perplexity, bitsPerByte: 1, tokens: 1 });
-  const domains = { law: of(law), math: of(2 * law) };
+  const of = (perplexity: number, tokens: number) => ({ loss: perplexity / 20, perplexity, bitsPerByte: 1, tokens });
+  const domains = { law: of(law, 1), math: of(2 * law, 3) };
   const result = { step: 1, tokens: 1, flops: 1, average: 1.5 * law, domains, tasks: {} };
   const unknown = { key: null, step: null, steps: null, seconds: null, secondsLeft: null, engine: null };
   return { name, state, ...unknown, fromRun: null, detail: null, result };
@@ -46,15 +47,52 @@ describe('results over seeds', () => {
     assert.equal(
       variantsAsText(table),
       [
-        'Over seeds: held-out perplexity of finished stages, mean ± standard deviation (number of seeds). The difference is that of ' +
-          'averages to dense, seed by seed, with the 95 % bootstrap interval of its mean.',
-        'stage                law               math            average                   difference',
-        '-----  -----------------  -----------------  -----------------  ---------------------------',
-        'seed   8.000 ± 0.100 (3)  16.00 ± 0.200 (3)  12.00 ± 0.150 (3)  +3.000 [+3.000, +3.000] (3)',
-        'bam    4.000 ± 0.100 (3)  8.000 ± 0.200 (3)  6.000 ± 0.150 (3)  -3.000 [-3.000, -3.000] (3)',
-        'dense  6.000 ± 0.100 (3)  12.00 ± 0.200 (3)  9.000 ± 0.150 (3)                            -',
+        'Over seeds: held-out perplexity of finished stages, mean ± standard deviation (number of seeds). The average is the mean of ' +
+          'the columns law, math. The pooled loss is the mean loss of all their tokens, in nats. The difference is that of averages ' +
+          'to dense, seed by seed, with the 95 % bootstrap interval of its mean.',
+        // Pooled: (1 x 0.4 + 3 x 0.8) / 4 = 0.7 for 8.
+        'stage                law               math            average        pooled loss                   difference',
+        '-----  -----------------  -----------------  -----------------  -----------------  ---------------------------',
+        'seed   8.000 ± 0.100 (3)  16.00 ± 0.200 (3)  12.00 ± 0.150 (3)  0.700 ± 0.009 (3)  +3.000 [+3.000, +3.000] (3)',
+        'bam    4.000 ± 0.100 (3)  8.000 ± 0.200 (3)  6.000 ± 0.150 (3)  0.350 ± 0.009 (3)  -3.000 [-3.000, -3.000] (3)',
+        'dense  6.000 ± 0.100 (3)  12.00 ± 0.200 (3)  9.000 ± 0.150 (3)  0.525 ± 0.009 (3)                            -',
       ].join('\n'),
     );
+  });
+
+  it('have right answers over the seeds that a task was put to, and say where an average leaves a domain out', () => {
+    const plan = planOf('seeds: [1, 2, 3]');
+    const of = (accuracy: number, normalizedAccuracy: number): TaskResult => {
+      return { kind: 'multiple-choice', fingerprint: 'a', examples: 9, accuracy, normalizedAccuracy };
+    };
+    const stages = results(plan, law).map((stage) => {
+      if (stage.name === 'seed@seed=1') {
+        const { math: _math, ...domains } = stage.result!.domains;
+        return { ...stage, result: { ...stage.result!, domains } };
+      }
+      const asked: Record<string, TaskResult> = { 'bam@seed=1': of(0.2, 0.5), 'bam@seed=2': of(0.4, 0.5) };
+      const quiz = asked[stage.name];
+      return quiz ? { ...stage, result: { ...stage.result!, tasks: { quiz } } } : stage;
+    });
+    const full = variantsAsText(variantTable(stages, plan)!);
+    assert.equal(
+      full.split('\n\n')[1],
+      [
+        'Over seeds: right answers of finished stages in per cent, mean ± standard deviation over seeds (number of seeds).',
+        'stage             quiz  quiz (by length)',
+        '-----  ---------------  ----------------',
+        'seed                 -                 -',
+        'bam    30.0 ± 14.1 (2)    50.0 ± 0.0 (2)',
+        'dense                -                 -',
+      ].join('\n'),
+    );
+    assert.doesNotMatch(full, /mean of the others/, 'two seeds of the stage have the domain');
+    const none = stages.map((stage) => {
+      if (!stage.name.startsWith('seed@')) return stage;
+      const { math: _math, ...domains } = stage.result!.domains;
+      return { ...stage, result: { ...stage.result!, domains } };
+    });
+    assert.match(variantsAsText(variantTable(none, plan)!), /mean of the others: such averages cannot be compared/);
   });
 
   it('never take an ensemble for the baseline, and a stage for no less a baseline since it is a member of one', () => {
@@ -150,7 +188,11 @@ describe('results over seeds', () => {
       write('two-1', { 'bam@seed=1': 5, 'bam@seed=2': 7, 'dense@seed=1': 5, 'dense@seed=2': 6 });
       writeFileSync(workspace.planFile('two-1'), JSON.stringify(plan));
       const { html, variants } = await reportRun(workspace, 'two-1');
-      assert.match(html, /<td>6\.000 ± 1\.414 \(2\)<\/td>\s*<td>\+0\.500 \[\+0\.000, \+1\.000\] \(2\)<\/td>/);
+      // Means of the losses log(5) and log(7).
+      assert.match(
+        html,
+        /<td>6\.000 ± 1\.414 \(2\)<\/td>\s*<td>1\.778 ± 0\.238 \(2\)<\/td>\s*<td>\+0\.500 \[\+0\.000, \+1\.000\] \(2\)<\/td>/,
+      );
       assert.match(html, /<dt>Seed<\/dt>\s*<dd>1, 2<\/dd>/);
       assert.equal(variants!.rows.find(({ group }) => group === 'bam')!.average!.n, 2);
       const { value } = await withIndex(workspace, (index) => compareRuns(workspace, index, ['one-1', 'two-1']));
@@ -163,7 +205,10 @@ describe('results over seeds', () => {
       const seeds = (run: string) => withIndex(workspace, (index) => exportRun(workspace, index, run, 'seeds'));
       const [header, , row] = (await seeds('two-1')).value.split('\r\n').map((line) => line.split(','));
       assert.deepEqual(header!.slice(0, 4), ['stage', 'law', 'law standard deviation', 'law seeds']);
-      assert.deepEqual([row![0], row![1], row![3], ...row!.slice(7)], ['bam', '6', '2', '0.5', '0', '1', '2', 'dense']);
+      assert.deepEqual(
+        [row![0], row![1], row![3], ...row!.slice(10)],
+        ['bam', '6', '2', '0.5', '0', '1', '2', 'dense'],
+      );
       await assert.rejects(seeds('one-1'), { reason: 'no-variants' });
     }));
 

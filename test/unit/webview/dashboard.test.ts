@@ -4,6 +4,7 @@ import { STEP_COLUMNS } from '../../../src/messages/contract';
 import { readChoices, smoothingSpan } from '../../../webview/dashboard/choices';
 import { placeStages } from '../../../webview/dashboard/graph-layout';
 import { currentStage, partDone } from '../../../webview/dashboard/progress';
+import { resultNumbers } from '../../../webview/dashboard/result-numbers';
 import { groupsOf, hasSeeds, joinedStage } from '../../../webview/dashboard/stage-groups';
 import { seriesOf } from '../../../webview/shared/join-curves';
 import { PointStore } from '../../../webview/shared/stage-data';
@@ -16,6 +17,7 @@ function stage(name: string, parents: string[] = [], more: Partial<Stage> = {}):
     experts: [],
     pooledLoss: null,
     accuracy: {},
+    later: null,
     totalParameters: null,
     activeParameters: null,
     detail: null,
@@ -78,6 +80,41 @@ describe('the progress of a run', () => {
     assert.equal(partDone(run), 250 / 400);
     assert.equal(currentStage(run)?.name, 'law');
     assert.equal(partDone({ stages: [] } as unknown as Run), 0);
+  });
+});
+
+describe('the results on the dashboard', () => {
+  const held = (law: number) => ({
+    average: law,
+    pooledLoss: law / 10,
+    perplexity: { law },
+    accuracy: { sums: law / 100 },
+  });
+  const stages = [
+    stage('seed', [], { state: 'running', ...held(9) }),
+    stage('bam@seed=1', [], { state: 'finished', ...held(4), later: { ...held(3), tokens: 64 } }),
+    stage('bam@seed=2', [], { state: 'finished', ...held(6) }),
+    stage('bam@seed=3', [], { state: 'running', ...held(100) }),
+    stage('dense'),
+  ];
+
+  it('are one number of a single stage, also while it runs, and over the seeds that are done mean and spread', () => {
+    const { header, rows } = resultNumbers(groupsOf(stages, true), ['law', 'math'], (one) => one);
+    assert.deepEqual(header, ['stage', 'law', 'math', 'average', 'pooled loss', 'sums %']);
+    assert.deepEqual(rows, [
+      ['seed (running)', '9.000', null, '9.000', '0.900', '9.0'],
+      ['bam', '5.000 ± 1.414 (2)', null, '5.000 ± 1.414 (2)', '0.500 ± 0.141 (2)', '5.0 ± 1.4 (2)'],
+    ]);
+    const each = resultNumbers(groupsOf(stages, false), ['law'], (one) => one);
+    assert.deepEqual(
+      each.rows.map(([name]) => name),
+      ['seed (running)', 'bam@seed=1', 'bam@seed=2', 'bam@seed=3 (running)'],
+    );
+  });
+
+  it('are of later evaluations only where there are some', () => {
+    const { rows } = resultNumbers(groupsOf(stages, true), ['law'], ({ later }) => later);
+    assert.deepEqual(rows, [['bam', '3.000 (1)', '3.000 (1)', '0.300 (1)', '3.0 (1)']]);
   });
 });
 

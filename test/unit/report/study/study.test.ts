@@ -81,6 +81,22 @@ describe('the data of a report', () => {
     assert.deepEqual([total.stages, total.flops, total.seconds], [15, 15 * 100e9, 15 * 42]);
   });
 
+  it('joins runs of which some have plans of a version without recipes, and tells what differs there too', async () => {
+    const older = (plan: ReturnType<typeof planOf>) => {
+      return { ...plan, stages: plan.stages.map(({ recipe: _recipe, ...stage }) => stage) };
+    };
+    const other = STAGES.replace('tokens: 16k', 'tokens: 16k, peakLearningRate: 2e-3');
+    const groups = async (stages: string): Promise<string[]> => {
+      const write = (place: Parameters<typeof writeRun>[0]): void => {
+        writeRun(place, A, { plan: older(planOf('seed: 1')), law });
+        writeRun(place, B, { plan: planOf('seed: 2', stages), law });
+      };
+      return (await studyOf(write, [A, B])).rows.map(({ group }) => group);
+    };
+    assert.deepEqual(await groups(STAGES), ['seed', 'law', 'dense', 'bam', 'btx']);
+    assert.ok((await groups(other)).includes('bam [B]'));
+  });
+
   it('tells runs apart that make a stage in different ways, and compares with that of the first', async () => {
     const other = STAGES.replace('tokens: 16k', 'tokens: 16k, peakLearningRate: 2e-3');
     const write = (place: Parameters<typeof writeRun>[0]): void => {
