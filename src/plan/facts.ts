@@ -4,7 +4,7 @@ import { describeAdapters, describeTrained } from './adapting';
 import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage } from './plan';
 import { describePruning } from './pruning';
-import { parentsText } from './upcycling';
+import { describeZeroComputation, parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
 export interface LastResult {
@@ -38,6 +38,10 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     if (train) facts.push(['trained parameters', describeTrained(architecture)]);
   }
   if (prune) facts.unshift(['pruned to', describePruning(prune, architecture.mixture!.experts)]);
+  if (upcycle?.gatingResidual) facts.unshift(['gating residuals', 'yes']);
+  if (upcycle?.zeroComputation) {
+    facts.unshift(['zero-computation experts', describeZeroComputation(upcycle.zeroComputation)]);
+  }
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (train) {
     facts.push(
