@@ -38,7 +38,7 @@ export interface ZeroComputation {
   constant: number;
   /** The weight of zero-computation experts in load balancing; FFN experts have 1. The smaller, the less go to FFN experts. */
   tau: number;
-  /** How many times its share of a training batch's choices an expert takes at most. Absent: all that choose it. */
+  /** How many times its share of a training sequence's choices an expert takes at most. Absent: all. */
   capacity?: number;
 }
 

@@ -88,10 +88,10 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
   const ffnOf = (layer: number): number =>
     constantFlops(architecture) +
     (mixture ? meanFfnExpertsPerToken(mixture, layer) : 1) *
-    ffnProjections(architecture).length *
-    2 *
-    width *
-    ffnHidden;
+      ffnProjections(architecture).length *
+      2 *
+      width *
+      ffnHidden;
   const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
   const experts = attentionExperts(architecture);
   const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * ffnChoices(mixture) : 0;

@@ -15,7 +15,16 @@ import { ffnChoices, zeroComputationSpecs } from './zero-computation';
  * at random.
  */
 export type ParameterRole =
-  'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance' | 'adapter' | 'adapter-random' | 'gating-residual' | 'constant';
+  | 'embedding'
+  | 'norm'
+  | 'matrix'
+  | 'bias'
+  | 'router'
+  | 'balance'
+  | 'adapter'
+  | 'adapter-random'
+  | 'gating-residual'
+  | 'constant';
 
 /** A part of a model that can be left as it is while the others train. */
 export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';

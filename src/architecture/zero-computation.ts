@@ -2,7 +2,10 @@ import type { Architecture, MixtureArchitecture, ZeroComputation } from './archi
 import type { ParameterSpec } from './parameters';
 
 /** How many columns the FFN routers have: FFN experts first, then constant, copy and zero experts. */
-export function ffnChoices({ experts, zeroComputation }: Pick<MixtureArchitecture, 'experts' | 'zeroComputation'>): number {
+export function ffnChoices({
+  experts,
+  zeroComputation,
+}: Pick<MixtureArchitecture, 'experts' | 'zeroComputation'>): number {
   return experts + (zeroComputation ? zeroComputationCount(zeroComputation) : 0);
 }
 
@@ -29,7 +32,7 @@ function shares({ experts, zeroComputation }: Pick<MixtureArchitecture, 'experts
   return { ffn: tau / all, zeroComputation: 1 / all };
 }
 
-/** How many of so many choices each column takes, gamma = `capacity` times its share of them; `undefined` where it takes all. */
+/** How many of a sequence's so many choices each column takes, gamma = `capacity` times its share of them; `undefined` where it takes all. */
 export function capacities(mixture: MixtureArchitecture, choices: number): number[] | undefined {
   const { capacity } = mixture.zeroComputation ?? {};
   if (capacity === undefined) return undefined;
@@ -53,7 +56,11 @@ export function gatingResidualName(layer: number): string {
 export function zeroComputationSpecs({ width, mixture }: Architecture, layer: number): ParameterSpec[] {
   if (!mixture) return [];
   const columns = ffnChoices(mixture);
-  const residual: ParameterSpec = { name: gatingResidualName(layer), shape: [columns, columns], role: 'gating-residual' };
+  const residual: ParameterSpec = {
+    name: gatingResidualName(layer),
+    shape: [columns, columns],
+    role: 'gating-residual',
+  };
   const constants = Array.from({ length: mixture.zeroComputation?.constant ?? 0 }, (_, constant): ParameterSpec[] => [
     { name: constantName(layer, constant, 'mix'), shape: [2, width], role: 'constant' },
     { name: constantName(layer, constant, 'vector'), shape: [width], role: 'constant' },

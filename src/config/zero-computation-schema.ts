@@ -18,6 +18,6 @@ export const zeroComputationSchema = z.strictObject({
     .positive()
     .optional()
     .describe(
-      'In training, an expert takes at most this many times its share of the tokens, e.g. 1.1; the others pass it by. Default: no limit.',
+      'In training, an expert takes at most this many times its share of the tokens of a sequence, e.g. 1.1; the others pass it by. Default: no limit.',
     ),
 });

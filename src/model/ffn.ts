@@ -48,7 +48,7 @@ export function ffn(
   u: tf.Tensor2D,
   { draws, ids, scores: before }: FfnContext = {},
 ): FfnOutput {
-  const { mixture } = architecture;
+  const { mixture, context } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
   const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
   if (!mixture) return { output: denseFfn(u, weights(), neuronScale(draws, layer) ?? apply), adapters };
@@ -67,7 +67,11 @@ export function ffn(
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts, remaining) }
-    : sparseFfn({ mixture, parameters, layer, experts, columns: remaining, trains: Boolean(draws) }, u, perturbed);
+    : sparseFfn(
+        { mixture, context, parameters, layer, experts, columns: remaining, trains: Boolean(draws) },
+        u,
+        perturbed,
+      );
   const decided = {
     ...{ layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) },
     ...(mixture.zeroComputation && {
@@ -141,12 +145,14 @@ function softFfn(
 /** A mixture's FFN where tokens are sent to some experts. */
 interface SparseFfn {
   mixture: MixtureArchitecture;
+  /** Tokens of a sequence. */
+  context: number;
   parameters: ModelParameters;
   layer: number;
   /** The FFN experts that there are, and their columns of the router. */
   experts: readonly FfnWeights[];
   columns: readonly number[];
-  /** Only in training experts have a capacity: else a token's output would depend on the tokens of other texts. */
+  /** Only in training experts have a capacity. */
   trains: boolean;
 }
 
@@ -155,7 +161,7 @@ interface SparseFfn {
  * expert was chosen for, whether it had room for them or not.
  */
 function sparseFfn(
-  { mixture, parameters, layer, experts, columns, trains }: SparseFfn,
+  { mixture, context, parameters, layer, experts, columns, trains }: SparseFfn,
   u: tf.Tensor2D,
   scores: RouterScores,
 ): { output: tf.Tensor2D } & RouterChoice {
@@ -164,8 +170,8 @@ function sparseFfn(
   const choices = scores.logits.shape[1];
   const chosen = chosenExperts(mixture, parameters, layer, scores); // (T*k) int32
   const mask = expertMask(chosen, choices); // (T*k, columns)
-  const room = trains ? capacities(mixture, tokens * k) : undefined;
-  const kept = room ? withinCapacity(mask, room) : mask;
+  const room = trains ? capacities(mixture, context * k) : undefined;
+  const kept = room ? withinCapacity(mask, context * k, room) : mask;
   const places = room || experts.length < choices ? placesOf(kept, columns) : chosen;
   const byPair = expertFfn(u, places, experts); // (T*k, E)
   const gates = chosenGates(mixture, mask, scores); // (T*k, 1)

@@ -6,12 +6,14 @@ import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 
 /**
- * The choices that their experts have room for, in the order of the tokens. `mask` (K, columns) has 1 where a row's expert is; rows over
- * the capacity, rounded to whole rows, become zero. No number depends on the data, and each is in proportion to the size of the batch.
+ * The choices that their experts have room for, in the order of the tokens. `mask` (sequences*choices, columns) has 1 where a row's expert
+ * is; rows over the capacity of their column in their sequence, rounded to whole rows, become zero.
  */
-export function withinCapacity(mask: tf.Tensor2D, capacities: readonly number[]): tf.Tensor2D {
-  const places = tf.sub(tf.cumsum(mask, 0), 0.5);
-  return tf.mul(mask, tf.cast(tf.less(places, tf.tensor1d([...capacities])), 'float32'));
+export function withinCapacity(mask: tf.Tensor2D, choices: number, capacities: readonly number[]): tf.Tensor2D {
+  const bySequence = tf.reshape(mask, [-1, choices, capacities.length]);
+  const places = tf.sub(tf.cumsum(bySequence, 1), 0.5);
+  const fits = tf.cast(tf.less(places, tf.tensor1d([...capacities])), 'float32');
+  return tf.reshape(tf.mul(bySequence, fits), mask.shape);
 }
 
 /**
