@@ -31,7 +31,7 @@ CASES = {
         False, "averaged", 1, zeroComputation=kinds(1, 2, 1, 0.5, capacity=0.7)
     ),
     "zero-computation-bam-capacity": architecture(
-        True, "kv-experts", 2, "topk-softmax", zeroComputation=kinds(0, 1, 2, 0.6, capacity=0.9), gatingResidual=True
+        True, "kv-experts", 2, "topk-softmax", zeroComputation=kinds(0, 1, 2, 0.6, capacity=0.8), gatingResidual=True
     ),
     "gating-residual": architecture(True, "shared-kv", 2, gatingResidual=True),
 }
