@@ -31,7 +31,12 @@ function branchOf(folder: string, text: Uint8Array): Branch {
   const ids = tf.tensor1d(Int32Array.from(text.subarray(start, start + tokens)), 'int32');
   const statistics = new RoutingStatistics();
   // Alive as long as the process.
-  const { inputs, routers } = forward(architecture, parameters, ids, attentionTables(architecture, architecture.context));
+  const { inputs, routers } = forward(
+    architecture,
+    parameters,
+    ids,
+    attentionTables(architecture, architecture.context),
+  );
   statistics.add(routers);
   const scores = routers.filter(({ router }) => router === 'ffn').map(({ logits }) => logits);
   const run = (): number => {
@@ -70,7 +75,9 @@ async function main(): Promise<void> {
   const medians = times.map(median);
   branches.forEach(({ ffnPerToken, tokens }, i) => {
     const speed = Math.round(tokens / (medians[i]! / 1000));
-    console.log(`${[one, other][i]}: ${medians[i]!.toFixed(2)} ms, ${speed} tokens/s, FFN experts a token by layer ${ffnPerToken}`);
+    console.log(
+      `${[one, other][i]}: ${medians[i]!.toFixed(2)} ms, ${speed} tokens/s, FFN experts a token by layer ${ffnPerToken}`,
+    );
   });
   console.log(`the second is ${(medians[0]! / medians[1]!).toFixed(3)} times as fast as the first`);
 }
