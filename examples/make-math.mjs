@@ -1,10 +1,12 @@
 // Writes examples/data/math.jsonl: arithmetic problems with worked answers, made from a seed, in the spirit of MathGLM's
-// step-by-step arithmetic; and arithmetic.jsonl, a task with operations that are not among them. The same seed gives the same files.
+// step-by-step arithmetic; arithmetic.jsonl, a task with operations that are not among them; and instructions.jsonl, questions about numbers in
+// words with their answers, with asked.jsonl, a task of such questions that are not among them. The same seed gives the same files.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 
 const PROBLEMS = 12_000;
+const INSTRUCTIONS = 8_000;
 const EXAMPLES = 200;
 const SEED = 1;
 const OPERATORS = '+-*';
@@ -72,6 +74,36 @@ function examples(problems) {
   return [...found.values()];
 }
 
+/** Questions about numbers, each with its answer. */
+const QUESTIONS = [
+  () => {
+    const [one, other] = [pick(0, 99), pick(0, 99)];
+    return [`Is ${one} more than ${other}?`, one > other ? 'yes' : 'no'];
+  },
+  () => {
+    const number = pick(0, 9999);
+    return [`Is ${number} even?`, number % 2 ? 'no' : 'yes'];
+  },
+  () => {
+    const number = pick(0, 9999);
+    return [`What is the last digit of ${number}?`, number % 10];
+  },
+  () => {
+    const number = pick(0, 9999);
+    return [`Which digit does the number after ${number} end with?`, (number + 1) % 10];
+  },
+];
+
+/** Different questions, as prompts with answers. */
+function instructions(count) {
+  const found = new Map();
+  while (found.size < count) {
+    const [prompt, answer] = QUESTIONS[pick(0, QUESTIONS.length - 1)]();
+    found.set(prompt, { prompt: `${prompt}\n`, answer: String(answer) });
+  }
+  return [...found.values()];
+}
+
 function write(name, objects) {
   const target = join(dirname(fileURLToPath(import.meta.url)), 'data', name);
   if (existsSync(target)) return;
@@ -86,3 +118,7 @@ write(
   sheets.map((text) => ({ text: `${text}\n` })),
 );
 write('arithmetic.jsonl', examples(problems));
+
+const questions = instructions(INSTRUCTIONS + EXAMPLES);
+write('instructions.jsonl', questions.slice(EXAMPLES));
+write('asked.jsonl', questions.slice(0, EXAMPLES));

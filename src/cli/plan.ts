@@ -1,10 +1,12 @@
 import { dirname, resolve } from 'node:path';
 import { formatCount } from '../base/format';
+import { adapterLines } from '../plan/adapting';
 import { describeImport } from '../plan/imports';
-import { describeSeeds } from '../plan/facts';
+import { describeDistilling, describeSeeds } from '../plan/facts';
 import type { Plan, TrainPlan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { describePruning } from '../plan/pruning';
+import { describeSplit } from '../plan/splitting';
 import { parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
@@ -42,18 +44,18 @@ function describePlan(plan: Plan): string {
     train ? flopsText(train) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
-  const imports = plan.stages.flatMap(({ name, import: imported }) =>
-    imported ? [`${name} starts from ${describeImport(imported)}`] : [],
-  );
-  const pruned = plan.stages.flatMap(({ name, prune, architecture }) =>
-    prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : [],
-  );
+  const origins = plan.stages.flatMap(({ name, import: imported, split, prune, teacher, train, architecture }) => [
+    ...(imported ? [`${name} starts from ${describeImport(imported)}`] : []),
+    ...(split ? [`${name} is split into ${describeSplit(split)}`] : []),
+    ...(prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : []),
+    ...(teacher ? [`${name} learns from ${teacher.name}: ${describeDistilling(train!.distill!)}`] : []),
+  ]);
+  const notes = [...origins, ...adapterLines(plan.stages)];
   return [
     `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,
     textTable(['domain', 'files', 'bytes'], domains),
     textTable(header, stages),
-    ...(imports.length ? [imports.join('\n')] : []),
-    ...(pruned.length ? [pruned.join('\n')] : []),
+    ...(notes.length ? [notes.join('\n')] : []),
   ].join('\n\n');
 }
 

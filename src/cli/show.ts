@@ -1,6 +1,7 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
 import { meanOf } from '../base/statistics';
 import { printable, textTable } from '../base/text-table';
+import { adapterLines } from '../plan/adapting';
 import { describeSeeds } from '../plan/facts';
 import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
@@ -41,7 +42,7 @@ export async function showCommand(
       [
         ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
         ...[describeFfnsPerToken(routing), variants && variantsAsText(variants), later && laterAsText(later)],
-        ...[describeNotes(run), `Folder: ${folder}`],
+        ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
         .join('\n\n'),

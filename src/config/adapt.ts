@@ -5,6 +5,7 @@ import type { Source } from './source';
 /** What a stage cannot do beside `adapt`, each with why. */
 const BESIDE: Record<string, string> = {
   upcycle: 'adapt the mixture in a stage of its own',
+  split: 'adapt what the split makes in a stage of its own',
   import: 'adapt the import in a stage of its own',
   ensemble: 'an ensemble has no parameters of its own',
 };
@@ -16,6 +17,10 @@ export function checkAdapt(source: Source, name: string, stages: Group, isMixtur
   const path = ['stages', name];
   if (stage.adapt !== undefined) mistakes.push(...checkOwn(source, name, stages, isMixture));
   if (hasAdapters(stages, name)) mistakes.push(...checkTraining(source, name, group(stage.train)));
+  if (stage.split !== undefined && typeof stage.from === 'string' && hasAdapters(stages, stage.from)) {
+    const found = `"${stage.from}", which has some`;
+    mistakes.push(source.at([...path, 'from'], 'a stage without adapters beside `split`', found));
+  }
   const { experts } = group(stage.upcycle);
   (Array.isArray(experts) ? (experts as unknown[]) : []).forEach((expert, i) => {
     if (typeof expert !== 'string' || !hasAdapters(stages, expert)) return;

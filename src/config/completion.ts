@@ -26,8 +26,7 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
-  ['prune', 'upcycle', 'split', 'adapt', 'import', 'ensemble'],
-  ['adapt', 'upcycle', 'import', 'ensemble'],
+  ['upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'],
   ['field', 'prompt'],
   ['field', 'answer'],
   ['train', 'ensemble'],
@@ -60,7 +59,8 @@ function unswept(path: DataPath, outline: Outline): DataPath {
 /** The paths of keys that can be swept, of every stage those of its groups. */
 function sweptKeys(cursor: Cursor, { stages }: Outline): Completion[] {
   const groups: DataPath[] = [
-    ...stages.flatMap(({ name, trains, upcycles, prunes, members }) => [
+    ...stages.flatMap(({ name, trains, upcycles, splits, prunes, members }) => [
+      ...(splits ? [['stages', name, 'split']] : []),
       ...(upcycles ? [['stages', name, 'upcycle']] : []),
       ...(prunes ? [['stages', name, 'prune']] : []),
       ...(trains ? [['stages', name, 'train']] : []),
@@ -167,13 +167,14 @@ function weights(cursor: Cursor, outline: Outline): Completion[] {
   });
 }
 
-/** The stages that may stand at a reference: no ensemble, none that needs this stage, for `experts` dense ones, for `like` those that train. */
+/** The stages that may stand at a reference: no ensemble, none that needs this stage, for `experts` and splits dense ones, for `like` those that train. */
 function stageChoices(cursor: Cursor, path: DataPath, { stages }: Outline): Completion[] {
   const byName = new Map(stages.map((stage) => [stage.name, stage]));
   const self = String(path[1]);
   const fits = (stage: StageItem): boolean => {
     if (ancestry(stage, byName).has(self) || stage.members.length) return false;
-    if (path.includes('experts')) return !isMixture(stage, byName);
+    const isSplit = path.includes('from') && byName.get(self)?.splits;
+    if (path.includes('experts') || isSplit) return !isMixture(stage, byName);
     return !path.includes('like') || stage.trains;
   };
   return stages.filter(fits).map((stage) => completion(cursor, stage.name, 'stage', { detail: originOf(stage) }));
@@ -183,8 +184,8 @@ function stageChoices(cursor: Cursor, path: DataPath, { stages }: Outline): Comp
 function ancestry(stage: StageItem, byName: Map<string, StageItem>): Set<string> {
   const seen = new Set<string>([stage.name]);
   for (const name of seen) {
-    const { from, like, experts, members } = byName.get(name) ?? { experts: [], members: [] };
-    for (const needed of [from, like, ...experts, ...members]) if (needed !== undefined) seen.add(needed);
+    const { from, like, teacher, experts, members } = byName.get(name) ?? { experts: [], members: [] };
+    for (const needed of [from, like, teacher, ...experts, ...members]) if (needed !== undefined) seen.add(needed);
   }
   return seen;
 }
@@ -192,7 +193,8 @@ function ancestry(stage: StageItem, byName: Map<string, StageItem>): Set<string>
 function isMixture(stage: StageItem, byName: Map<string, StageItem>): boolean {
   const seen = new Set<StageItem>();
   for (let at: StageItem | undefined = stage; at && !seen.has(at); at = byName.get(at.from ?? '')) {
-    if (at.upcycles) return true;
+    if (at.upcycles || at.splits === 'into experts') return true;
+    if (at.splits) return false;
     seen.add(at);
   }
   return false;

@@ -1,4 +1,4 @@
-import { type Document, isMap, isNode, type Node } from 'yaml';
+import { type Document, isMap, isNode, isScalar, type Node } from 'yaml';
 import type { DataPath } from './source';
 import { sweptPath } from './sweep';
 import { type Entry, entriesOf, isText, keyText, parseTree, type Span, spanOf } from './tree';
@@ -34,8 +34,12 @@ export interface StageItem extends Item {
   /** Of an ensemble. */
   members: string[];
   like: string | undefined;
+  /** The stage that it learns from. */
+  teacher: string | undefined;
   upcycles: boolean;
   prunes: boolean;
+  /** Whether it is split out of the stage in `from`, into so many experts. */
+  splits: 'into experts' | 'into one' | undefined;
   trains: boolean;
 }
 
@@ -122,7 +126,9 @@ export function nameKindAt(path: DataPath, role: Entry['role']): Pick<NamePlace,
   const isSince = path.length === 4 && group === 'prune' && key === 'since';
   const isExpert = path.length === 5 && group === 'upcycle' && key === 'experts';
   const isMember = path.length === 5 && group === 'ensemble' && key === 'members';
-  return isFrom || isLike || isSince || isExpert || isMember ? { kind: 'stage', role: 'reference' } : undefined;
+  const isTeacher = path.length === 5 && group === 'train' && key === 'distill' && path[4] === 'teacher';
+  const isReference = isFrom || isLike || isSince || isTeacher || isExpert || isMember;
+  return isReference ? { kind: 'stage', role: 'reference' } : undefined;
 }
 
 function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
@@ -135,10 +141,18 @@ function stageOf(node: Node | undefined): Omit<StageItem, keyof Item> {
     experts: textsOf(childOf(upcycle, 'experts')),
     members: textsOf(childOf(childOf(node, 'ensemble'), 'members')),
     like: textOf(childOf(train, 'like')),
+    teacher: textOf(childOf(childOf(train, 'distill'), 'teacher')),
     upcycles: hasKey(node, 'upcycle'),
     prunes: hasKey(node, 'prune'),
+    splits: splitOf(node),
     trains: hasKey(node, 'train'),
   };
+}
+
+function splitOf(node: Node | undefined): StageItem['splits'] {
+  if (!hasKey(node, 'split')) return undefined;
+  const experts = childOf(childOf(node, 'split'), 'experts');
+  return isScalar(experts) && experts.value === 1 ? 'into one' : 'into experts';
 }
 
 function hasKey(node: Node | undefined, name: string): boolean {
@@ -186,14 +200,15 @@ function leaf({ name, key, whole }: Item, kind: OutlineSymbol['kind'], detail: s
 }
 
 /**
- * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `from seed`, `pruned from bam`; empty
- * for one that starts from nothing.
+ * Where a stage comes from, in words: `bam of seed, law`, `scratch`, `ensemble of seed, law`, `import of models/pythia`, `split of seed`, `from seed`,
+ * `pruned from bam`; empty for one that starts from nothing.
  */
-export function originOf({ from, imported, method, experts, members, upcycles, prunes }: StageItem): string {
+export function originOf({ from, imported, method, experts, members, upcycles, splits, prunes }: StageItem): string {
   if (members.length) return `ensemble of ${members.join(', ')}`;
   if (upcycles) return [method ?? 'upcycle', experts.join(', ')].filter(Boolean).join(' of ');
   if (imported !== undefined) return `import of ${imported}`;
-  return from === undefined ? '' : `${prunes ? 'pruned ' : ''}from ${from}`;
+  if (from === undefined) return '';
+  return splits ? `split of ${from}` : `${prunes ? 'pruned ' : ''}from ${from}`;
 }
 
 /** The groups of the file that take more than one line: sections, domains, stages, and the groups inside them. */

@@ -122,6 +122,7 @@ function checkSince(source: Source, path: DataPath, stage: Group, stages: Group)
   }
   const [own, earlier] = [mixtureOf(stages, stage.from as string), mixtureOf(stages, since)];
   if (!earlier) return [source.at(place, 'a mixture')];
+  if (earlier.isHashed) return [source.at(place, 'a mixture with routers')];
   const [wanted, found] = [own!.experts, earlier.experts];
   if (wanted === undefined || found === undefined || wanted === found) return [];
   return [source.at(place, `a mixture of ${wanted} experts, as in \`from\``, `one of ${found}`)];

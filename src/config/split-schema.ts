@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { count, quantity } from './schema-values';
 
+/** How many tokens the importance of neurons is measured on where the file does not say it. */
+export const SPLIT_TOKENS = 32_768;
+
 /** How the FFNs of a dense stage are split into experts. */
 export const splitSchema = z.strictObject({
   experts: count.describe(
@@ -19,7 +22,9 @@ export const splitSchema = z.strictObject({
     .describe(
       'What neurons are ranked by: the loss that their weights are worth by the gradient, chance, or the reverse of the first. The last two are controls.',
     ),
-  tokens: quantity.default(32_768).describe('Training tokens of the dense stage that the importance is measured on.'),
+  tokens: quantity
+    .optional()
+    .describe('Training tokens of the dense stage that the importance is measured on. Default 32768.'),
 });
 
 export type SplitConfig = z.output<typeof splitSchema>;

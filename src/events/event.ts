@@ -133,6 +133,8 @@ const bodies = [
     languageModel: finite,
     loadBalance: finite,
     routerZ: finite,
+    /** Of a stage with a teacher. */
+    distillation: finite.optional(),
     learningRate: finite,
     gradientNorm: finite,
     tokensPerSecond: finite,

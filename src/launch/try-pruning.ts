@@ -22,7 +22,7 @@ export interface TryPruningOptions {
 
 /**
  * Finds out what pruning each expert of a finished mixture would do, in a process of its own that waits its turn. Throws a `RunError`
- * (`unknown-stage`, `several-stages`, `not-a-mixture`, `not-finished`, `other-mixture`).
+ * (`unknown-stage`, `several-stages`, `not-a-mixture`, `not-finished`, `other-mixture`, `no-router`, `no-masking`).
  */
 export async function tryPruning(options: TryPruningOptions): Promise<SideOutcome & { report?: ExpertReport }> {
   const { workspace, plan, signal, onAhead, onProgress, trainerScript: script } = options;
@@ -44,9 +44,25 @@ export async function tryPruning(options: TryPruningOptions): Promise<SideOutcom
   }
 }
 
+/** Throws where experts have no router, or where its choices cannot leave one out. */
+function requireRouting({ name, architecture }: PlannedStage, { routing }: TrialRequest): void {
+  const { ffnRouting, router } = architecture.mixture!;
+  if (ffnRouting === 'hash') {
+    throw new RunError(`Expected a mixture with routers, found ${name}, whose tokens are hashed.`, {
+      reason: 'no-router',
+    });
+  }
+  if (routing === 'zero' || !(router?.balanceBias || router?.normalizeLogits)) return;
+  throw new RunError(`The routers of ${name} are balanced or normalised over all experts, and cannot leave one out.`, {
+    reason: 'no-masking',
+    advice: 'Leave out --routing masked.',
+  });
+}
+
 /** The request with the names of the plan. */
 function checkRequest({ workspace, plan, request }: TryPruningOptions): TrialRequest {
   const stage = finishedMixture(workspace, plan, request.stage);
+  requireRouting(stage, request);
   if (request.since === undefined) return { ...request, stage: stage.name };
   const since = finishedMixture(workspace, plan, request.since);
   const [own, earlier] = [stage.architecture.mixture!.experts, since.architecture.mixture!.experts];
@@ -73,6 +89,13 @@ function finishedMixture(workspace: Workspace, plan: Plan, name: string): Planne
   const stage = plan.stages.find((one) => one.name === names[0])!;
   if (!stage.architecture.mixture || stage.ensemble) {
     throw new RunError(`Expected a mixture, found ${stage.name}, which has no experts.`, { reason: 'not-a-mixture' });
+  }
+  const { zeroComputation, gatingResidual } = stage.architecture.mixture;
+  if (zeroComputation || gatingResidual) {
+    const found = zeroComputation ? 'zero-computation experts' : 'gating residuals';
+    throw new RunError(`Expected a mixture that can be pruned, found ${stage.name}, which has ${found}.`, {
+      reason: 'other-mixture',
+    });
   }
   if (!finishedResult(workspace, stage)) {
     throw new RunError(

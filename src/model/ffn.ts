@@ -13,6 +13,7 @@ import { capacities, gatingResidualName } from '../architecture/zero-computation
 import { expertFfn } from '../engine/ops/expert-ffn';
 import { linear } from '../engine/ops/linear';
 import { denseFfn, type FfnChange, type FfnWeights } from '../engine/ops/ffn-forms';
+import { takeRows } from '../engine/ops/rows';
 import { topExperts } from '../engine/ops/top-experts';
 import { blockAdapters } from './adapters';
 import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATURE } from './draws';
@@ -125,7 +126,7 @@ function hashedFfn(
   experts: readonly FfnWeights[],
 ): { output: tf.Tensor2D; router: RouterOutput } {
   const table = hashTable(mixture!.hashSeed!, layer, experts.length, vocabulary);
-  const chosen = tf.gather(tf.tensor1d(table, 'int32'), ids);
+  const chosen = takeRows(tf.tensor1d(table, 'int32'), ids);
   const mask = expertMask(chosen, experts.length); // (T, experts)
   const router = { layer, router: 'ffn' as const, probabilities: mask, ...choiceOf(mask, u.shape[0]) };
   return { output: expertFfn(u, chosen, experts), router };

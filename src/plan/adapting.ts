@@ -2,6 +2,7 @@ import { ADAPTED_PARTS, type AdapterArchitecture, type Architecture } from '../a
 import { countAdapters, countParameters } from '../architecture/counts';
 import { formatCount } from '../base/format';
 import type { AdaptConfig } from '../config/adapt-schema';
+import type { PlannedStage } from './plan';
 
 /** LoRA as MoLoRA's authors have it (arXiv 2309.05444). */
 const LORA_DEFAULTS = { rank: 4, alpha: 16 } as const;
@@ -27,9 +28,17 @@ export function describeAdapters({ method, experts, rank }: AdapterArchitecture)
   return `${experts === 1 ? 'LoRA' : `MoLoRA of ${experts}`}, rank ${rank}`;
 }
 
-/** What trains of a model with adapters, in words: `4,512, 0.4 % of all`. */
+/** What trains of a model with adapters, in words: `13.3k, 0.96 % of all`. */
 export function describeTrained(architecture: Architecture): string {
   const trained = countAdapters(architecture);
   const share = (100 * trained) / countParameters(architecture).total;
   return `${formatCount(trained)}, ${Number(share.toPrecision(2))} % of all`;
+}
+
+/** A line for every stage that trains adapters: `mov trains MoV of 10 alone: 13.3k, 0.96 % of all`. */
+export function adapterLines(stages: readonly PlannedStage[]): string[] {
+  return stages.flatMap(({ name, architecture, train }) => {
+    if (!architecture.adapters || !train) return [];
+    return [`${name} trains ${describeAdapters(architecture.adapters)} alone: ${describeTrained(architecture)}`];
+  });
 }

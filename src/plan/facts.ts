@@ -2,8 +2,9 @@ import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import { describeAdapters, describeTrained } from './adapting';
 import { describeImport } from './imports';
-import type { Plan, PlannedDomain, PlannedStage } from './plan';
+import type { Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { describePruning } from './pruning';
+import { describeSplit } from './splitting';
 import { describeZeroComputation, parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
@@ -25,7 +26,8 @@ export interface Measured {
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
 export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
-  const { architecture, parameters, flopsPerToken, train, upcycle, ensemble, prune, import: imported } = stage;
+  const { architecture, parameters, flopsPerToken, train, upcycle, split, prune, teacher, ensemble } = stage;
+  const { import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
   const facts: Fact[] = [
     [ensemble ? 'averages' : 'starts from', parentsText(stage) || origin],
@@ -43,17 +45,30 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     facts.unshift(['zero-computation experts', describeZeroComputation(upcycle.zeroComputation)]);
   }
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
+  if (split) facts.unshift(['split into', describeSplit(split)]);
   if (train) {
     facts.push(
       ['tokens', `${formatCount(train.tokens)} in ${train.steps} steps`],
       ['training FLOPs', formatCount(train.flops)],
     );
     if (train.parentFlops) facts.push(['of them for parents', formatCount(train.parentFlops)]);
+    if (teacher) facts.push(['learns from', `${teacher.name}, ${describeDistilling(train.distill!)}`]);
     if (train.freeze) facts.push(['frozen', train.freeze.join(', ')]);
     if (speed) facts.push(['estimated time', formatDuration(train.flops / speed)]);
   }
   if (last) facts.push(['last perplexity', lastPerplexity(last)]);
   return facts;
+}
+
+const TAUGHT = {
+  all: 'predictions and all layers',
+  last: 'predictions and the last layer',
+  none: 'predictions',
+} as const;
+
+/** How a stage learns from its teacher, in words. */
+export function describeDistilling({ weight, layers }: NonNullable<TrainPlan['distill']>): string {
+  return `${TAUGHT[layers]} (weight ${weight})`;
 }
 
 /** The seeds of stages in words: `seed 1`, `seeds 1, 2, 3`. */

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { basename, resolve } from 'node:path';
 import type { Architecture } from '../architecture/architecture';
 import { type BamError, CheckpointError } from '../base/errors';
+import type { DistillConfig } from '../config/distill-schema';
 import type { Experiment, ImportConfig } from '../config/schema';
+import { neuronsMissing } from '../config/split';
+import type { SplitConfig } from '../config/split-schema';
 import { fileState } from '../data/corpus';
 import type { FileHashes } from '../data/hashes';
 import { type ImportableModel, inspectModel } from '../interop/import';
@@ -50,7 +53,7 @@ interface ImportProblem {
 
 /**
  * Checks imported checkpoints against the rest of the experiment: embeddings with a row for every token, experts of one shape,
- * parallel blocks for BAM, ensembles with one number of rows. `dense` is the model that starts from random parameters.
+ * parallel blocks for BAM, neurons enough for splits, teachers and ensembles with one number of rows. `dense` is the model that starts from random parameters.
  */
 export function checkImports(
   experiment: Experiment,
@@ -62,12 +65,15 @@ export function checkImports(
     architecture.vocabulary >= vocabulary ? [] : [tooFewRows(name, planned, architecture, vocabulary)],
   );
   const shapeOf = (name: string): Architecture | undefined => {
-    const { from, upcycle, import: imported } = experiment.stages[name]!;
+    const { from, upcycle, split, import: imported } = experiment.stages[name]!;
     if (imported) return imports.get(name)?.architecture;
     const parent = from ?? upcycle?.experts?.[0];
-    return parent === undefined ? dense : shapeOf(parent);
+    const shape = parent === undefined ? dense : shapeOf(parent);
+    return shape && split ? { ...shape, ffnHidden: split.width } : shape;
   };
-  for (const [name, { upcycle, ensemble }] of Object.entries(experiment.stages)) {
+  for (const [name, { from, upcycle, split, ensemble }] of Object.entries(experiment.stages)) {
+    if (split) problems.push(...tooFewNeurons(name, split, shapeOf(from!)));
+    problems.push(...unlikeTeacher(name, distillOf(experiment, name), shapeOf));
     if (ensemble) problems.push(...unlikeMembers(name, ensemble.members, shapeOf));
     if (!upcycle) continue;
     const { experts = [], method } = upcycle;
@@ -117,6 +123,40 @@ function unlikeParents(name: string, experts: string[], i: number, difference: s
       advice: 'All experts of a mixture must be copies of one model, trained on.',
     }),
   };
+}
+
+function tooFewNeurons(name: string, split: SplitConfig, dense: Architecture | undefined): ImportProblem[] {
+  const expected = dense && neuronsMissing(split, dense.ffnHidden);
+  if (!expected) return [];
+  const error = new CheckpointError(`A split should have ${expected}.`, { reason: 'too-few-neurons' });
+  return [{ path: ['stages', name, 'split', 'width'], error }];
+}
+
+/** How a stage learns from a teacher, which it may have from the stage that it is `like`. */
+function distillOf({ stages }: Pick<Experiment, 'stages'>, name: string): DistillConfig | undefined {
+  const { train } = stages[name]!;
+  return train?.distill ?? (train?.like === undefined ? undefined : distillOf({ stages }, train.like));
+}
+
+/** A teacher must know the same tokens, and have the same states where they are compared. */
+function unlikeTeacher(
+  name: string,
+  distill: DistillConfig | undefined,
+  shapeOf: (stage: string) => Architecture | undefined,
+): ImportProblem[] {
+  const [own, other] = [shapeOf(name), distill && shapeOf(distill.teacher)];
+  if (!distill || !own || !other) return [];
+  const compared = { all: ['width', 'layers'], last: ['width'], none: [] } as const;
+  const keys = ['vocabulary', ...compared[distill.layers]] as const;
+  const different = keys.find((key) => own[key] !== other[key]);
+  if (!different) return [];
+  const found = `${name} has ${different} ${own[different]}, its teacher ${distill.teacher} has ${other[different]}`;
+  const advice =
+    different === 'vocabulary'
+      ? 'A teacher must know the same tokens; `model.vocabulary` is the number of rows.'
+      : 'With `layers: none` only predictions are compared.';
+  const error = new CheckpointError(`${found}.`, { reason: 'teacher-mismatch', advice });
+  return [{ path: ['stages', name, 'train', 'distill', 'teacher'], error }];
 }
 
 /** Members must give a probability to the same tokens; all have the context of the experiment. */

@@ -152,7 +152,8 @@ export async function findData(
     vocabulary: loaded.vocabulary,
     fingerprint: loaded.fingerprint,
   };
-  if (tokenizer && imports.size) {
+  // All dense models have one shape where none is imported and none is split.
+  if (tokenizer && (imports.size || Object.values(experiment.stages).some(({ split }) => split))) {
     problems.push(...checkImports(experiment, imports, denseOf(experiment, tokenizer), tokenizer.vocabulary));
   }
   return { tokenizer, domains, tasks, imports, problems };

@@ -3,9 +3,9 @@ import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
 import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
+import type { SplitConfig } from '../config/split-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { PlannedPruning } from './pruning';
-import type { PlannedSplit } from './splitting';
 
 /** Training settings of one stage with every default, `like` and `match` worked out. */
 export interface TrainPlan {
@@ -77,7 +77,7 @@ export interface PlannedStage {
   parents: { name: string; key: string }[];
   upcycle?: UpcycleConfig;
   /** How its parent is split into experts. */
-  split?: PlannedSplit;
+  split?: SplitConfig;
   /** The stage that it learns from in training; not among the parents unless it starts from it too. */
   teacher?: { name: string; key: string };
   import?: PlannedImport;

@@ -23,7 +23,8 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
   const { experiment, state, seed, started, seconds, message } = run;
   const alerts = alertsOf(run);
   for (const stage of run.stages) {
-    if (!planned.get(stage.name)?.upcycle && !planned.get(stage.name)?.prune) continue;
+    const made = planned.get(stage.name);
+    if (!made?.upcycle && !made?.split && !made?.prune) continue;
     const routing = await queryLastRouting(index, id, stage.name);
     alerts.push(...deadExperts(stage.name, routing, planned.get(stage.name)));
   }
@@ -44,6 +45,7 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
 
 function methodOf(planned: PlannedStage | undefined): string {
   if (planned?.upcycle) return planned.upcycle.method;
+  if (planned?.split) return 'split';
   if (planned?.prune) return 'prune';
   return planned?.ensemble ? 'ensemble' : 'train';
 }

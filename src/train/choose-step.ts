@@ -5,6 +5,7 @@ import { createParameters, type ParameterValues } from '../model/parameters';
 import type { PlannedStage } from '../plan/plan';
 import type { Moments } from './adamw';
 import type { Weighted } from './batches';
+import type { TeacherSource } from './distill';
 import { EagerStep } from './eager-step';
 import { GraphStep } from './graph-step';
 import type { Step } from './step';
@@ -16,6 +17,13 @@ export interface ChosenStep {
   form: string;
   why: string;
   fellBack: boolean;
+}
+
+/** What some stages' steps have beside parameters: the moments of a checkpoint, weights of targets, a teacher. */
+export interface StepExtras {
+  moments?: Moments | undefined;
+  weighted?: Weighted | undefined;
+  teacher?: TeacherSource | undefined;
 }
 
 /** AdamW and losses of a stage that does not train: never used, but a step wants them. */
@@ -33,12 +41,12 @@ export function createStep(
   backend: Pick<Backend, 'kind'>,
   stage: PlannedStage,
   values: ParameterValues,
-  moments?: Moments,
-  weighted?: Weighted,
+  { moments, weighted, teacher }: StepExtras = {},
 ): ChosenStep {
   const { architecture, train } = stage;
   const eager = (why: string, fellBack = false): ChosenStep => {
-    const step = new EagerStep(architecture, createParameters(architecture, values), train ?? NO_TRAINING, moments);
+    const parameters = createParameters(architecture, values);
+    const step = new EagerStep(architecture, parameters, train ?? NO_TRAINING, moments, teacher);
     return { step, form: 'operation by operation', why, fellBack };
   };
   if (choice === 'eager') return eager('the experiment asks for it');
@@ -53,6 +61,7 @@ export function createStep(
       values,
       moments,
       settings: train,
+      teacher,
       sequences: batch / passes,
       passes,
       form: choice === 'xla' ? choice : ('graph' as const),

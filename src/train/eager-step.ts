@@ -6,12 +6,13 @@ import { type ModelParameters, readParameters, trainedParameters } from '../mode
 import type { RouterOutput } from '../model/routing';
 import { AdamW, clipFactor, type Moments } from './adamw';
 import { balanceRate, updateBalanceBiases } from './balance-bias';
+import { createTeacher, disposeTeacher, type TeacherSource } from './distill';
 import { EagerModel } from './evaluated-model';
 import { type PassModel, trainingPass } from './pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
 
-type Scalars = [number, number, number, number, number];
+type Scalars = [number, number, number, number, number, number];
 
 /** Runs every operation as it comes ("eager"): works on every backend, and is the reference for faster forms. */
 export class EagerStep implements Step {
@@ -24,11 +25,13 @@ export class EagerStep implements Step {
     private readonly parameters: ModelParameters,
     private readonly settings: TrainSettings,
     moments?: Moments,
+    teacher?: TeacherSource,
   ) {
     const trained = trainedParameters(architecture, parameters, settings.freeze);
     this.optimizer = new AdamW(trained, settings, moments);
     this.evaluated = new EagerModel(architecture, parameters);
-    this.model = { architecture, parameters, tables: this.evaluated.tables, settings };
+    const { tables } = this.evaluated;
+    this.model = { architecture, parameters, tables, settings, teacher: teacher && createTeacher(teacher) };
   }
 
   train(passes: readonly TrainingBatch[], learningRate: number, step: number, wantRouting: boolean): StepResult {
@@ -39,18 +42,22 @@ export class EagerStep implements Step {
       const sums = tf.addN(passes.map((pass) => this.pass(pass, gradients, routers)));
       const { factor, norm } = clipFactor(gradients.values(), this.settings.clip * passes.length);
       const means = tf.div(tf.concat1d([sums, norm.reshape([1])]), passes.length);
-      const [loss, languageModel, loadBalance, routerZ, gradientNorm] = [...means.dataSync<'float32'>()] as Scalars;
+      const [loss, languageModel, loadBalance, routerZ, distillation, gradientNorm] = [
+        ...means.dataSync<'float32'>(),
+      ] as Scalars;
       if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) {
         this.optimizer.apply(gradients, tf.div(factor, passes.length), learningRate, step + 1);
         const rate = balanceRate(this.model.architecture, this.settings);
         if (rate) updateBalanceBiases(this.parameters, routers, rate);
       }
       if (wantRouting) statistics.add(routers);
-      return { loss, languageModel, loadBalance, routerZ, gradientNorm, routing: statistics.summarize() };
+      const learnt = this.model.teacher && { distillation };
+      const routing = statistics.summarize();
+      return { loss, languageModel, loadBalance, routerZ, ...learnt, gradientNorm, routing };
     });
   }
 
-  /** Adds one pass's gradients and decisions to what is given, and returns its losses (4), as `TrainingPass` has them. */
+  /** Adds one pass's gradients and decisions to what is given, and returns its losses, as `TrainingPass` has them. */
   private pass(batch: TrainingBatch, gradients: Map<string, tf.Tensor>, routers: RouterOutput[]): tf.Tensor1D {
     const [inputs, targets] = [batch.inputs, batch.targets].map((ids) => tf.tensor1d(ids, 'int32'));
     const weights = batch.weights && tf.tensor1d(batch.weights);
@@ -79,5 +86,6 @@ export class EagerStep implements Step {
   dispose(): void {
     this.optimizer.dispose();
     this.evaluated.dispose();
+    if (this.model.teacher) disposeTeacher(this.model.teacher);
   }
 }

@@ -10,6 +10,7 @@ import { createParameters, disposeParameters, type ParameterValues } from '../mo
 import type { Moments } from './adamw';
 import { optimizerFeeds } from './adamw-graph';
 import type { Weighted } from './batches';
+import { createTeacher, disposeTeacher, type TeacherSource } from './distill';
 import { type Check, recordEvaluations, recordTraining, type RecordedTraining } from './record-pass';
 import { RoutingStatistics } from './routing-statistics';
 import type { Step, StepResult, TrainingBatch, TrainSettings } from './step';
@@ -21,6 +22,7 @@ export interface GraphStepOptions {
   values: ParameterValues;
   moments?: Moments | undefined;
   settings: TrainSettings;
+  teacher?: TeacherSource | undefined;
   /** Sequences of a pass. */
   sequences: number;
   /** Passes of an optimizer step. */
@@ -32,14 +34,16 @@ export interface GraphStepOptions {
   clocks?: boolean;
 }
 
-/** By how much a graph may differ from eager execution in a loss, and in the norm of the gradient as a share of it. */
+type Losses = [number, number, number, number, number];
+
+/** By how much a graph may differ from eager execution in a loss, of one above 1 as a share of it, and in the norm of the gradient as a share. */
 const LOSS_TOLERANCE = 1e-4;
 const NORM_TOLERANCE = 1e-3;
 
 /** A training step as one TensorFlow graph, recorded from eager execution; parameters and moments live in its session. */
 export class GraphStep implements Step {
   private constructor(
-    private readonly options: Omit<GraphStepOptions, 'values' | 'moments'>,
+    private readonly options: Omit<GraphStepOptions, 'values' | 'moments' | 'teacher'>,
     private readonly model: StepGraph,
     private readonly session: Session,
   ) {}
@@ -48,24 +52,26 @@ export class GraphStep implements Step {
    * Records, builds and loads the graph, and compares it with eager execution. Throws an `EngineError` where the model cannot
    * become a graph, TensorFlow does not take it, or it computes something else.
    */
-  static create({ values, moments, ...options }: GraphStepOptions): GraphStep {
+  static create({ values, moments, teacher: taughtBy, ...options }: GraphStepOptions): GraphStep {
     const backend = nativeBackend();
     if (!backend) throw new EngineError('Only native TensorFlow runs a step as a graph.', { reason: 'not-native' });
     const { architecture, settings, sequences, weighted } = options;
     const parameters = createParameters(architecture, values);
-    const source = { backend, architecture, parameters, settings };
+    const teacher = taughtBy && createTeacher(taughtBy);
+    const source = { backend, architecture, parameters, settings, teacher };
     let training: RecordedTraining;
     let model: StepGraph;
     try {
       training = recordTraining(source, sequences, weighted?.training);
       const evaluations = recordEvaluations(source, [sequences, 1], weighted?.evaluation);
-      model = buildStepGraph({ ...options, binding: backend.binding, parameters, training, evaluations });
+      model = buildStepGraph({ ...options, binding: backend.binding, parameters, teacher, training, evaluations });
     } finally {
       disposeParameters(parameters);
+      if (teacher) disposeTeacher(teacher);
     }
     const step = new GraphStep(options, model, Session.load(backend.binding, model.graph));
     try {
-      step.start(values, moments);
+      step.start(values, moments, taughtBy?.values);
       step.compare(training.check);
       return step;
     } catch (error) {
@@ -74,12 +80,13 @@ export class GraphStep implements Step {
     }
   }
 
-  private start(values: ParameterValues, moments: Moments | undefined): void {
+  private start(values: ParameterValues, moments: Moments | undefined, teacher: ParameterValues | undefined): void {
     const feeds: Record<string, Feed> = {};
     const feed = (variable: GraphVariable, from: ReadonlyMap<string, Float32Array>, name: string): void => {
       feeds[startName(variable)] = { shape: variable.shape, values: from.get(name)! };
     };
     for (const [name, variable] of this.model.parameters) feed(variable, values, name);
+    for (const [name, variable] of this.model.teacher) feed(variable, teacher!, name);
     for (const [name, { first, second }] of moments ? this.model.moments : []) {
       feed(first, moments!.first, name);
       feed(second, moments!.second, name);
@@ -99,9 +106,11 @@ export class GraphStep implements Step {
     const numbers = [...found.losses, found.norm].map((sum) => sum / passes);
     numbers.forEach((number, i) => {
       const eager = expected[i]!;
-      const tolerance = i < found.losses.length ? LOSS_TOLERANCE : NORM_TOLERANCE * eager;
+      const tolerance = i < found.losses.length ? LOSS_TOLERANCE * Math.max(1, eager) : NORM_TOLERANCE * eager;
       if (Math.abs(number - eager) <= tolerance || !Number.isFinite(eager)) return;
-      const what = ['loss', 'loss of the language model', 'load balance', 'router z', 'norm of the gradient'][i]!;
+      const what = [
+        ...['loss', 'loss of the language model', 'load balance', 'router z', 'distillation', 'norm of the gradient'],
+      ][i]!;
       throw new EngineError(
         `The graph of a step should give a ${what} of ${eager}, as eager execution does, and gives ${number}.`,
         {
@@ -116,8 +125,10 @@ export class GraphStep implements Step {
     const feeds = optimizerFeeds(this.options.settings, learningRate, step + 1, true);
     const { losses, norm } = this.step(passes, feeds, wantRouting ? statistics : undefined);
     const mean = (sum: number): number => Math.fround(sum / passes.length);
-    const [loss, languageModel, loadBalance, routerZ] = [...losses].map(mean) as [number, number, number, number];
-    return { loss, languageModel, loadBalance, routerZ, gradientNorm: mean(norm), routing: statistics.summarize() };
+    const [loss, languageModel, loadBalance, routerZ, distillation] = [...losses].map(mean) as Losses;
+    const learnt = this.model.teacher.size ? { distillation } : {};
+    const routing = statistics.summarize();
+    return { loss, languageModel, loadBalance, routerZ, ...learnt, gradientNorm: mean(norm), routing };
   }
 
   /** A training step whose operations run one after the other, and when each did. For a step that was made with `clocks`. */

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
+import { inSection } from '../engine/graph/tape';
 import { type AttentionTables } from '../model/attention';
 import type { DrawTensors } from '../model/draws';
 import { type ModelParameters, trainedParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
 import { forward, losses } from '../model/transformer';
+import { distillationLoss, teach, type Teacher } from './distill';
 import type { TrainSettings } from './step';
 
 /** What a pass computes with. */
@@ -13,11 +15,16 @@ export interface PassModel {
   parameters: ModelParameters;
   tables: AttentionTables;
   settings: Pick<TrainSettings, 'loadBalance' | 'routerZ' | 'freeze'>;
+  /** What the model learns from in training beside the text. */
+  teacher?: Teacher | undefined;
 }
+
+/** How many losses a pass has. */
+export const LOSSES = 5;
 
 /** What the forward and backward pass over a batch gives. */
 export interface TrainingPass {
-  /** (4): total, language model, load balance, router z. */
+  /** (5): total, language model, load balance, router z, distillation (0 without a teacher). */
   losses: tf.Tensor1D;
   /** By parameter name; a parameter that took no part, or that is frozen, has none. */
   gradients: Map<string, tf.Tensor>;
@@ -35,12 +42,20 @@ export function trainingPass(
   // What the closure hands out must be kept: the gradient tape lets go of every other tensor made inside it.
   const kept: { parts?: tf.Tensor; routers: RouterOutput[] } = { routers: [] };
   const trained = trainedParameters(model.architecture, model.parameters, model.settings.freeze);
+  const { teacher } = model;
+  const taught = teacher && teach(teacher, inputs);
   const { grads } = tf.variableGrads(() => {
     const output = forward(model.architecture, model.parameters, inputs, model.tables, draws);
     const found = losses(output, targets, model.settings, weights);
-    kept.parts = tf.keep(tf.stack([found.total, found.languageModel, found.loadBalance, found.routerZ]));
+    const distillation = taught
+      ? inSection('distillation', () => distillationLoss(output, taught, teacher.distill.layers))
+      : tf.scalar(0);
+    const total = teacher
+      ? (tf.add(found.total, tf.mul(distillation, teacher.distill.weight)) as tf.Scalar)
+      : found.total;
+    kept.parts = tf.keep(tf.stack([total, found.languageModel, found.loadBalance, found.routerZ, distillation]));
     kept.routers = output.routers.map((router) => mapDecision(router, (tensor) => tf.keep(tf.clone(tensor))));
-    return found.total;
+    return total;
   }, [...trained.values()]);
   const entries = [...trained].map(([name, variable]) => [name, grads[variable.name]] as const);
   return {

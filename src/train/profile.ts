@@ -5,7 +5,7 @@ import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { chromeTrace, partShares } from './chrome-trace';
 import { GraphStep } from './graph-step';
 import { learningRate } from './schedule';
-import { firstParameters, withExperts } from './stage';
+import { firstParameters, teacherOf, withExperts } from './stage';
 import type { StageContext } from './stage-context';
 
 /** The step that is written down: in those before it kernels are made, and caches and the routers' first choices settle. */
@@ -29,9 +29,8 @@ export async function profileStage(context: StageContext, file: string): Promise
   const sequences = train.batch / train.accumulate;
   const { architecture } = stage;
   const weighted = weightedBatches(context.plan, stage);
-  const shape = { sequences, passes: 1, form: 'graph', weighted, clocks: true } as const;
-  const options = { architecture, values, settings: train, ...shape };
-  const step = GraphStep.create(options);
+  const made = { passes: 1, form: 'graph', weighted, teacher: teacherOf(context), clocks: true } as const;
+  const step = GraphStep.create({ architecture, values, settings: train, sequences, ...made });
   try {
     const sampler = startSampler(context, train);
     const pass = (i: number) => trainingPasses(stage, train, sampler.next(train.batch), i)[0]!;

@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs';
 import { type Architecture, remainingExperts } from '../architecture/architecture';
 import { deriveSeed, uniformGenerator } from '../base/random';
 import type { Checkpoint, PruningRecord } from '../checkpoint/checkpoint';
@@ -11,7 +12,6 @@ import { mergeExperts, withoutExperts } from '../prune/merge';
 import { routerNormChanges, scoresOf } from '../prune/router-norm';
 import { expertMatrices, linearCka } from './expert-similarity';
 import { type LayerMeasures, measureExperts, type MeasuredMixture } from './measure-experts';
-import * as tf from '@tensorflow/tfjs';
 
 /** A mixture with fewer FFN experts, and why it has these. */
 export interface PrunedMixture {
@@ -63,12 +63,11 @@ function chosen(scores: ExpertScores, { keep, scope }: PlannedPruning, { archite
 }
 
 /** What a stage trained on; without training what it comes from trained on, or all domains alike. */
-export function mixOf({ stages, domains }: Plan, name: string): Readonly<Record<string, number>> {
-  const stage = stages.find((one) => one.name === name);
+export function mixOf(plan: Pick<Plan, 'stages' | 'domains'>, name: string): Readonly<Record<string, number>> {
+  const stage = plan.stages.find((one) => one.name === name);
   if (stage?.train) return stage.train.mix;
-  const isCopy = stage?.parents[0] && !stage.upcycle;
-  if (isCopy) return mixOf({ stages, domains } as Plan, stage.parents[0]!.name);
-  return Object.fromEntries(domains.map((domain) => [domain.name, 1]));
+  if (stage?.parents[0] && !stage.upcycle) return mixOf(plan, stage.parents[0].name);
+  return Object.fromEntries(plan.domains.map((domain) => [domain.name, 1]));
 }
 
 type Mix = ReturnType<typeof mixOf>;

@@ -12,6 +12,7 @@ import { attentionTables } from '../model/attention';
 import { drawRouting, type Draws, drawTensors, type DrawTensors, NO_DRAWS } from '../model/draws';
 import type { ModelParameters } from '../model/parameters';
 import type { RouterOutput } from '../model/routing';
+import type { Teacher } from './distill';
 import { evaluationPass, type PassModel, trainingPass } from './pass';
 import type { TrainingBatch, TrainSettings } from './step';
 
@@ -21,6 +22,12 @@ export interface PassSource {
   architecture: Architecture;
   parameters: ModelParameters;
   settings: TrainSettings;
+  teacher?: Teacher | undefined;
+}
+
+/** Name of a teacher's parameter where it stands beside those of the model that learns. */
+export function teacherName(name: string): string {
+  return `teacher.${name}`;
 }
 
 /** The tensors of one router's decision, by their ids on the tape. */
@@ -45,7 +52,7 @@ export interface RecordedPass {
   targets: number;
   /** Of each target, where batches have weights. */
   weights?: number;
-  /** By parameter name. */
+  /** By parameter name, those of the teacher as `teacherName` says. */
   parameters: Map<string, number>;
   /** What the routers draw, by name, with the shape for that batch. Nothing in an evaluation. */
   draws: Map<string, { id: number; shape: number[] }>;
@@ -58,7 +65,7 @@ export interface RecordedTraining extends RecordedPass {
   check: Check;
 }
 
-/** A batch, and what eager execution computes on it: losses (4), and the norm of the gradient. */
+/** A batch, and what eager execution computes on it: losses, and the norm of the gradient. */
 export interface Check {
   batch: TrainingBatch;
   expected: number[];
@@ -155,7 +162,7 @@ function recordTwice<T>(
 }
 
 function recordOn<T>(
-  { backend, architecture, parameters, settings }: PassSource,
+  { backend, architecture, parameters, settings, teacher }: PassSource,
   batch: TrainingBatch & { draws: Draws },
   pass: Pass<T>,
 ): Recording<T> {
@@ -174,10 +181,12 @@ function recordOn<T>(
       ...(weights && { weights: tensorId(backend, weights) }),
       draws: new Map(drawIds),
     };
-    const named = new Map([...parameters].map(([name, variable]) => [name, tensorId(backend, variable)]));
+    const taught = [...(teacher?.parameters ?? [])].map(([name, variable]) => [teacherName(name), variable] as const);
+    const named = new Map([...parameters, ...taught].map(([name, variable]) => [name, tensorId(backend, variable)]));
     const { result, tape } = record(backend, () => {
       const tables = attentionTables(architecture, architecture.context);
-      const model = { architecture, parameters, tables, settings };
+      const own = teacher && { ...teacher, tables: attentionTables(teacher.architecture, architecture.context) };
+      const model = { architecture, parameters, tables, settings, teacher: own };
       const { found, numbers, routers } = pass(model, inputs, targets, draws, weights);
       return { found, numbers, routers: routers.map((router) => recordedRouter(backend, router)) };
     });

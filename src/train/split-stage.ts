@@ -1,11 +1,11 @@
 import { formatCount } from '../base/format';
 import { deriveSeed } from '../base/random';
+import type { SplitConfig } from '../config/split-schema';
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
 import { createParameters, disposeParameters } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
-import type { PlannedSplit } from '../plan/splitting';
 import { randomScores, splitFfns } from '../upcycle/split';
 import type { Parent } from '../upcycle/upcycle';
 import { neuronImportance } from './neuron-importance';
@@ -14,7 +14,7 @@ import { neuronImportance } from './neuron-importance';
 export function splitParent(
   plan: Plan,
   stage: PlannedStage,
-  split: PlannedSplit,
+  split: SplitConfig,
   parent: Parent,
   domains: ReadonlyMap<string, OpenDomain>,
 ): { values: Map<string, Float32Array>; description: string } {
@@ -53,7 +53,7 @@ function* samples(sampler: MixtureSampler, count: number): Generator<Batch> {
   for (let i = 0; i < count; i++) yield sampler.next(1);
 }
 
-function describeSplit(split: PlannedSplit, { name, architecture }: Parent): string {
+function describeSplit(split: SplitConfig, { name, architecture }: Parent): string {
   const { experts, width, shared, routing, importance, tokens } = split;
   const ranked = {
     gradient: `by importance on ${formatCount(tokens ?? 0)} tokens`,

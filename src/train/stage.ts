@@ -15,11 +15,12 @@ import { createParameters } from '../model/parameters';
 import type { PlannedStage, TrainPlan } from '../plan/plan';
 import { startSampler, trainingPasses, weightedBatches } from './batches';
 import { type ChosenStep, createStep } from './choose-step';
+import type { TeacherSource } from './distill';
 import { runEnsemble } from './ensemble-stage';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { EagerModel } from './evaluated-model';
 import { importedParameters } from './imported';
-import { type InitialParameters, initialParameters, withPrunedOf } from './initial';
+import { type InitialParameters, initialParameters, loadFinal, withPrunedOf } from './initial';
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
@@ -44,8 +45,11 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   const initial = checkpoint ? undefined : await firstParameters(context);
   const values = checkpoint?.parameters ?? initial!.values;
   const stage = withExperts(context.stage, checkpoint?.architecture ?? initial!.architecture);
-  const weighted = weightedBatches(plan, stage);
-  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, checkpoint?.moments, weighted);
+  const chosen = createStep(plan.step ?? 'auto', context.backend, stage, values, {
+    moments: checkpoint?.moments,
+    weighted: weightedBatches(plan, stage),
+    teacher: teacherOf(context),
+  });
   const engine = `${context.backend.description}, ${chosen.form}`;
   const started = { stage: stage.name, key: stage.key, steps: stage.train?.steps ?? 0, engine };
   emit({ type: 'stage.started', ...started, fromStep: checkpoint?.training.step ?? 0 });
@@ -64,6 +68,13 @@ export async function runStage(context: StageContext): Promise<StageOutcome> {
   } finally {
     chosen.step.dispose();
   }
+}
+
+/** What a stage learns from in training, if it has a teacher. Throws a `CheckpointError` where that has no checkpoint. */
+export function teacherOf({ stage: { teacher, train }, checkpoints }: StageContext): TeacherSource | undefined {
+  if (!teacher || !train?.distill) return undefined;
+  const { architecture, parameters } = loadFinal(teacher.name, checkpoints(teacher.key));
+  return { architecture, values: parameters, distill: train.distill };
 }
 
 /** A stage's first parameters, imported ones too. Throws as `initialParameters` and `importedParameters` do. */

@@ -17,7 +17,9 @@ import type { RouterKind } from '../base/router-words';
 import type { ModelParameters } from '../model/parameters';
 import { addAdamW, addNorm, type GraphParameter } from './adamw-graph';
 import { addBalanceBiases, balanceRate } from './balance-bias';
-import type { RecordedEvaluation, RecordedPass, RecordedTraining } from './record-pass';
+import type { Teacher } from './distill';
+import { LOSSES } from './pass';
+import { type RecordedEvaluation, type RecordedPass, type RecordedTraining, teacherName } from './record-pass';
 import type { TrainSettings } from './step';
 
 /** Where in the graph one router's decision is. */
@@ -52,6 +54,8 @@ export interface StepGraph {
   graph: Graph;
   /** By name, in the order of the forward pass. */
   parameters: Map<string, GraphVariable>;
+  /** Those of the teacher, which no step changes, by its own names. Empty without one. */
+  teacher: Map<string, GraphVariable>;
   /** Of the parameters that are trained. */
   moments: Map<string, Pick<GraphParameter, 'first' | 'second'>>;
   training: GraphPass & { losses: string; norm: string; clocks?: Clocks };
@@ -67,6 +71,7 @@ export interface StepGraphSource {
   binding: TFJSBinding;
   architecture: Architecture;
   parameters: ModelParameters;
+  teacher?: Teacher | undefined;
   settings: TrainSettings;
   passes: number;
   form: GraphForm;
@@ -85,14 +90,20 @@ export function buildStepGraph(source: StepGraphSource): StepGraph {
     parameters.set(name, add(''));
     if (source.training.gradients.has(name)) moments.set(name, { first: add('_first'), second: add('_second') });
   }
+  const teacher: StepGraph['teacher'] = new Map();
+  for (const [i, [name, { shape }]] of [...(source.teacher?.parameters ?? [])].entries()) {
+    teacher.set(name, addVariable(graph, `p${parameters.size + i}`, shape));
+  }
   const momentVariables = [...moments.values()].flatMap(({ first, second }) => [first, second]);
-  addStart(graph, [...parameters.values()], 'started');
+  addStart(graph, [...parameters.values(), ...teacher.values()], 'started');
   addStart(graph, momentVariables, 'moments_started');
   addZeros(graph, momentVariables, 'moments_zeroed');
-  const builder = new PassBuilder(graph, source.binding, parameters);
+  const taught = [...teacher].map(([name, variable]) => [teacherName(name), variable] as const);
+  const builder = new PassBuilder(graph, source.binding, new Map([...parameters, ...taught]));
   return {
     graph,
     parameters,
+    teacher,
     moments,
     training: addTraining(builder, moments, source),
     evaluations: new Map(
@@ -177,7 +188,7 @@ function addTraining(
   const biased = balanceBias ? pass.routers.filter(({ router, assigned }) => router === 'ffn' && assigned) : [];
   const loads = biased.map(({ experts, assigned }): Summand => [[experts], assigned!]);
   const [losses, ...rest] = addSums(graph, passes, [
-    [[4], results[0]!],
+    [[LOSSES], results[0]!],
     ...names.map((name, i): Summand => [builder.parameters.get(name)!.shape, results[i + 1]!]),
     ...loads,
   ]) as [string, ...string[]];

@@ -11,6 +11,8 @@ export interface StepResult {
   languageModel: number;
   loadBalance: number;
   routerZ: number;
+  /** Before its coefficient; absent without a teacher. */
+  distillation?: number;
   /** Global norm of the gradient before clipping. */
   gradientNorm: number;
   /** Empty unless asked for. */

@@ -53,7 +53,7 @@ describeWorkbench('a run with seeds and a sweep in the workbench', () => {
     const maps = dashboard.getByRole('application', { name: /FFN router/ });
     assert.match((await maps.first().getAttribute('aria-label'))!, /bam@loadBalance=0, mean over 3 seeds, step 120/);
     const together = dashboard.getByRole('region', { name: 'Experts together: law' });
-    assert.deepEqual(await together.getByRole('columnheader').allInnerTexts(), ['dense', 'law', 'law']);
+    assert.deepEqual(await together.getByRole('columnheader').allInnerTexts(), ['dense', 'law', 'law 2']);
     await dashboard.getByRole('heading', { name: 'Experts together and choices kept' }).waitFor();
     await dashboard.getByText('Choices kept in layer 0').waitFor();
   });
@@ -75,7 +75,7 @@ describeWorkbench('a run with seeds and a sweep in the workbench', () => {
     const table = await workbench.webview('Runs');
     await table.getByText(run).first().waitFor();
     const heads = await table.locator('[role="columnheader"], th').allInnerTexts();
-    for (const column of ['bam@loadBalance=0 average', 'bam@loadBalance=0.1 average']) {
+    for (const column of ['bam@loadBalance=0.average', 'bam@loadBalance=0.1.average']) {
       assert.ok(
         heads.some((head) => head.includes(column)),
         heads.join(' | '),
@@ -85,27 +85,10 @@ describeWorkbench('a run with seeds and a sweep in the workbench', () => {
     await picture('run-table');
   });
 
-  it('opens its report for a paper from the sidebar', async () => {
-    await workbench.menu(workbench.treeItem(run), 'Open Report for a Paper in Browser');
-    const study = files.workspace.studyFile(run);
-    for (const end = Date.now() + 20_000; !existsSync(study) && Date.now() < end;) await setTimeout(50);
-    const page = await workbench.page.context().newPage();
-    try {
-      await page.setContent(readFileSync(study, 'utf8'));
-      await page.getByRole('heading', { name: 'Results' }).first().waitFor();
-      assert.ok(await page.getByText('bam', { exact: true }).first().isVisible());
-      if (PICTURES) await page.screenshot({ path: `${PICTURES}/study.png`, fullPage: true });
-    } finally {
-      await page.close();
-    }
-    await workbench.page.keyboard.press('Escape');
-  });
-
   for (const theme of themes) {
     it(`has no serious fault for axe-core in ${theme}`, async () => {
       await workbench.wear(theme);
       const dashboard = await openDashboard();
-      assert.deepEqual(await accessibilityViolations(dashboard), []);
       for (const heading of [
         'Stages',
         'Results',
@@ -121,6 +104,22 @@ describeWorkbench('a run with seeds and a sweep in the workbench', () => {
         await setTimeout(PICTURES ? 500 : 0);
         await picture(`${heading.toLowerCase().replace(/ /g, '-')}-${theme.replace(/ /g, '-')}`);
       }
+      assert.deepEqual(await accessibilityViolations(dashboard), []);
     });
   }
+
+  it('opens its report for a paper from the sidebar', async () => {
+    await workbench.menu(workbench.treeItem(run), 'Open Report for a Paper in Browser');
+    const study = files.workspace.studyFile(run);
+    for (const end = Date.now() + 20_000; !existsSync(study) && Date.now() < end;) await setTimeout(50);
+    const page = await workbench.page.context().newPage();
+    try {
+      await page.setContent(readFileSync(study, 'utf8'));
+      await page.getByRole('heading', { name: 'Results' }).first().waitFor();
+      assert.ok(await page.getByText('bam', { exact: true }).first().isVisible());
+      if (PICTURES) await page.screenshot({ path: `${PICTURES}/study.png`, fullPage: true });
+    } finally {
+      await page.close();
+    }
+  });
 });

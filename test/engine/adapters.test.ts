@@ -4,6 +4,7 @@ import { isAdapter } from '../../src/architecture/adapters';
 import type { AdapterArchitecture, Architecture } from '../../src/architecture/architecture';
 import { parameterSpecs } from '../../src/architecture/parameters';
 import { startBackend } from '../../src/engine/backend';
+import { mergeAdapters } from '../../src/interop/merge-adapters';
 import { attentionTables } from '../../src/model/attention';
 import { drawTensors } from '../../src/model/draws';
 import { createParameters, disposeParameters, randomValues } from '../../src/model/parameters';
@@ -26,8 +27,8 @@ const SETTINGS = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clip: 1, loadBalan
 const SEQUENCES = 3;
 
 const mov = (experts: number): AdapterArchitecture => ({ method: 'mov', experts, parts: ['attention', 'ffn'] });
-const molora = (experts: number): AdapterArchitecture => {
-  return { method: 'molora', experts, rank: 2, alpha: 5, parts: ['attention', 'ffn'] };
+const molora = (experts: number, ...parts: AdapterArchitecture['parts']): AdapterArchitecture => {
+  return { method: 'molora', experts, rank: 2, alpha: 5, parts: parts.length ? parts : ['attention', 'ffn'] };
 };
 /** Adapters that a model may have. */
 function adaptersOf({ mixture }: Architecture): AdapterArchitecture[] {
@@ -70,6 +71,30 @@ onEveryBackend('adapters before they train', () => {
         // Values that are not those at the start do change it, so that the test can fail.
         const changed = logitsOf(architecture, largeValues(architecture, 1));
         assert.notDeepEqual(changed, expected, JSON.stringify(adapters));
+      }
+    });
+  }
+});
+
+onEveryBackend('adapters of one expert', () => {
+  for (const [name, base] of Object.entries(ALL)) {
+    it(`merge into the weights exactly: ${name}`, () => {
+      for (const adapters of [...adaptersOf(base), molora(1, 'attention')]) {
+        const architecture: Architecture = { ...base, adapters };
+        const parameters = largeValues(architecture, 1);
+        if (adapters.experts > 1 || (base.mixture && adapters.method === 'molora' && adapters.parts.includes('ffn'))) {
+          assert.throws(() => mergeAdapters({ architecture, parameters }), { reason: 'adapters' });
+          continue;
+        }
+        const merged = mergeAdapters({ architecture, parameters });
+        assert.deepEqual(merged.architecture, base);
+        assert.equal(merged.parameters.size, parameterSpecs(base).length);
+        const [found, expected] = [logitsOf(base, merged.parameters), logitsOf(architecture, parameters)];
+        assertClose(found, expected, 1e-3, JSON.stringify(adapters));
+        assert.notDeepEqual(
+          merged.parameters,
+          new Map([...parameters].filter(([tensor]) => merged.parameters.has(tensor))),
+        );
       }
     });
   }

@@ -28,7 +28,7 @@ const GRAPH_MODELS: Record<string, Architecture> = {
     { ...SMALL, ...VARIANTS.llama },
     { attention: 'averaged', ffnTopK: 2, gate: 'topk-softmax' },
   ),
-  'queries in blocks that do not divide the context': asMixture({ ...SMALL, context: 65 }, { attention: 'shared-kv' }),
+  'queries in blocks that do not divide the context': asMixture({ ...SMALL, context: 257 }, { attention: 'shared-kv' }),
   cohere: { ...SMALL, ...VARIANTS.cohere },
 };
 

@@ -37,9 +37,17 @@ describe('a stage', () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** Runs three steps with checkpoints in `place`, or stops before the step that `stopAt` says. */
-  async function run(place: string, stopAt = Infinity): Promise<{ outcome: StageOutcome; losses: number[] }> {
-    const stage = planned(experimentWith('  seed: { train: { tokens: 384, batch: 2, evaluationTokens: 64 } }')).seed!;
+  const STAGES = `  seed: { train: { tokens: 384, batch: 2, evaluationTokens: 64 } }
+  mov: { from: seed, adapt: { method: mov, experts: 2 }, train: { like: seed } }
+`;
+
+  /** Runs three steps of a stage with checkpoints in `place`, or stops before the step that `stopAt` says. */
+  async function run(
+    place: string,
+    stopAt = Infinity,
+    name = 'seed',
+  ): Promise<{ outcome: StageOutcome; losses: number[] }> {
+    const stage = planned(experimentWith(STAGES))[name]!;
     const losses: number[] = [];
     let turns = 0;
     const outcome = await runStage({
@@ -48,8 +56,8 @@ describe('a stage', () => {
       domains,
       tasks: [],
       tokenizer: loadTokenizer('bytes', ''),
-      checkpoints: () => join(folder, place),
-      provenance: { experiment: 'x', stage: 'seed', key: stage.key, run: '', tokenizer: 'bytes', version: '' },
+      checkpoints: (key) => join(folder, key === stage.key ? place : 'base'),
+      provenance: { experiment: 'x', stage: name, key: stage.key, run: '', tokenizer: 'bytes', version: '' },
       backend: { kind: 'wasm', description: 'wasm' },
       emit: (event: EventBody) => event.type === 'step' && losses.push(event.loss),
       stopRequested: () => turns++ === stopAt,
@@ -64,6 +72,15 @@ describe('a stage', () => {
       const stopped = await run(`stopped-${stopAt}`, stopAt);
       assert.deepEqual(stopped.outcome, { state: 'stopped', step: stopAt });
       const resumed = await run(`stopped-${stopAt}`);
+      assert.deepEqual([...stopped.losses, ...resumed.losses], calm.losses);
+    });
+
+    it(`with adapters too, after ${stopAt} steps`, async () => {
+      await run('base');
+      const calm = await run(`calm-adapters-${stopAt}`, Infinity, 'mov');
+      assert.equal(calm.losses.length, 3);
+      const stopped = await run(`stopped-adapters-${stopAt}`, stopAt, 'mov');
+      const resumed = await run(`stopped-adapters-${stopAt}`, Infinity, 'mov');
       assert.deepEqual([...stopped.losses, ...resumed.losses], calm.losses);
     });
   }

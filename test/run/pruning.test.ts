@@ -90,12 +90,18 @@ describe('pruning', function () {
   it('goes on from a checkpoint as if nothing had happened, with the experts and the reasons that it had', async () => {
     const again = new TestWorkspace(undefined, PRUNING);
     try {
-      const stopped = again.start('run', again.file, '--stages', 'grown');
-      await again.until((event) => event.type === 'checkpoint' && event.stage === 'grown' && event.step >= 5);
+      assertSucceeded(await again.bam('run', again.file, '--stages', 'norm', '--id', 'before'));
+      const stopped = again.start('run', again.file, '--stages', 'grown', '--id', 'stopped');
+      await again.until(
+        (event) => event.type === 'checkpoint' && event.stage === 'grown' && event.step >= 5,
+        'stopped',
+      );
       stopped.kill('SIGINT');
       await new Promise((resolve) => stopped.once('exit', resolve));
-      assertSucceeded(await again.bam('run', again.file, '--stages', 'grown', '--resume'));
-      const end = again.events().findLast((event) => event.type === 'stage.finished' && event.stage === 'grown');
+      assertSucceeded(await again.bam('resume', 'stopped'));
+      const end = again
+        .events('stopped')
+        .findLast((event) => event.type === 'stage.finished' && event.stage === 'grown');
       assert.deepEqual(
         (end as EventOf<'stage.finished'>).evaluation.domains,
         finished.get('grown')!.evaluation.domains,

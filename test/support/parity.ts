@@ -16,6 +16,7 @@ export interface ParityCase {
   inputs: Int32Array;
   targets: Int32Array;
   tensors: Map<string, StoredTensor>;
+  metadata: Record<string, string>;
 }
 
 /** Stored files that hold no model case. */
@@ -56,6 +57,7 @@ export function readCase(name: string): ParityCase {
     inputs: readIds(name, 'inputs'),
     targets: readIds(name, 'targets'),
     tensors,
+    metadata,
   };
 }
 

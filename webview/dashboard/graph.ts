@@ -73,16 +73,19 @@ export class StageGraph implements Section {
     const node = this.nodes.get(stage.name)!;
     const small = nodeText(stage);
     const text = `${stage.name} ${small}`;
+    const lines = [readVariantName(stage.name).stage, variantText(stage.name), small].filter(Boolean);
     const from = stage.parents.length ? `, from ${stage.parents.join(', ')}` : '';
     setAttributes(node, {
       'aria-pressed': String(isChosen),
-      'aria-label': `${text}${from}`,
+      // Begins with the text that is seen: so can it be spoken to.
+      'aria-label': `${lines.join(' ')}${from}`,
       title: text,
       'data-state': stage.state,
     });
-    const lines = [readVariantName(stage.name).stage, variantText(stage.name), small].filter(Boolean);
-    if (node.textContent === lines.join('')) return;
-    node.replaceChildren(...lines.map((line, i) => element('span', { class: i ? 'node-state' : 'node-name' }, line)));
+    if (node.textContent === lines.join(' ')) return;
+    const spans = lines.map((line, i) => element('span', { class: i ? 'node-state' : 'node-name' }, line));
+    // With blanks between, so that they are not read as one word.
+    node.replaceChildren(...spans.flatMap((span, i) => (i ? [' ', span] : [span])));
   }
 }
 

@@ -27,11 +27,9 @@ export function chosenMixture(source: Source): StageGroup | undefined {
   return groups.find(isChosen) ?? groups.find(({ label }) => readVariantName(label).group === mixture) ?? groups[0];
 }
 
-/** The experts of a group's routers by name, without the seed where seeds are joined; numbers for adapters, and where the plan is gone. */
-export function expertsOf({ label, stages }: StageGroup, router: RouterKind, count: number): string[] {
-  const { name, experts } = stages[0]!;
-  const named = isAdapterRouter(router) ? [] : experts;
-  const names = name === label ? named : named.map((expert) => readVariantName(expert).group);
+/** The experts of a group's routers by name; numbers for adapters, and where the plan is gone. */
+export function expertsOf({ stages }: StageGroup, router: RouterKind, count: number): string[] {
+  const names = isAdapterRouter(router) ? [] : stages[0]!.experts;
   return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
 }
 

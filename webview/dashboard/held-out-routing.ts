@@ -22,7 +22,7 @@ import { type Actions, chartOptions, openStage, type Page, type Section } from '
 import type { StageGroup } from './stage-groups';
 
 const PAIRS =
-  'Share of the tokens that were sent to both experts, or where all are used, the mean product of both gates.';
+  'share of the tokens that were sent to both experts, or where all are used, the mean product of both gates.';
 
 /** Of one mixture, in the layer and kind of router that are looked at: which experts tokens have together, and how many choices stay. */
 export class HeldOutRoutingSection implements Section {

@@ -26,9 +26,10 @@ export class ResultsSection implements Section {
     const what = resultCaption(run.domains, own, isJoined);
     const most = Math.max(...run.stages.map((stage) => stage.later?.tokens ?? 0));
     const heading = `Evaluated after training, on ${most} held-out tokens of a domain at most`;
+    const laterWhat = `${heading}. ${own.rows.length ? 'The columns are those above.' : resultCaption(run.domains, later, isJoined)}`;
     this.tables.replaceChildren(
       ...(own.rows.length ? [dataTable(what, own)] : []),
-      ...(later.rows.length ? [dataTable(`${heading}. ${resultCaption(run.domains, later, isJoined)}`, later)] : []),
+      ...(later.rows.length ? [dataTable(laterWhat, later)] : []),
     );
   }
 }

@@ -10,18 +10,18 @@ export function causalMask(context: number): tf.Tensor2D {
   return tf.tensor2d(mask, [context, context]);
 }
 
-/** Shortest context whose queries are taken in blocks. */
-const SHORTEST_IN_BLOCKS = 64;
-const BLOCKS = 2;
+/** Shorter blocks cost more than they spare (docs/performance.md). */
+const SHORTEST_BLOCK = 128;
+const MOST_BLOCKS = 4;
 
 /**
  * Where blocks of queries end. A block looks at keys up to its own end only, which spares (1 - 1/blocks)/2 of all scores.
  * A context that does not divide leaves a shorter last block.
  */
 function blockEnds(context: number): number[] {
-  const blocks = context < SHORTEST_IN_BLOCKS ? 1 : BLOCKS;
+  const blocks = Math.max(1, Math.min(MOST_BLOCKS, Math.floor(context / SHORTEST_BLOCK)));
   const length = Math.ceil(context / blocks);
-  return Array.from({ length: Math.ceil(context / length) }, (_, block) => Math.min((block + 1) * length, context));
+  return Array.from({ length: blocks }, (_, block) => Math.min((block + 1) * length, context));
 }
 
 /**

@@ -2,19 +2,19 @@ import * as tf from '@tensorflow/tfjs';
 import { intAttribute, nativeBackend, typeAttribute } from './native';
 import { ownGradient } from './own-gradient';
 
-/** Rows of a matrix by index, without gradient. `rows` (R, E), `indices` (K) int32 -> (K, E). */
-export function takeRows(rows: tf.Tensor2D, indices: tf.Tensor1D): tf.Tensor2D {
+/** Rows of a matrix, or numbers of a list, by index, without gradient. `rows` (R, E) or (R), `indices` (K) int32 -> (K, E) or (K). */
+export function takeRows<T extends tf.Tensor1D | tf.Tensor2D>(rows: T, indices: tf.Tensor1D): T {
   const backend = nativeBackend();
-  if (!backend) return tf.gather(rows, indices);
+  if (!backend) return tf.gather(rows as tf.Tensor, indices) as T;
   // tfjs-node's own kernel reads the indices back to the host to check them; callers here have checked theirs.
   const axis = tf.scalar(0, 'int32');
   const attributes = [
     intAttribute(backend, 'batch_dims', 0),
-    typeAttribute(backend, 'Tparams', 'float32'),
+    typeAttribute(backend, 'Tparams', rows.dtype as 'float32' | 'int32'),
     typeAttribute(backend, 'Tindices', 'int32'),
     typeAttribute(backend, 'Taxis', 'int32'),
   ];
-  return backend.executeSingleOutput('GatherV2', attributes, [rows, indices, axis]) as tf.Tensor2D;
+  return backend.executeSingleOutput('GatherV2', attributes, [rows, indices, axis]) as T;
 }
 
 /** Sums the rows that share an index. `rows` (K, E), `indices` (K) int32 -> (count, E); rows nobody names are zero. */

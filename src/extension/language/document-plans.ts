@@ -131,10 +131,10 @@ export class DocumentPlans implements vscode.Disposable {
 /** All of an experiment that decides what its data is. */
 function dataAsked({ domains, model, stages, sweep, tasks }: Experiment): string {
   const asked = [model.tokenizer, domains, tasks, model.context, sweep?.['model.context']];
-  if (!Object.values(stages).some((stage) => stage.import)) return JSON.stringify(asked);
-  // Imported checkpoints have to fit the model, the experts that they become, and the ensembles that they are in.
-  const origins = Object.entries(stages).map(([name, { from, import: imported, upcycle, ensemble }]) => {
-    return [name, from, imported, upcycle, ensemble];
+  if (!Object.values(stages).some((stage) => stage.import ?? stage.split)) return JSON.stringify(asked);
+  // Imported checkpoints and narrower models have to fit the model, the experts that they become, and the ensembles that they are in.
+  const origins = Object.entries(stages).map(([name, { from, import: imported, upcycle, split, ensemble, train }]) => {
+    return [name, from, imported, upcycle, split, ensemble, train?.distill, train?.like];
   });
   return JSON.stringify([...asked, model, origins]);
 }

@@ -24,9 +24,9 @@ export class ConfigKeys {
 }
 
 function withoutSeed({ name, backend, tokenizer, domains, stages }: Plan): string {
-  const keyless = stages.map(({ key: _key, recipe: _recipe, seed: _seed, parents, ...stage }) => ({
-    ...stage,
-    parents: parents.map((parent) => parent.name),
-  }));
+  const keyless = stages.map(({ key: _key, seed: _seed, parents, recipe, ...stage }) =>
+    // Without recipes, in plans of older versions, what a stage is made of.
+    recipe ? { name: stage.name, recipe } : { ...stage, parents: parents.map((parent) => parent.name) },
+  );
   return JSON.stringify({ name, backend, tokenizer, domains, stages: keyless });
 }

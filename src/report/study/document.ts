@@ -28,6 +28,7 @@ const ROLE_WORDS = {
   dense: 'dense, continued',
   ensemble: 'ensemble',
   mixture: 'mixture',
+  adapted: 'adapters',
 } as const;
 
 const METHOD_WORDS = {
@@ -36,6 +37,7 @@ const METHOD_WORDS = {
   sparse: 'sparse upcycling',
   drop: 'Drop-Upcycling',
   scratch: 'mixture from scratch',
+  split: 'MoEBERT',
 } as const;
 const ATTENTION_WORDS = { 'kv-experts': 'KV experts', 'shared-kv': 'shared KV' } as const;
 

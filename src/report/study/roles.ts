@@ -4,12 +4,12 @@ import type { UpcycleConfig } from '../../config/upcycle-schema';
 import type { Plan, PlannedStage } from '../../plan/plan';
 
 /** What a stage is in a study, in the order of the tables. */
-export const ROLES = ['seed', 'specialist', 'dense', 'ensemble', 'mixture'] as const;
+export const ROLES = ['seed', 'specialist', 'dense', 'ensemble', 'mixture', 'adapted'] as const;
 
 export interface Role {
   role: (typeof ROLES)[number];
-  /** How the mixture was upcycled; `null` for a dense stage. */
-  method: UpcycleConfig['method'] | null;
+  /** How the mixture was upcycled, or that it was split out of a dense stage; `null` for a dense stage. */
+  method: UpcycleConfig['method'] | 'split' | null;
   /** Where attention has experts too, what they have of their own. */
   attention: 'kv-experts' | 'shared-kv' | null;
 }
@@ -24,13 +24,16 @@ export interface Match {
 
 /**
  * What a stage is, told from the graph: without parents and upcycling a seed model; dense and trained from another one a specialist if
- * some stage starts from it (an ensemble does not), else continued dense training; upcycled, or going on from such a stage, a mixture.
+ * some stage starts from it (an ensemble does not), else continued dense training; upcycled or split, or going on from such a stage, a mixture;
+ * with adapters, on whatever model, adapted.
  */
 export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>): Role {
   const kind = planned.architecture.mixture?.attention;
   const attention = kind && kind !== 'averaged' ? kind : null;
   if (planned.upcycle) return { role: 'mixture', method: planned.upcycle.method, attention };
+  if (planned.split && planned.architecture.mixture) return { role: 'mixture', method: 'split', attention };
   if (planned.ensemble) return { role: 'ensemble', method: null, attention };
+  if (planned.architecture.adapters) return { role: 'adapted', method: null, attention };
   const parent = stages.find(({ name }) => name === planned.parents[0]?.name);
   if (!parent) return { role: 'seed', method: null, attention };
   if (planned.architecture.mixture) return roleOf(parent, { stages });

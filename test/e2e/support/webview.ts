@@ -5,7 +5,7 @@ import type { Frame, Page } from 'playwright-core';
 /** The document of a panel. Playwright's frame has `locator`, `getByRole` and `waitForFunction` for it. */
 export type Webview = Frame;
 
-/** The document inside the panel with this title; waits until its page is loaded. */
+/** The document inside the panel with this title; waits until its page is loaded and has drawn something. */
 export async function webviewFrame(page: Page, title: string): Promise<Webview> {
   // VS Code puts a panel's page into two frames; the inner one bears the panel's title and is made anew when the page changes.
   for (const end = Date.now() + 20_000; Date.now() < end; await setTimeout(100)) {
@@ -16,11 +16,17 @@ export async function webviewFrame(page: Page, title: string): Promise<Webview> 
         .then((element) => element?.contentFrame())
         .catch(() => undefined);
       if (!frame) continue;
-      await frame.waitForLoadState('load');
-      return frame;
+      // A frame that is made anew meanwhile fails at once, and the new one is looked for.
+      const drawn = frame.locator('#main > *').first();
+      const timeout = Math.max(1, end - Date.now());
+      const isDrawn = await drawn.waitFor({ state: 'attached', timeout }).then(
+        () => true,
+        () => false,
+      );
+      if (isDrawn) return frame;
     }
   }
-  throw new Error(`no panel with the title ${title} opened within 20 s`);
+  throw new Error(`no panel with the title ${title} opened and drew its page within 20 s`);
 }
 
 /** One rule of accessibility that a page breaks. */

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAdapter } from '../../../src/architecture/adapters';
+import type { Architecture } from '../../../src/architecture/architecture';
 import { parameterSpecs } from '../../../src/architecture/parameters';
 import {
   type Checkpoint,
@@ -16,7 +17,7 @@ import {
 import { readSafetensors } from '../../../src/checkpoint/safetensors';
 import { largeValues, SMALL } from '../../support/engine';
 
-const ADAPTED = { ...SMALL, adapters: { method: 'mov', experts: 3, parts: ['attention', 'ffn'] } } as const;
+const ADAPTED: Architecture = { ...SMALL, adapters: { method: 'mov', experts: 3, parts: ['attention', 'ffn'] } };
 const PROVENANCE = { experiment: '', stage: '', key: '', run: '', tokenizer: '', version: '' };
 const training = { step: 3, draws: {}, seconds: 1 };
 
@@ -26,8 +27,8 @@ describe('a checkpoint of adapters', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   /** Saves a base and adapters of it, each as a stage does. */
-  function save(root = folder): { path: string; base: string; saved: Checkpoint } {
-    const base = saveCheckpoint(
+  async function save(root = folder): Promise<{ path: string; base: string; saved: Checkpoint }> {
+    const base = await saveCheckpoint(
       join(root, 'base', 'checkpoints'),
       { architecture: SMALL, parameters: largeValues(SMALL, 1), training: { ...training, step: 9 } },
       PROVENANCE,
@@ -35,18 +36,18 @@ describe('a checkpoint of adapters', () => {
     const parameters = new Map([...largeValues(ADAPTED, 2), ...largeValues(SMALL, 1)]);
     const adapters = parameterSpecs(ADAPTED).filter(isAdapter);
     const first = new Map(adapters.map(({ name }) => [name, parameters.get(name)!]));
-    const saved = {
+    const saved: Checkpoint = {
       architecture: ADAPTED,
       parameters,
       moments: { first, second: first },
       training,
       base,
-    } as Checkpoint;
-    return { base, saved, path: saveCheckpoint(join(root, 'own', 'checkpoints'), saved, PROVENANCE) };
+    };
+    return { base, saved, path: await saveCheckpoint(join(root, 'own', 'checkpoints'), saved, PROVENANCE) };
   }
 
-  it('holds no tensor of the model that they adapt, and is joined with it when it is read', () => {
-    const { path, saved } = save();
+  it('holds no tensor of the model that they adapt, and is joined with it when it is read', async () => {
+    const { path, saved } = await save();
     const { tensors } = readSafetensors(join(path, MODEL_FILE));
     const expected = parameterSpecs(ADAPTED).filter(isAdapter);
     assert.deepEqual(
@@ -58,8 +59,8 @@ describe('a checkpoint of adapters', () => {
     assert.deepEqual({ ...found, parameters: saved.parameters }, saved);
   });
 
-  it('finds its model where both were moved together', () => {
-    const { saved } = save(join(folder, 'before'));
+  it('finds its model where both were moved together', async () => {
+    const { saved } = await save(join(folder, 'before'));
     cpSync(join(folder, 'before'), join(folder, 'after'), { recursive: true });
     rmSync(join(folder, 'before'), { recursive: true });
     const found = loadCheckpoint(join(folder, 'after', 'own', 'checkpoints', checkpointName(3)), 'model');
@@ -67,8 +68,8 @@ describe('a checkpoint of adapters', () => {
     assert.equal(found.base, join(folder, 'after', 'base', 'checkpoints', checkpointName(9)));
   });
 
-  it('says what is missing where that model was deleted, and stays in its place', () => {
-    const { path, base } = save();
+  it('says what is missing where that model was deleted, and stays in its place', async () => {
+    const { path, base } = await save();
     rmSync(base, { recursive: true });
     const error = {
       reason: 'no-base',

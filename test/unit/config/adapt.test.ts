@@ -44,6 +44,13 @@ describe('adapters in an experiment file', () => {
       'x:11:43 stages.more.train.freeze: expected no `freeze` in a stage with adapters, beside which nothing else trains, found "freeze"',
       'x:11:60 stages.more.train.loadBalance: expected no `loadBalance` in a stage with adapters, beside which nothing else trains, found "loadBalance"',
     ]);
+    const split = `  mov: { from: seed, adapt: { method: mov, experts: 2 } }
+  apart: { from: mov, split: { experts: 2, width: 16 } }
+`;
+    assert.deepEqual(
+      mistakesOf(split).filter((mistake) => mistake.includes('adapters')),
+      ['x:8:18 stages.apart.from: expected a stage without adapters beside `split`, found "mov", which has some'],
+    );
   });
 
   it('may learn from instructions, which have a prompt and an answer and no other text', () => {

@@ -4,6 +4,7 @@ import { MAXIMUM_FILE_LENGTH } from '../../../src/config/source';
 import { EXPERIMENT, marked } from './marked';
 
 /** What can be typed at the `|` of a text. */
+const MOE_PLUS_PLUS = ['zeroComputation', 'gatingResidual'];
 const labels = (text: string): string[] => completionsAt(...marked(text)).map(({ label }) => label);
 
 /** The text after one completion is taken, with the snippet's places as they are written. */
@@ -28,7 +29,7 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'prompt', 'answer', 'heldOut']);
-    const stage = ['from', 'upcycle', 'adapt', 'import', 'ensemble', 'train'];
+    const stage = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'train'];
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), stage);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
@@ -38,19 +39,44 @@ describe('completion of keys', () => {
     const file = 'model:\n  wid|\n  layers: 2\nstages:\n  seed: { train: { tokens: 1k } }\n';
     assert.ok(labels(file).includes('width') && !labels(file).includes('layers'));
     assert.equal(taken(file, 'width').split('\n')[1], '  width: $0');
-    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), ['from', 'upcycle', 'adapt', 'import']);
+    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), [
+      'from',
+      'upcycle',
+      'split',
+      'prune',
+      'adapt',
+      'import',
+    ]);
     assert.deepEqual(labels('stages:\n  law:\n    train:\n      pe|').slice(0, 3), TRAIN_FIRST);
   });
 
   it('works on a line that is not whole, in flow style', () => {
-    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'weightScaling', 'router'];
+    const known = [
+      'attention',
+      'ffnRouting',
+      'ffnTopK',
+      'attentionTopK',
+      'gate',
+      'weightScaling',
+      ...MOE_PLUS_PLUS,
+      'router',
+    ];
     for (const rest of ['', ' }', '\n  next: { from: seed }\n', ', experts: [a, b] }']) {
       const text = `stages:\n  bam:\n    upcycle: { method: bam, |${rest}`;
       assert.deepEqual(labels(text).slice(-known.length), known, rest);
       assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), ['from', 'upcycle', 'adapt', 'import', 'ensemble', 'train']);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), [
+      'from',
+      'upcycle',
+      'split',
+      'prune',
+      'adapt',
+      'import',
+      'ensemble',
+      'train',
+    ]);
     assert.deepEqual(labels('stages: { a: { ensemble: {}, | } }'), []);
     assert.deepEqual(labels(`${EXPERIMENT}  all: { ensemble: { members: [|] } }`).slice(0, 2), ['seed', 'law']);
     assert.deepEqual(
@@ -60,6 +86,8 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), [
       'from',
       'upcycle',
+      'split',
+      'prune',
       'adapt',
       'import',
     ]);
@@ -88,7 +116,7 @@ describe('completion of keys', () => {
   });
 
   it('leaves out keys of which the group has an alternative', () => {
-    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['adapt', 'train']);
+    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'prune', 'adapt', 'train']);
     assert.deepEqual(labels('stages:\n  a:\n    adapt: {}\n    |'), ['from', 'train']);
     assert.ok(!labels('domains: { a: { prompt: q, | } }').includes('field'));
     const train = labels('stages: { a: { train: { flops: 1e9, | } } }');
@@ -100,8 +128,16 @@ describe('completion in an upcycling', () => {
   const keys = (upcycle: string): string[] => labels(`stages: { a: { upcycle: { ${upcycle}, | } } }`);
 
   it('offers what the method knows, and all while there is none', () => {
-    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', 'router']);
-    assert.deepEqual(keys('method: btx'), ['experts', 'ffnRouting', 'ffnTopK', 'gate', 'weightScaling', 'router']);
+    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', ...MOE_PLUS_PLUS, 'router']);
+    assert.deepEqual(keys('method: btx'), [
+      'experts',
+      'ffnRouting',
+      'ffnTopK',
+      'gate',
+      'weightScaling',
+      ...MOE_PLUS_PLUS,
+      'router',
+    ]);
     assert.ok(!keys('method: bam').includes('copies'));
     assert.ok(['experts', 'copies', 'attention', 'drop'].every((key) => keys('gate: softmax-topk').includes(key)));
   });

@@ -329,7 +329,7 @@ stages:
     assert.deepEqual(train('clip: .nan'), at('35 stages.a.train.clip', 'a number, found NaN'));
     assert.deepEqual(train('from: seed'), [
       `x:6:29 stages.a.train.from: expected one of like, match, countParents, mix, tokens, flops, batch, accumulate, peakLearningRate, warmup, \
-finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, freeze, evaluateEvery, evaluationTokens, \
+finalLearningRate, weightDecay, beta1, beta2, clip, loadBalance, routerZ, freeze, distill, evaluateEvery, evaluationTokens, \
 checkpointEvery, keepCheckpoints, found the unknown key "from"`,
     ]);
   });

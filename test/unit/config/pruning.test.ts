@@ -15,6 +15,9 @@ stages:
   balanced: { upcycle: { method: sparse, experts: [seed], copies: 4, router: { balanceBias: 0.1 } } }
   normal: { upcycle: { method: sparse, experts: [seed], copies: 4, router: { normalizeLogits: 1 } } }
   both: { ensemble: { members: [seed, moe] } }
+  hashed: { from: seed, split: { experts: 4, width: 16, shared: 4 } }
+  learnt: { from: seed, split: { experts: 4, width: 16, shared: 4, routing: learnt } }
+  adapted: { from: moe, adapt: { method: molora, experts: 2, rank: 2 }, train: { tokens: 1k } }
 ${more}  p: ${stage}
 `;
   return parseExperiment(text).mistakes.map((mistake) => {
@@ -58,6 +61,22 @@ describe('a stage that prunes', () => {
       ),
       ['upcycle: expected no `upcycle` beside `prune`', 'prune: expected `from` beside `prune`'],
     );
+  });
+
+  it('prunes mixtures that a dense stage was split into, where they have routers, and none with adapters', () => {
+    assert.deepEqual(mistakesOf(pruned('method: usage, keep: 2', 'learnt')), []);
+    assert.deepEqual(mistakesOf(pruned('method: usage, keep: 5', 'learnt')), [
+      'prune.keep: expected at most 4, the experts that there are, found 5',
+    ]);
+    assert.deepEqual(mistakesOf(pruned('method: usage, keep: 2', 'hashed')), [
+      'from: expected a mixture with routers (hash routing has none), found "hashed"',
+    ]);
+    assert.deepEqual(mistakesOf(pruned('method: usage, keep: 2', 'adapted')), [
+      'from: expected a stage without adapters, found "adapted"',
+    ]);
+    assert.deepEqual(mistakesOf(pruned('method: router-norm, keep: 2, since: hashed', 'learnt')), [
+      'prune.since: expected a mixture with routers, found "hashed"',
+    ]);
   });
 
   it('says how many experts stay, once, and as many as the router chooses', () => {

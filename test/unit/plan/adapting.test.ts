@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { countAdapters, countParameters, forwardFlops } from '../../../src/architecture/counts';
+import { adapterLines } from '../../../src/plan/adapting';
 import { stageFacts } from '../../../src/plan/facts';
 import { experimentWith, planned } from './experiment';
 
@@ -20,6 +21,9 @@ describe('a stage with adapters in a plan', () => {
     assert.equal(facts['adapted by'], 'MoV of 10');
     assert.equal(facts['starts from'], 'seed');
     assert.match(facts['trained parameters']!, /^4\.16k, 13 % of all$/);
+    assert.deepEqual(adapterLines(Object.values(planned(experimentWith(STAGES)))), [
+      'mov trains MoV of 10 alone: 4.16k, 13 % of all',
+    ]);
   });
 
   it('has the defaults of the paper, in a mixture those that it can have', () => {

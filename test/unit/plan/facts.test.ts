@@ -50,6 +50,17 @@ describe('what is known of an experiment', () => {
     assert.equal(facts['last perplexity'], '5.432 on average, law 4.000, math 66.66');
   });
 
+  it('is, for a stage that prunes, what stays and how that is chosen', async () => {
+    const stages = `${TEXT}  more: { from: both, train: { tokens: 5120 } }
+  norm: { from: more, prune: { method: router-norm, since: both, keep: 1 } }
+  merged: { from: more, prune: { method: similarity, share: 0.5 } }
+`;
+    const [norm, merged] = (await plan(stages)).plan.stages.slice(4).map((stage) => valuesOf(stageFacts(stage, {})));
+    assert.equal(norm!['starts from'], 'more (since both)');
+    assert.equal(norm!['pruned to'], '1 of 2 experts a layer, by router-norm since both, zero');
+    assert.equal(merged!['pruned to'], '1 of 2 experts a layer, by similarity of outputs, masked');
+  });
+
   it('is, for copies of one stage, which and how many, and what of them stays as it is', async () => {
     const stages = `${TEXT}  copies: { upcycle: { method: drop, experts: [seed], copies: 4 }, train: { tokens: 5120, freeze: [norms, experts] } }
   random: { upcycle: { method: scratch, copies: 4 }, train: { tokens: 5120 } }

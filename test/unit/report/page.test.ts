@@ -120,6 +120,10 @@ describe('report.html', () => {
     );
     assert.match(ffn, /<td class="bad">1<\/td>/);
     assert.match(page, /<polyline class="line c0" points="0\.0,/, 'load over the steps');
+    const pruned = `${JSON.stringify(events()).replaceAll('"deadExperts":1', '"deadExperts":0,"removed":[1]')}`;
+    const struck = await report(JSON.parse(pruned) as ReturnType<typeof events>);
+    assert.match(struck, /<td title="pruned"><s>0\.00<\/s>/);
+    assert.doesNotMatch(struck, /<td class="dead"/);
     const soft = maps.find(({ text }) => text.includes('0.80'))!.text.replace(/\s+/g, ' ');
     assert.match(soft, /<td>0\.60<\/td> ?<td>0\.75<\/td>/, 'entropy, and the choices that were kept');
     const pairs = elements(page, 'table').find(({ text }) => text.includes('mean product of both gates'))!;

@@ -23,7 +23,7 @@ function router(layer: number, load: number[], more: Partial<Router> = {}): Rout
 /** A run with a dense stage and two seeds of a mixture for each of two swept values; of the second value one seed has begun. */
 function source(choices: object = {}) {
   const names = ['seed', 'bam@seed=1,z=0', 'bam@seed=2,z=0', 'bam@seed=1,z=1', 'bam@seed=2,z=1'];
-  const stages = names.map((name) => ({ name, experts: [`law${name.slice(3, 10)}`, 'seed'] }) as unknown as Stage);
+  const stages = names.map((name) => ({ name, experts: ['law', 'seed'] }) as unknown as Stage);
   const points = new PointStore();
   const columns = Object.fromEntries(STEP_COLUMNS.map((column) => [column, new Float64Array()])) as Points['steps'];
   names.slice(1, 4).forEach((stage, i) => {
@@ -69,6 +69,9 @@ describe('the routing of stages that differ in their seed only', () => {
     assert.deepEqual(second!.coActivation, [0.2, 0.2, 0.2]);
     assert.deepEqual([second!.saturation, second!.deadExperts], [0.75, 1.5]);
     assert.equal(meanRouters([{ routers: one }]), one);
+    const gone = (removed: number[]) => ({ routers: [router(0, [0, 0, 1], { removed })] });
+    assert.deepEqual(meanRouters([gone([0, 1]), gone([1])])[0]!.removed, [1], 'pruned in every seed');
+    assert.equal('removed' in meanRouters([gone([0]), gone([1])])[0]!, false);
     assert.deepEqual(layersOf(one, 'ffn', readChoices({ layer: 1 })), { layers: [0, 1], layer: 1 });
     assert.deepEqual(layersOf(one, 'ffn', readChoices({ layer: 7 })), { layers: [0, 1], layer: 0 });
   });
