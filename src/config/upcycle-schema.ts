@@ -94,10 +94,13 @@ export const upcycleSchema = z.strictObject({
   }),
   zeroComputation: zeroComputationSchema
     .optional()
-    .describe('Experts that give nothing, their input, or a constant, beside those with an FFN (MoE++). Default: none.'),
+    .describe(
+      'Experts that give nothing, their input, or a constant, beside those with an FFN (MoE++). Default: none.',
+    ),
   gatingResidual: z.boolean().optional().meta({
     default: false,
-    description: 'Every FFN router but the first also sees the scores of the one before, times a learnt matrix (MoE++).',
+    description:
+      'Every FFN router but the first also sees the scores of the one before, times a learnt matrix (MoE++).',
   }),
   router: routerSchema
     .optional()

@@ -99,7 +99,10 @@ onEveryBackend('a sampled expert', () => {
     const parameters = createParameters(SAMPLED, largeValues(SAMPLED, 1));
     tf.tidy(() => {
       const u = normal([3, SMALL.width], 5) as tf.Tensor2D;
-      assert.throws(() => ffn(SAMPLED, parameters, 1, u, { draws: drawTensors(NO_DRAWS) }), /layers.1.ffn.router.noise/);
+      assert.throws(
+        () => ffn(SAMPLED, parameters, 1, u, { draws: drawTensors(NO_DRAWS) }),
+        /layers.1.ffn.router.noise/,
+      );
     });
     disposeParameters(parameters);
   });
