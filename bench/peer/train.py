@@ -5,7 +5,7 @@ Reads one JSON object a line from standard input and answers each with one:
   {"architecture": ..., "batch": ..., "compile": bool}  makes a model
   {"steps": n}                                          trains n steps: {"seconds": [...], "loss": ...}
   {"peak": n}                                           multiplies matrices of size n: {"flops": per second}
-  {"memory": true}                                      {"peakBytes": ...}
+  {"memory": true}                                      {"peakBytes": ..., "anonymousBytes": ...} (the latter as of now)
 """
 
 import json
@@ -182,7 +182,10 @@ def main() -> None:
         elif "peak" in order:
             answer = {"flops": peak(order["peak"])}
         else:
-            answer = {"peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+            with open("/proc/self/status") as status:
+                anonymous = next(int(line.split()[1]) for line in status if line.startswith("RssAnon:"))
+            peak_kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            answer = {"peakBytes": peak_kilobytes * 1024, "anonymousBytes": anonymous * 1024}
         print(json.dumps(answer), flush=True)
 
 

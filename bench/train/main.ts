@@ -34,6 +34,8 @@ interface Measured {
   step: number;
   first: number;
   peakBytes: number;
+  /** After the rounds, without pages of files: those of libraries, which processes share, are in the peak. */
+  anonymousBytes: number;
   /** After `--more` steps beyond the rounds. */
   laterPeakBytes: number;
 }
@@ -73,10 +75,10 @@ async function measure(size: string, kind: string, names: readonly string[]): Pr
   }
   const found = new Map<string, Measured>();
   for (const [name, { side, first, rounds }] of sides) {
-    const { peakBytes } = await side.ask<{ peakBytes: number }>({ memory: true });
+    const memory = await side.ask<Pick<Measured, 'peakBytes' | 'anonymousBytes'>>({ memory: true });
     await side.ask({ steps: Number(options.more) });
     const { peakBytes: laterPeakBytes } = await side.ask<{ peakBytes: number }>({ memory: true });
-    found.set(name, { step: median(rounds), first, peakBytes, laterPeakBytes });
+    found.set(name, { step: median(rounds), first, ...memory, laterPeakBytes });
     side.end();
   }
   return found;
@@ -94,7 +96,7 @@ function lines(size: string, kind: string, found: Map<string, Measured>, peak: n
   const architecture = benchArchitecture(size, kind);
   const tokens = SIZES[size]!.batch * architecture.context;
   const torch = found.get('torch')!;
-  return [...found].map(([name, { step, first, peakBytes, laterPeakBytes }]) => [
+  return [...found].map(([name, { step, first, peakBytes, anonymousBytes, laterPeakBytes }]) => [
     size,
     kind,
     name,
@@ -105,6 +107,8 @@ function lines(size: string, kind: string, found: Map<string, Measured>, peak: n
     first.toFixed(1),
     (peakBytes / 1e6).toFixed(0),
     (peakBytes / torch.peakBytes).toFixed(2),
+    (anonymousBytes / 1e6).toFixed(0),
+    (anonymousBytes / torch.anonymousBytes).toFixed(2),
     (laterPeakBytes / 1e6).toFixed(0),
   ]);
 }
@@ -123,6 +127,8 @@ async function main(): Promise<void> {
     'of peak',
     'first s',
     'MB',
+    'x torch',
+    'MB anonymous',
     'x torch',
     'MB later',
   ];

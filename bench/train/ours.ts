@@ -1,4 +1,5 @@
 // One side of the comparison, in a process of its own: reads one JSON object a line and answers each with one, as bench/peer/train.py does.
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Architecture } from '../../src/architecture/architecture';
 import { uniformGenerator } from '../../src/base/random';
@@ -39,7 +40,10 @@ async function answer(order: Order): Promise<object> {
     step = makeStep(order.architecture, order.batch, order.form);
     return { engine: backend.description };
   }
-  if ('memory' in order) return { peakBytes: process.resourceUsage().maxRSS * 1024 };
+  if ('memory' in order) {
+    const anonymous = Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
+    return { peakBytes: process.resourceUsage().maxRSS * 1024, anonymousBytes: anonymous * 1024 };
+  }
   const seconds: number[] = [];
   let loss = NaN;
   for (let i = 0; i < order.steps; i++) {

@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../config/schema';
+import { ffnShare } from './zero-computation';
 
 /** How the mixture's experts are arranged; absent in a dense model. */
 export interface MixtureArchitecture {
@@ -21,6 +22,24 @@ export interface MixtureArchitecture {
   router?: RouterChanges;
   /** FFN experts that were removed. Absent where none ever was. */
   pruned?: PrunedExperts;
+  /** Further experts of the FFN routers, which compute next to nothing. Only where each token goes to its best experts. */
+  zeroComputation?: ZeroComputation;
+  /** Every FFN router but the first adds a part that follows from the scores of the one before. */
+  gatingResidual?: true;
+}
+
+/** How many experts of each kind there are beside those with an FFN (MoE++, arXiv 2410.07348). */
+export interface ZeroComputation {
+  /** Give nothing. */
+  zero: number;
+  /** Give their input. */
+  copy: number;
+  /** Give a weighted sum of their input and a vector of their own. */
+  constant: number;
+  /** The weight of zero-computation experts in load balancing; FFN experts have 1. The smaller, the less go to FFN experts. */
+  tau: number;
+  /** How many times its share of a training sequence's choices an expert takes at most. Absent: all. */
+  capacity?: number;
 }
 
 /** FFN experts without tensors. Their routers keep all columns, so that an expert's number stays what it was. */
@@ -173,10 +192,11 @@ export function ffnExpertsPerToken(mixture: MixtureArchitecture, layer: number):
 
 /**
  * How many FFN experts compute a token in a layer on average: with removed experts to which tokens are still sent, as if each of the
- * layer's experts, removed or not, were chosen equally often.
+ * layer's experts, removed or not, were chosen equally often; with zero-computation experts, as if the router were balanced.
  */
 export function meanFfnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
-  const { pruned, experts, ffnTopK } = mixture;
+  const { pruned, experts, ffnTopK, zeroComputation } = mixture;
+  if (zeroComputation) return ffnTopK * ffnShare(mixture);
   if (pruned?.routing !== 'zero' || hasSoftFfn(mixture, layer)) return ffnExpertsPerToken(mixture, layer);
   return (ffnTopK * (experts - removedExperts(mixture, layer).length)) / experts;
 }

@@ -9,6 +9,7 @@ import {
   meanFfnExpertsPerToken,
   removedExperts,
 } from './architecture';
+import { constantFlops, ffnChoices } from './zero-computation';
 import { elementCount, ffnProjections, type ParameterSpec, parameterSpecs } from './parameters';
 
 export interface ParameterCounts {
@@ -19,7 +20,8 @@ export interface ParameterCounts {
 
 /**
  * Total and active parameters. Active counts the experts that one token uses: of the FFNs those it is sent to, of attention
- * queries and outputs those it keeps (all with soft routing), and all keys and values.
+ * queries and outputs those it keeps (all with soft routing), and all keys and values. Where a token may be sent to zero-computation
+ * experts, its FFN experts are as many as on average in a balanced mixture.
  * Reproduces the published totals of BAM (arXiv 2408.08274, Tables 8 and 9).
  */
 export function countParameters(architecture: Architecture): ParameterCounts {
@@ -28,9 +30,10 @@ export function countParameters(architecture: Architecture): ParameterCounts {
   for (const spec of parameterSpecs(architecture)) {
     const size = elementCount(spec.shape);
     total += size;
-    if (placeOf(architecture, spec) < expertsPerToken(architecture, spec)) active += size;
+    // A part of an expert, where a token has that many of them on average.
+    active += size * Math.min(1, Math.max(0, expertsPerToken(architecture, spec) - placeOf(architecture, spec)));
   }
-  return { total, active };
+  return { total, active: Math.round(active) };
 }
 
 /** The place of a tensor's expert among those that there are. */
@@ -46,8 +49,11 @@ export function countAdapters(architecture: Architecture): number {
 }
 
 /** Of how many experts a token uses this tensor. */
-function expertsPerToken(architecture: Architecture, { name, layer }: ParameterSpec): number {
+function expertsPerToken(architecture: Architecture, { name, layer, expert }: ParameterSpec): number {
   const { mixture } = architecture;
+  if (mixture?.zeroComputation && name.includes('.ffn.')) {
+    return expert === undefined ? 1 : meanFfnExpertsPerToken(mixture, layer!);
+  }
   if (mixture && name.includes('.ffn.')) return ffnExpertsPerToken(mixture, layer!);
   // Later tokens look at the keys and values of every expert.
   if (/\.(key|value)\./.test(name)) return keyValueExperts(architecture);
@@ -60,7 +66,7 @@ export interface ForwardFlops {
   attention: number;
   /** The chosen FFN experts of the last layer. Only BTX's sampling has layers that differ: all experts in layer 0. */
   ffn: number;
-  /** One layer's routers. */
+  /** The routers of a layer, not the first. */
   routers: number;
   /** Whole model: all layers with their adapters, and the output head. */
   total: number;
@@ -80,17 +86,20 @@ export function forwardFlops(architecture: Architecture): ForwardFlops {
   const keyAndValue = keyValueExperts(architecture) * 2 * (2 * width * keyWidth);
   const attention = queryAndOutput + keyAndValue + chosen * 2 * context * width;
   const ffnOf = (layer: number): number =>
+    constantFlops(architecture) +
     (mixture ? meanFfnExpertsPerToken(mixture, layer) : 1) *
-    ffnProjections(architecture).length *
-    2 *
-    width *
-    ffnHidden;
+      ffnProjections(architecture).length *
+      2 *
+      width *
+      ffnHidden;
   const allFfns = Array.from({ length: layers }, (_, layer) => ffnOf(layer)).reduce((sum, flops) => sum + flops);
   const experts = attentionExperts(architecture);
-  const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * mixture.experts : 0;
+  const ffnRouter = mixture && hasFfnRouter(mixture) ? 2 * width * ffnChoices(mixture) : 0;
   const attentionRouter = experts > 1 ? 2 * width * experts : 0;
-  const routers = ffnRouter + attentionRouter;
-  const total = layers * (attention + routers + adapterFlops(architecture)) + allFfns + 2 * width * vocabulary;
+  const residual = mixture?.gatingResidual ? 2 * ffnChoices(mixture) ** 2 : 0;
+  const routers = ffnRouter + attentionRouter + residual;
+  const all = layers * (attention + routers + adapterFlops(architecture)) + allFfns + 2 * width * vocabulary;
+  const total = all - residual; // The first router has none.
   return { attention, ffn: ffnOf(layers - 1), routers, total };
 }
 

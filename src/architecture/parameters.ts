@@ -7,13 +7,24 @@ import {
   keyValueExperts,
   removedExperts,
 } from './architecture';
+import { ffnChoices, zeroComputationSpecs } from './zero-computation';
 
 /**
  * The role of a parameter, which decides how it starts, decays and is upcycled. `balance` has no gradient: the load moves it. Adapters start at
- * zero where that makes the model what it was (`adapter`), else at random.
+ * zero where that makes the model what it was (`adapter`), else at random. `gating-residual` starts at zero, what makes a `constant` expert
+ * at random.
  */
 export type ParameterRole =
-  'embedding' | 'norm' | 'matrix' | 'bias' | 'router' | 'balance' | 'adapter' | 'adapter-random';
+  | 'embedding'
+  | 'norm'
+  | 'matrix'
+  | 'bias'
+  | 'router'
+  | 'balance'
+  | 'adapter'
+  | 'adapter-random'
+  | 'gating-residual'
+  | 'constant';
 
 /** A part of a model that can be left as it is while the others train. */
 export type ModelPart = 'experts' | 'attention' | 'embeddings' | 'norms' | 'routers';
@@ -36,11 +47,20 @@ export interface ParameterSpec {
 export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undefined {
   if (role === 'adapter' || role === 'adapter-random') return undefined;
   if (role === 'bias' && /(^|\.)norm\.bias$/.test(name)) return 'norms';
-  if (role !== 'matrix' && role !== 'bias')
-    return ({ embedding: 'embeddings', norm: 'norms', router: 'routers', balance: 'routers' } as const)[role];
+  if (role !== 'matrix' && role !== 'bias') return PARTS[role];
   if (name.includes('.attention.')) return 'attention';
   return expert === undefined ? undefined : 'experts';
 }
+
+/** The parts of what belongs to one by its role. */
+const PARTS = {
+  embedding: 'embeddings',
+  norm: 'norms',
+  router: 'routers',
+  balance: 'routers',
+  'gating-residual': 'routers',
+  constant: 'experts',
+} as const;
 
 /** The projections of an FFN, SwiGLU: down(silu(gate(u)) * up(u)). With GELU there is no gate: down(gelu(up(u))). */
 export const FFN_PROJECTIONS = ['gate', 'up', 'down'] as const;
@@ -142,7 +162,7 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
   const shapes = { gate: [ffnHidden, width], up: [ffnHidden, width], down: [width, ffnHidden] };
   const specs: ParameterSpec[] = [];
   if (mixture && hasFfnRouter(mixture))
-    specs.push({ name: routerName(layer, 'ffn'), shape: [experts, width], role: 'router' });
+    specs.push({ name: routerName(layer, 'ffn'), shape: [ffnChoices(mixture), width], role: 'router' });
   if (mixture?.router?.balanceBias) {
     specs.push({ name: balanceBiasName(layer), shape: [experts], role: 'balance' });
   }
@@ -151,7 +171,7 @@ function ffnSpecs(architecture: Architecture, layer: number): ParameterSpec[] {
     const all = perExpert(architecture, experts, name, shapes[projection]);
     specs.push(...(removed.length ? all.filter(({ expert }) => !removed.includes(expert!)) : all));
   }
-  return specs;
+  return [...specs, ...zeroComputationSpecs(architecture, layer)];
 }
 
 function perExpert(

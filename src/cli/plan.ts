@@ -7,7 +7,7 @@ import type { Plan, TrainPlan } from '../plan/plan';
 import { planFile } from '../plan/plan-file';
 import { describePruning } from '../plan/pruning';
 import { describeSplit } from '../plan/splitting';
-import { parentsText } from '../plan/upcycling';
+import { describeZeroComputation, parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
 import { textTable } from '../base/text-table';
@@ -44,12 +44,17 @@ function describePlan(plan: Plan): string {
     train ? flopsText(train) : '-',
   ]);
   const header = ['stage', 'from', 'parameters', 'active', 'FLOPs/token', 'steps', 'tokens', 'training FLOPs'];
-  const origins = plan.stages.flatMap(({ name, import: imported, split, prune, teacher, train, architecture }) => [
-    ...(imported ? [`${name} starts from ${describeImport(imported)}`] : []),
-    ...(split ? [`${name} is split into ${describeSplit(split)}`] : []),
-    ...(prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : []),
-    ...(teacher ? [`${name} learns from ${teacher.name}: ${describeDistilling(train!.distill!)}`] : []),
-  ]);
+  const origins = plan.stages.flatMap(
+    ({ name, import: imported, upcycle, split, prune, teacher, train, architecture }) => [
+      ...(imported ? [`${name} starts from ${describeImport(imported)}`] : []),
+      ...(upcycle?.zeroComputation
+        ? [`${name} has other experts: ${describeZeroComputation(upcycle.zeroComputation)}`]
+        : []),
+      ...(split ? [`${name} is split into ${describeSplit(split)}`] : []),
+      ...(prune ? [`${name} is pruned to ${describePruning(prune, architecture.mixture!.experts)}`] : []),
+      ...(teacher ? [`${name} learns from ${teacher.name}: ${describeDistilling(train!.distill!)}`] : []),
+    ],
+  );
   const notes = [...origins, ...adapterLines(plan.stages)];
   return [
     `${plan.name}, ${describeSeeds(plan.stages)}, tokenizer ${plan.tokenizer.name} (${plan.tokenizer.vocabulary} tokens)`,

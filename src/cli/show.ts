@@ -1,4 +1,5 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
+import { meanOf } from '../base/statistics';
 import { printable, textTable } from '../base/text-table';
 import { adapterLines } from '../plan/adapting';
 import { describeSeeds } from '../plan/facts';
@@ -40,7 +41,7 @@ export async function showCommand(
     output.print(
       [
         ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
-        ...[variants && variantsAsText(variants), later && laterAsText(later)],
+        ...[describeFfnsPerToken(routing), variants && variantsAsText(variants), later && laterAsText(later)],
         ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
@@ -56,6 +57,17 @@ async function lastRouting(index: Database, { id, stages }: RunDetails): Promise
     if (points.length) routing[name] = points;
   }
   return routing;
+}
+
+/** FFN experts that a token was sent to, mean of the layers, where there are zero-computation experts too. */
+function describeFfnsPerToken(routing: Record<string, RoutingPoint[]>): string | undefined {
+  const rows = Object.entries(routing).flatMap(([stage, points]) =>
+    points.flatMap(({ domain, routers }) => {
+      const layers = routers.flatMap(({ ffnPerToken }) => ffnPerToken ?? []);
+      return layers.length ? [[stage, domain ?? '-', formatMeasure(meanOf(layers))]] : [];
+    }),
+  );
+  return rows.length ? textTable(['stage', 'domain', 'FFN experts a token'], rows) : undefined;
 }
 
 function describeRun(run: RunDetails, seeds: string): string {

@@ -7,6 +7,7 @@ import { checkMethod } from './method';
 import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
+import { checkZeroComputation } from './zero-computation';
 import { checkSplit, splitsIntoExperts } from './split';
 import { FREEZABLE } from './train-schema';
 import type { DataPath, Source } from './source';
@@ -155,7 +156,7 @@ function checkUpcycle(source: Source, path: DataPath, upcycle: Group, names: Nam
       mistakes.push(...checkReference(source, [...path, 'experts', i], expert, 'stage', names.stages));
     }
   });
-  mistakes.push(...checkRouting(source, path, upcycle));
+  mistakes.push(...checkRouting(source, path, upcycle), ...checkZeroComputation(source, path, upcycle));
   return mistakes;
 }
 

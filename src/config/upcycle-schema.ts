@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { count, share } from './schema-values';
+import { zeroComputationSchema } from './zero-computation-schema';
 
 /** What Drop-Upcycling draws anew. */
 const dropSchema = z.strictObject({
@@ -90,6 +91,13 @@ export const upcycleSchema = z.strictObject({
     default: false,
     description:
       'With softmax-topk: multiply up and down of every expert so that its output is larger by experts / ffnTopK, as its gate is smaller.',
+  }),
+  zeroComputation: zeroComputationSchema
+    .optional()
+    .describe('Experts that give nothing, their input, or a constant, beside those with an FFN (MoE++). Default: none.'),
+  gatingResidual: z.boolean().optional().meta({
+    default: false,
+    description: 'Every FFN router but the first also sees the scores of the one before, times a learnt matrix (MoE++).',
   }),
   router: routerSchema
     .optional()

@@ -30,6 +30,8 @@ const routingSchema = z.object({
   deadExperts: count,
   /** Experts that were removed; they keep their places in `load` and `meanGate`. Absent where all are there. */
   removed: z.array(count).optional(),
+  /** FFN experts that a token was sent to on average, where the router has zero-computation experts too. */
+  ffnPerToken: finite.optional(),
   /**
    * In evaluations: for every pair of experts, (0, 1), (0, 2), ..., (1, 2), ..., the share of tokens that were sent to both (with
    * soft routing: the mean product of their gates). Absent where a token goes to one expert only.

@@ -29,6 +29,7 @@ const routerSchema = z.object({
   maxViolation: z.number(),
   deadExperts: count,
   removed: z.array(count).optional(),
+  ffnPerToken: z.number().optional(),
   coActivation: z.array(z.number()).optional(),
   saturation: z.number().optional(),
 });

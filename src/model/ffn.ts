@@ -9,7 +9,9 @@ import {
   samplesFfn,
 } from '../architecture/architecture';
 import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
+import { capacities, gatingResidualName } from '../architecture/zero-computation';
 import { expertFfn } from '../engine/ops/expert-ffn';
+import { linear } from '../engine/ops/linear';
 import { denseFfn, type FfnChange, type FfnWeights } from '../engine/ops/ffn-forms';
 import { takeRows } from '../engine/ops/rows';
 import { topExperts } from '../engine/ops/top-experts';
@@ -20,6 +22,7 @@ import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { placesOf, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
+import { withinCapacity, zeroComputation } from './zero-computation';
 
 /** What a block's FFN gives: its output (tokens, E), its router's decision in a mixture, and those of its adapters. */
 export interface FfnOutput {
@@ -28,19 +31,25 @@ export interface FfnOutput {
   adapters: RouterOutput[];
 }
 
-/**
- * The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E); `draws` are given in training alone, `ids` (tokens) int32
- * are needed by hash routing alone.
- */
+/** What an FFN is given beside its input. */
+export interface FfnContext {
+  /** In training alone. */
+  draws?: DrawTensors | undefined;
+  /** (tokens) int32, for hash routing. */
+  ids?: tf.Tensor1D | undefined;
+  /** The logits of the FFN router before, (tokens, columns), for gating residuals. */
+  scores?: tf.Tensor2D | undefined;
+}
+
+/** The FFN of one block, dense or mixture. `u` is the normed input, (tokens, E). */
 export function ffn(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
-  draws?: DrawTensors,
-  ids?: tf.Tensor1D,
+  { draws, ids, scores: before }: FfnContext = {},
 ): FfnOutput {
-  const { mixture } = architecture;
+  const { mixture, context } = architecture;
   const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
   const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
   if (!mixture) return { output: denseFfn(u, weights(), neuronScale(draws, layer) ?? apply), adapters };
@@ -52,14 +61,24 @@ export function ffn(
   }
   const router = matrix(parameters, routerName(layer, 'ffn'));
   const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits);
+  const residual = mixture.gatingResidual && before && linear(before, matrix(parameters, gatingResidualName(layer)));
+  const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits, residual);
   const removed = removedExperts(mixture, layer);
   const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts, remaining) }
-    : sparseFfn(mixture, u, perturbed, chosenExperts(mixture, parameters, layer, perturbed), experts, remaining);
-  const decided = { layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) };
+    : sparseFfn(
+        { mixture, context, parameters, layer, experts, columns: remaining, trains: Boolean(draws) },
+        u,
+        perturbed,
+      );
+  const decided = {
+    ...{ layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) },
+    ...(mixture.zeroComputation && {
+      zeroComputation: { ffnExperts: mixture.experts, tau: mixture.zeroComputation.tau },
+    }),
+  };
   return { output: apply('ffn', u, output), router: decided, adapters };
 }
 
@@ -124,27 +143,45 @@ function softFfn(
   return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byColumn[columns[i]!]!)));
 }
 
+/** A mixture's FFN where tokens are sent to some experts. */
+interface SparseFfn {
+  mixture: MixtureArchitecture;
+  /** Tokens of a sequence. */
+  context: number;
+  parameters: ModelParameters;
+  layer: number;
+  /** The FFN experts that there are, and their columns of the router. */
+  experts: readonly FfnWeights[];
+  columns: readonly number[];
+  /** Only in training experts have a capacity. */
+  trains: boolean;
+}
+
 /**
  * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and which tokens each
- * expert got. `chosen` (T*k) int32 names columns of the router, `columns` are the experts' own.
+ * expert was chosen for, whether it had room for them or not.
  */
 function sparseFfn(
-  mixture: MixtureArchitecture,
+  { mixture, context, parameters, layer, experts, columns, trains }: SparseFfn,
   u: tf.Tensor2D,
   scores: RouterScores,
-  chosen: tf.Tensor1D,
-  experts: readonly FfnWeights[],
-  columns: readonly number[],
 ): { output: tf.Tensor2D } & RouterChoice {
-  const [tokens, width] = u.shape;
+  const [tokens] = u.shape;
   const k = mixture.ffnTopK;
   const choices = scores.logits.shape[1];
+  const chosen = chosenExperts(mixture, parameters, layer, scores); // (T*k) int32
   const mask = expertMask(chosen, choices); // (T*k, columns)
-  const places = experts.length < choices ? placesOf(mask, columns) : chosen;
+  const room = trains ? capacities(mixture, context * k) : undefined;
+  const kept = room ? withinCapacity(mask, context * k, room) : mask;
+  const places = room || experts.length < choices ? placesOf(kept, columns) : chosen;
   const byPair = expertFfn(u, places, experts); // (T*k, E)
-  const gated: tf.Tensor2D = tf.mul(byPair, chosenGates(mixture, mask, scores));
-  const output: tf.Tensor2D = k === 1 ? gated : tf.sum(tf.reshape(gated, [tokens, k, width]), 1); // (T, E)
-  return { output, ...choiceOf(mask, tokens) };
+  const gates = chosenGates(mixture, mask, scores); // (T*k, 1)
+  const overChoices = (pairs: tf.Tensor2D): tf.Tensor2D =>
+    k === 1 ? pairs : tf.sum(tf.reshape(pairs, [tokens, k, pairs.shape[1]]), 1);
+  const computed = overChoices(tf.mul(byPair, gates)); // (T, E)
+  const others =
+    mixture.zeroComputation && zeroComputation(mixture, parameters, layer, u, overChoices(tf.mul(kept, gates)));
+  return { output: others ? tf.add(computed, others) : computed, ...choiceOf(mask, tokens) };
 }
 
 /** The k best experts of every token by probability, to which the balance bias is added if there is one. (T*k) int32. */

@@ -15,13 +15,13 @@ export type ParameterValues = ReadonlyMap<string, Float32Array>;
 const INITIAL_DEVIATION = 0.02;
 
 /**
- * Initial values of one parameter: ones for norms, zeros for biases, what balances and what adapts, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
+ * Initial values of one parameter: ones for norms, zeros for biases, gating residuals, what balances and what adapts, else Normal(0, 0.02). As in GPT-2, the projections that end a residual
  * branch are smaller by sqrt(2 x layers), so that the residual stream does not grow with depth.
  */
 function initialValues(architecture: Architecture, spec: ParameterSpec, seed: number): Float32Array {
   const size = elementCount(spec.shape);
   if (spec.role === 'norm') return new Float32Array(size).fill(1);
-  if (['bias', 'balance', 'adapter'].includes(spec.role)) return new Float32Array(size);
+  if (['bias', 'balance', 'adapter', 'gating-residual'].includes(spec.role)) return new Float32Array(size);
   const endsBranch = /\.(output|down)\.weight$/.test(spec.name);
   const deviation = endsBranch ? INITIAL_DEVIATION / Math.sqrt(2 * architecture.layers) : INITIAL_DEVIATION;
   return normalValues(deriveSeed(seed, 'parameter', spec.name), size, deviation);

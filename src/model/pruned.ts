@@ -18,15 +18,15 @@ export function withoutRemoved({ logits }: RouterScores, removed: readonly numbe
 
 /**
  * Where each chosen expert stands among those that remain. `mask` (K, columns) has 1 where a row's expert is, `remaining` are the columns
- * with an expert -> (K) int32; `remaining.length` for a removed one, which nobody computes.
+ * with an FFN expert -> (K) int32; `remaining.length` for others, and in rows without a choice: nobody computes those.
  */
 export function placesOf(mask: tf.Tensor2D, remaining: readonly number[]): tf.Tensor1D {
   const places = Float32Array.from({ length: mask.shape[1] }, (_, column) => {
     const place = remaining.indexOf(column);
-    return place < 0 ? remaining.length : place;
+    return place < 0 ? 0 : place - remaining.length;
   });
-  // A sum with a single term: exact.
-  return tf.cast(tf.sum(tf.mul(mask, tf.tensor1d(places)), 1), 'int32');
+  // A sum with a single term, of whole numbers: exact.
+  return tf.cast(tf.add(tf.sum(tf.mul(mask, tf.tensor1d(places)), 1), remaining.length), 'int32');
 }
 
 /**

@@ -20,6 +20,8 @@ export interface RouterOutput {
   chosen?: tf.Tensor2D;
   /** Experts that were removed, if any; they keep their places in what stands above. */
   removed?: readonly number[];
+  /** Where some experts are zero-computation experts: how many, from the first, are not, and the weight of those that are in balancing. */
+  zeroComputation?: { ffnExperts: number; tau: number };
 }
 
 /** What a router that chooses gives beside its scores. */
@@ -39,9 +41,16 @@ const LOGIT_EPSILON = 1e-6;
 /**
  * Scores every token against every expert, in float32. `u` (tokens, E), `weight` (experts, E). With `deviation` the logits of
  * a token are brought to mean 0 and to that standard deviation over the experts (Skywork-MoE, arXiv 2406.06563, section 4.1).
+ * `residual` (tokens, experts) is added to the logits.
  */
-export function routerScores(u: tf.Tensor2D, weight: tf.Tensor2D, deviation?: number): RouterScores {
-  const scores = linear(u, weight);
+export function routerScores(
+  u: tf.Tensor2D,
+  weight: tf.Tensor2D,
+  deviation?: number,
+  residual?: tf.Tensor2D,
+): RouterScores {
+  const own = linear(u, weight);
+  const scores: tf.Tensor2D = residual ? tf.add(own, residual) : own;
   const logits = deviation ? layerNorm(scores, tf.fill([weight.shape[0]], deviation), LOGIT_EPSILON) : scores;
   return { logits, probabilities: tf.softmax(logits) };
 }
@@ -78,13 +87,19 @@ export function expertMask(chosen: tf.Tensor1D, experts: number): tf.Tensor2D {
 /**
  * Load balancing loss of one router that chooses (Switch Transformer, arXiv 2101.03961, eq. 4): experts x sum_i f_i P_i, with f_i the
  * share of assignments that went to expert i (no gradient) and P_i its mean probability. 1 when uniform; for top-1,
- * `experts` when one expert takes all. Of a pruned mixture it is that of the remaining experts.
+ * `experts` when one expert takes all. Of a pruned mixture it is that of the remaining experts. With zero-computation experts the terms of
+ * those are weighed by tau (MoE++, arXiv 2410.07348, section 3.3).
  */
 export function loadBalanceLoss(output: RouterOutput): tf.Scalar {
-  const { assigned, probabilities, removed } = output;
+  const { assigned, probabilities, removed, zeroComputation } = output;
   if (removed) return remainingBalanceLoss(assigned!, probabilities, removed);
   const shares = tf.div(assigned!, tf.sum(assigned!)); // (experts)
-  return tf.mul(tf.sum(tf.mul(shares, tf.mean(probabilities, 0))), probabilities.shape[1]) as tf.Scalar;
+  const experts = probabilities.shape[1];
+  const terms = tf.mul(shares, tf.mean(probabilities, 0));
+  if (!zeroComputation) return tf.mul(tf.sum(terms), experts) as tf.Scalar;
+  const { ffnExperts, tau } = zeroComputation;
+  const weights = Float32Array.from({ length: experts }, (_, expert) => (expert < ffnExperts ? 1 : tau));
+  return tf.mul(tf.sum(tf.mul(terms, tf.tensor1d(weights))), experts) as tf.Scalar;
 }
 
 /** Router z-loss (ST-MoE, arXiv 2202.08906, eq. 5): the mean over tokens of logsumexp(logits) squared. */

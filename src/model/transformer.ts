@@ -8,7 +8,7 @@ import { layerNorm, rmsNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
 import { attention, type AttentionOutput, type AttentionTables } from './attention';
 import type { DrawTensors } from './draws';
-import { ffn, type FfnOutput } from './ffn';
+import { ffn, type FfnContext, type FfnOutput } from './ffn';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
 import { loadBalanceLoss, type RouterOutput, routerZLoss } from './routing';
@@ -44,11 +44,15 @@ export function forward(
   const inputs: BlockInputs[] = [];
   let x = inSection('embedding', () => embed(matrix(parameters, EMBEDDING), ids)); // (B*T, E)
   const states = [x];
+  let scores: tf.Tensor2D | undefined;
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, { ids, tables, draws });
+    const { sum, attended, transformed, read } = block(architecture, parameters, layer, x, {
+      ...{ ids, tables, draws, scores },
+    });
     x = sum;
     states.push(x);
     inputs.push(read);
+    scores = transformed.router?.logits;
     const decided = [attended.router, ...attended.adapters, transformed.router, ...transformed.adapters];
     for (const router of decided) if (router) routers.push(router);
   }
@@ -61,19 +65,28 @@ export function forward(
   return { last, head, routers, inputs, states };
 }
 
+/** What a block is given beside the residual stream. */
+interface BlockContext extends FfnContext {
+  ids: tf.Tensor1D;
+  tables: AttentionTables;
+}
+
 /** What attention and FFN of a block, and their routers, read, (B*T, E); the same tensor where the block has one norm. */
 export interface BlockInputs {
   attention: tf.Tensor2D;
   ffn: tf.Tensor2D;
 }
 
-/** One block: what attention and FFN read and gave, and the residual stream after both. `x` (B*T, E). */
+/**
+ * One block: what attention and FFN read and gave, and the residual stream after both. `x` (B*T, E); `scores` are those of the FFN router
+ * before.
+ */
 function block(
   architecture: Architecture,
   parameters: ModelParameters,
   layer: number,
   x: tf.Tensor2D,
-  { ids, tables, draws }: { ids: tf.Tensor1D; tables: AttentionTables; draws: DrawTensors | undefined },
+  { ids, tables, draws, scores }: BlockContext,
 ): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput; read: BlockInputs } {
   const form = architecture.block;
   const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
@@ -83,7 +96,7 @@ function block(
   const isSequential = form === 'sequential';
   const between = isSequential ? inSection(`sum${layer}`, () => tf.add<tf.Tensor2D>(x, attended.output)) : x;
   const v = form ? norm(between, 'ffn') : u;
-  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, draws, ids));
+  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, { draws, ids, scores }));
   const terms = isSequential ? [between, transformed.output] : [x, attended.output, transformed.output];
   const sum = inSection(`sum${layer}`, () => tf.addN(terms));
   return { sum, attended, transformed, read: { attention: u, ffn: v } };

@@ -5,7 +5,7 @@ import { describeImport } from './imports';
 import type { Plan, PlannedDomain, PlannedStage, TrainPlan } from './plan';
 import { describePruning } from './pruning';
 import { describeSplit } from './splitting';
-import { parentsText } from './upcycling';
+import { describeZeroComputation, parentsText } from './upcycling';
 
 /** The last evaluation of a stage. */
 export interface LastResult {
@@ -40,6 +40,10 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     if (train) facts.push(['trained parameters', describeTrained(architecture)]);
   }
   if (prune) facts.unshift(['pruned to', describePruning(prune, architecture.mixture!.experts)]);
+  if (upcycle?.gatingResidual) facts.unshift(['gating residuals', 'yes']);
+  if (upcycle?.zeroComputation) {
+    facts.unshift(['zero-computation experts', describeZeroComputation(upcycle.zeroComputation)]);
+  }
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (split) facts.unshift(['split into', describeSplit(split)]);
   if (train) {

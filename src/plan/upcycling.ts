@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { MixtureArchitecture } from '../architecture/architecture';
+import type { MixtureArchitecture, ZeroComputation } from '../architecture/architecture';
 import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { PlannedStage } from './plan';
 
 /** Drop-Upcycling as its authors ran it (arXiv 2502.19261): half of the units, drawn for each matrix on its own. */
 const DROP_DEFAULTS = { ratio: 0.5, indices: 'per-matrix' } as const;
+
+/** The kinds of zero-computation experts, in the order of the router's columns. */
+const KINDS = ['constant', 'copy', 'zero'] as const;
 
 /** How routers start where the file does not say it; earlier versions knew nothing else. */
 const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
@@ -14,11 +17,12 @@ const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
  * and files from before an option have the key that they had.
  */
 export function completeUpcycling(config: UpcycleConfig): UpcycleConfig {
-  const { drop, router, weightScaling, ffnRouting, ...upcycle } = config;
+  const { drop, router, weightScaling, ffnRouting, gatingResidual, ...upcycle } = config;
   return {
     ...upcycle,
     ...(upcycle.method === 'drop' && { drop: drop ?? DROP_DEFAULTS }),
     ...(weightScaling && { weightScaling }),
+    ...(gatingResidual && { gatingResidual }),
     ...(router && !isDeepStrictEqual(router, ROUTER_DEFAULTS) && { router }),
     ...(ffnRouting && ffnRouting !== 'top-k' && { ffnRouting }),
   };
@@ -26,9 +30,9 @@ export function completeUpcycling(config: UpcycleConfig): UpcycleConfig {
 
 /** How the routers of a mixture of so many experts send tokens. What is as usual is left out, so that it does not show in the stage's key. */
 export function plannedRouting(
-  { ffnRouting, ffnTopK, attentionTopK, router }: UpcycleConfig,
+  { ffnRouting, ffnTopK, attentionTopK, router, zeroComputation, gatingResidual }: UpcycleConfig,
   experts: number,
-): Pick<MixtureArchitecture, 'ffnRouting' | 'ffnTopK' | 'attentionTopK' | 'router'> {
+): Omit<MixtureArchitecture, 'experts' | 'gate' | 'attention'> {
   const { normalizeLogits, balanceBias, noise } = router ?? {};
   const changes = {
     ...(normalizeLogits && { normalizeLogits }),
@@ -40,19 +44,41 @@ export function plannedRouting(
     ...(ffnRouting && ffnRouting !== 'top-k' && { ffnRouting }),
     ...(attentionTopK && { attentionTopK }),
     ...(Object.keys(changes).length && { router: changes }),
+    ...(zeroComputation && { zeroComputation }),
+    ...(gatingResidual && { gatingResidual }),
   };
 }
 
-/** What the experts of a mixture are called: by their parents, equal ones with a number (`seed`, `law`, `seed 2`); random ones have no names. */
-export function expertNames({ experts = [], copies = 1 }: UpcycleConfig): string[] {
+/**
+ * What the experts of a mixture are called: by their parents, equal ones with a number (`seed`, `law`, `seed 2`), and zero-computation
+ * experts by what they do (`constant 1`, `copy`); random ones have no names, or numbers where others follow.
+ */
+export function expertNames({ experts = [], copies = 1, zeroComputation }: UpcycleConfig): string[] {
+  const others = zeroComputation ? zeroComputationNames(zeroComputation) : [];
+  if (!experts.length && others.length) return [...Array.from({ length: copies }, (_, i) => String(i)), ...others];
   const seen = new Map<string, number>();
-  return experts
+  const parents = experts
     .flatMap((parent) => Array.from({ length: copies }, () => parent))
     .map((parent) => {
       const count = (seen.get(parent) ?? 0) + 1;
       seen.set(parent, count);
       return count === 1 ? parent : `${parent} ${count}`;
     });
+  return [...parents, ...others];
+}
+
+/** In the order of the router's columns. */
+function zeroComputationNames(kinds: ZeroComputation): string[] {
+  return KINDS.flatMap((kind) =>
+    Array.from({ length: kinds[kind] }, (_, i) => (kinds[kind] === 1 ? kind : `${kind} ${i + 1}`)),
+  );
+}
+
+/** Zero-computation experts in words: `1 zero, 1 copy, 2 constant, tau 0.75`. */
+export function describeZeroComputation(kinds: ZeroComputation): string {
+  const counts = [...KINDS].reverse().filter((kind) => kinds[kind]);
+  const capacity = kinds.capacity === undefined ? [] : [`capacity ${kinds.capacity}`];
+  return [...counts.map((kind) => `${kinds[kind]} ${kind}`), `tau ${kinds.tau}`, ...capacity].join(', ');
 }
 
 /** The stages that a stage starts from, in words: `law + seed x 3`, `tuned (since mixture)`. Empty where there are none. */

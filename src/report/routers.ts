@@ -54,6 +54,7 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
   const layers = routers.filter((one) => one.router === router);
   const experts = layers[0]?.load.length ?? 0;
   const head = expertNames(stage, experts).map((name) => html`<th scope="col">${name}</th>`);
+  const isMixed = layers.some(({ ffnPerToken }) => ffnPerToken !== undefined);
   const rows = layers.map((layer) => {
     const cells = layer.load.map((load, expert) => {
       const gate = layer.meanGate[expert] ?? 0;
@@ -66,6 +67,7 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
       <td>${layer.maxViolation.toFixed(2)}</td>
       <td>${layer.entropy.toFixed(2)}</td>
       <td>${layer.saturation?.toFixed(2) ?? '-'}</td>
+      ${isMixed ? html`<td>${layer.ffnPerToken?.toFixed(2) ?? '-'}</td>` : html``}
     </tr>`;
   });
   const caption = domain ?? '';
@@ -83,6 +85,7 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
           <th scope="col">MaxVio</th>
           <th scope="col">entropy<br /><span class="small">of ${most}</span></th>
           <th scope="col">kept</th>
+          ${isMixed ? html`<th scope="col">FFNs<br /><span class="small">a token</span></th>` : html``}
         </tr>
       </thead>
       <tbody>

@@ -180,11 +180,12 @@ export class GraphStep implements Step {
     for (const [name, placeholder] of draws) given[placeholder] = drawn(batch.draws ?? NO_DRAWS, name);
     const found = this.session.run({ ...feeds, ...given }, [...results, ...decisions]);
     const rest = found.splice(results.length);
-    for (const { layer, router, experts, removed, assigned, chosen } of wanted) {
+    for (const { layer, router, experts, removed, ffnExperts, assigned, chosen } of wanted) {
       const probabilities = rest.shift()!;
       statistics?.addNumbers({
         ...{ layer, router, experts, probabilities },
         ...(removed && { removed }),
+        ...(ffnExperts && { ffnExperts }),
         ...(assigned && { assigned: rest.shift()! }),
         ...(choices && chosen && { chosen: rest.shift()! }),
       });

@@ -67,7 +67,7 @@ export function trainingPass(
 
 /** Does the same to every tensor that a router's statistics are made from. */
 function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor: T) => T): RouterOutput {
-  const { layer, router: kind, logits, probabilities, assigned, chosen, removed } = router;
+  const { layer, router: kind, logits, probabilities, assigned, chosen, removed, zeroComputation } = router;
   return {
     layer,
     router: kind,
@@ -76,6 +76,7 @@ function mapDecision(router: RouterOutput, change: <T extends tf.Tensor>(tensor:
     ...(assigned && { assigned: change(assigned) }),
     ...(chosen && { chosen: change(chosen) }),
     ...(removed && { removed }),
+    ...(zeroComputation && { zeroComputation }),
   };
 }
 

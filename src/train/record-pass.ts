@@ -36,6 +36,8 @@ export interface RecordedRouter {
   router: RouterKind;
   experts: number;
   removed?: readonly number[];
+  /** Where there are zero-computation experts: how many, from the first, have an FFN. */
+  ffnExperts?: number;
   probabilities: number;
   assigned?: number;
   chosen?: number;
@@ -216,12 +218,13 @@ function resized<T>([one, two]: [Recording<T>, Recording<T>], sequences: number)
 }
 
 function recordedRouter(backend: NodeJSKernelBackend, output: RouterOutput): RecordedRouter {
-  const { layer, router, probabilities, assigned, chosen, removed } = output;
+  const { layer, router, probabilities, assigned, chosen, removed, zeroComputation } = output;
   return {
     layer,
     router,
     experts: probabilities.shape[1],
     ...(removed && { removed }),
+    ...(zeroComputation && { ffnExperts: zeroComputation.ffnExperts }),
     probabilities: tensorId(backend, probabilities),
     ...(assigned && { assigned: tensorId(backend, assigned) }),
     ...(chosen && { chosen: tensorId(backend, chosen) }),

@@ -10,6 +10,7 @@ interface RouterSums {
   layer: number;
   router: RouterKind;
   removed?: readonly number[];
+  ffnExperts?: number;
   tokens: number;
   /** Assignments to each expert: tokens sent to it, or with soft routing tokens whose largest gate it was. */
   assigned: number[];
@@ -28,6 +29,8 @@ export interface RouterNumbers {
   experts: number;
   /** Experts that were removed. */
   removed?: readonly number[];
+  /** Where there are zero-computation experts: how many, from the first, have an FFN. */
+  ffnExperts?: number;
   /** (tokens x experts) */
   probabilities: Float32Array;
   /** Of a router that chooses: how many tokens each expert got. */
@@ -48,12 +51,13 @@ export class RoutingStatistics {
 
   /** Adds one batch. Reads the routers' decisions from the device. */
   add(routers: readonly RouterOutput[]): void {
-    for (const { layer, router, probabilities, assigned, chosen, removed } of routers) {
+    for (const { layer, router, probabilities, assigned, chosen, removed, zeroComputation } of routers) {
       this.addNumbers({
         layer,
         router,
         experts: probabilities.shape[1],
         ...(removed && { removed }),
+        ...(zeroComputation && { ffnExperts: zeroComputation.ffnExperts }),
         probabilities: probabilities.dataSync<'float32'>(),
         ...(assigned && { assigned: assigned.dataSync<'float32'>() }),
         ...(this.followsChoices && chosen && { chosen: chosen.dataSync<'float32'>() }),
@@ -62,11 +66,11 @@ export class RoutingStatistics {
   }
 
   /** Adds what one router decided for a batch. */
-  addNumbers({ layer, router, experts, removed, probabilities, assigned, chosen }: RouterNumbers): void {
+  addNumbers({ layer, router, experts, removed, ffnExperts, probabilities, assigned, chosen }: RouterNumbers): void {
     const id = `${layer} ${router}`;
     const empty = (length = experts): number[] => new Array<number>(length).fill(0);
     const nothing = { tokens: 0, assigned: empty(), gates: empty(), entropy: 0, choices: [] };
-    const head = { layer, router, ...(removed && { removed }) };
+    const head = { layer, router, ...(removed && { removed }), ...(ffnExperts && { ffnExperts }) };
     const sums = this.sums.get(id) ?? { ...head, ...nothing, pairs: empty((experts * (experts - 1)) / 2) };
     this.sums.set(id, sums);
     if (this.followsChoices) addChoices(sums, probabilities, chosen);
@@ -81,7 +85,8 @@ export class RoutingStatistics {
 
   /** The statistics of everything added, router by router in the order of the forward pass; `before` has earlier choices for the same text. */
   summarize(before?: RouterChoices): Routing[] {
-    return [...this.sums].map(([id, { layer, router, removed, tokens, assigned, gates, entropy, pairs, choices }]) => {
+    return [...this.sums].map(([id, sums]) => {
+      const { layer, router, removed, ffnExperts, tokens, assigned, gates, entropy, pairs, choices } = sums;
       const total = assigned.reduce((sum, count) => sum + count, 0);
       const load = assigned.map((count) => count / total);
       const earlier = before?.get(id);
@@ -94,6 +99,9 @@ export class RoutingStatistics {
         maxViolation: Math.max(...load) * (load.length - (removed?.length ?? 0)) - 1,
         deadExperts: assigned.filter((count, expert) => count === 0 && !removed?.includes(expert)).length,
         ...(removed && { removed: [...removed] }),
+        ...(ffnExperts && {
+          ffnPerToken: assigned.slice(0, ffnExperts).reduce((sum, count) => sum + count, 0) / tokens,
+        }),
         // Four digits, since there are many of them in every evaluation.
         ...(pairs.some((sum) => sum > 0) && {
           coActivation: pairs.map((sum) => Number((sum / tokens).toPrecision(4))),

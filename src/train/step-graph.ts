@@ -28,6 +28,7 @@ export interface GraphRouter {
   router: RouterKind;
   experts: number;
   removed?: readonly number[];
+  ffnExperts?: number;
   probabilities: string;
   assigned?: string;
   chosen?: string;
@@ -154,11 +155,12 @@ class PassBuilder {
     const places = addTape(graph, this.binding, recorded.tape, given, [...wanted, ...decisions], xlaScope);
     const results = places.slice(0, wanted.length);
     const rest = places.slice(wanted.length);
-    const routers = recorded.routers.map(({ layer, router, experts, removed, assigned, chosen }) => ({
+    const routers = recorded.routers.map(({ layer, router, experts, removed, ffnExperts, assigned, chosen }) => ({
       layer,
       router,
       experts,
       ...(removed && { removed }),
+      ...(ffnExperts && { ffnExperts }),
       probabilities: rest.shift()!,
       ...(assigned !== undefined && { assigned: rest.shift()! }),
       ...(chosen !== undefined && { chosen: rest.shift()! }),

@@ -20,5 +20,11 @@ export function describeMixture(mixture: Architecture, parents: readonly Parent[
   const { drop, weightScaling, router } = options;
   if (drop) facts.push(`${drop.ratio} of the hidden units of each expert drawn anew`);
   if (weightScaling) facts.push('up and down of each expert scaled');
+  const { zeroComputation, gatingResidual } = mixture.mixture!;
+  if (zeroComputation) {
+    const { zero, copy, constant } = zeroComputation;
+    facts.push(`${zero + copy + constant} zero-computation experts new`);
+  }
+  if (gatingResidual) facts.push('gating residuals zero');
   return [...facts, ROUTERS[router?.init ?? 'normal']].join('; ');
 }

@@ -1,5 +1,5 @@
 import type { Architecture } from '../architecture/architecture';
-import { elementCount, parameterSpecs } from '../architecture/parameters';
+import { elementCount, type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { deriveSeed, normalValues } from '../base/random';
 
 /** How the routers of a mixture start. */
@@ -13,18 +13,31 @@ export interface RouterOptions {
 /** BAM leaves the distribution open; 0.02 is what MoV and Drop-Upcycling's code use. */
 export const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
 
-/** Values of all new routers by name: zero, or Normal(0, deviation) from the seed. Those of `centroid` are random here. */
+/** Standard deviation of what constant experts start with, that of all matrices. */
+const CONSTANT_DEVIATION = 0.02;
+
+/** Whether a mixture's parents have nothing that the parameter could start from. */
+export function isNew({ role }: Pick<ParameterSpec, 'role'>): boolean {
+  return role === 'router' || role === 'gating-residual' || role === 'constant';
+}
+
+/**
+ * Values of all new routers by name: zero, or Normal(0, deviation) from the seed. Those of `centroid` are random here. Gating residuals
+ * are zero, constant experts random.
+ */
 export function newRouters(
   architecture: Architecture,
   seed: number,
   { init, deviation }: RouterOptions = ROUTER_DEFAULTS,
 ): Map<string, Float32Array> {
-  const routers = parameterSpecs(architecture).filter(({ role }) => role === 'router');
   return new Map(
-    routers.map(({ name, shape }) => {
-      const size = elementCount(shape);
-      const zero = init === 'zero';
-      return [name, zero ? new Float32Array(size) : normalValues(deriveSeed(seed, 'parameter', name), size, deviation)];
-    }),
+    parameterSpecs(architecture)
+      .filter(isNew)
+      .map(({ name, shape, role }) => {
+        const size = elementCount(shape);
+        const zero = role === 'gating-residual' || (role === 'router' && init === 'zero');
+        const spread = role === 'constant' ? CONSTANT_DEVIATION : deviation;
+        return [name, zero ? new Float32Array(size) : normalValues(deriveSeed(seed, 'parameter', name), size, spread)];
+      }),
   );
 }

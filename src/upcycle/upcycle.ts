@@ -2,7 +2,7 @@ import type { Architecture } from '../architecture/architecture';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { checkParents } from './check-parents';
 import { type DropOptions, dropUnits } from './drop';
-import { newRouters, type RouterOptions } from './routers';
+import { isNew, newRouters, type RouterOptions } from './routers';
 import { scaleExperts } from './scaling';
 
 /** A dense checkpoint that becomes an expert. */
@@ -36,7 +36,7 @@ export function upcycle(
   checkParents(parents, mixture);
   const parameters = newRouters(mixture, seed, options.router);
   for (const spec of parameterSpecs(mixture)) {
-    if (spec.role !== 'router') parameters.set(spec.name, inheritedValues(spec, parents));
+    if (!isNew(spec)) parameters.set(spec.name, inheritedValues(spec, parents));
   }
   if (options.drop) dropUnits(parameters, mixture, options.drop, seed);
   if (options.weightScaling) scaleExperts(parameters, mixture);

@@ -73,7 +73,7 @@ onEveryBackend('a sampled expert', () => {
       const u = tf.tile(normal([1, SMALL.width], 5, 0.5), [tokens, 1]) as tf.Tensor2D;
       const draws = new Map(drawRouting(mixture, tokens, { seed: 1, step: 0, pass: 0 }));
       draws.set(TEMPERATURE, { shape: [], values: Float32Array.of(0.7) });
-      const { router } = ffn(mixture, parameters, 1, u, drawTensors(draws));
+      const { router } = ffn(mixture, parameters, 1, u, { draws: drawTensors(draws) });
       const shares = [...router!.assigned!.dataSync()].map((count) => count / tokens);
       const probabilities = [...router!.probabilities.dataSync().slice(0, 4)];
       assert.ok(Math.min(...probabilities) > 0.02, `probabilities ${probabilities}`);
@@ -99,7 +99,7 @@ onEveryBackend('a sampled expert', () => {
     const parameters = createParameters(SAMPLED, largeValues(SAMPLED, 1));
     tf.tidy(() => {
       const u = normal([3, SMALL.width], 5) as tf.Tensor2D;
-      assert.throws(() => ffn(SAMPLED, parameters, 1, u, drawTensors(NO_DRAWS)), /layers.1.ffn.router.noise/);
+      assert.throws(() => ffn(SAMPLED, parameters, 1, u, { draws: drawTensors(NO_DRAWS) }), /layers.1.ffn.router.noise/);
     });
     disposeParameters(parameters);
   });

@@ -13,7 +13,7 @@ import { runStage } from '../../src/train/stage';
 import { experimentWith, planned } from '../unit/plan/experiment';
 
 const TOKENS = 2000;
-const STAGES = `  dense: { train: { tokens: 384, batch: 2, evaluationTokens: 64, mix: { law: 1 } } }
+const STAGES = `  dense: { train: { tokens: 384, batch: 2, mix: { law: 1 } } }
   whole: { from: dense, split: { experts: 2, width: 64, shared: 64, tokens: 128 } }
   hash: { from: dense, split: { experts: 4, width: 16, shared: 8, tokens: 128 }, train: { like: dense, distill: { teacher: dense } } }
   learnt: { from: dense, split: { experts: 4, width: 16, shared: 8, routing: learnt, importance: inverse, tokens: 128 }, train: { like: hash } }

@@ -92,7 +92,7 @@ onEveryBackend('hash routing', () => {
         const ids = [3, 0, 39, 7, 7, 12, 25, 31, 3];
         for (let layer = 0; layer < SMALL.layers; layer++) {
           const table = hashTable(7, layer, 4, SMALL.vocabulary);
-          const { output, router } = ffn(HASHED, parameters, layer, u, undefined, tf.tensor1d(ids, 'int32'));
+          const { output, router } = ffn(HASHED, parameters, layer, u, { ids: tf.tensor1d(ids, 'int32') });
           const expected = ids.map((id, row) =>
             denseFfn(u.slice(row, 1) as tf.Tensor2D, ffnWeights(HASHED, parameters, layer, table[id])),
           );

@@ -80,6 +80,15 @@ export const MODELS: Record<string, Architecture> = {
   'a balance bias': asMixture(SMALL, { attention: 'averaged', ffnTopK: 2, router: { balanceBias: 0.01 } }),
   'sampled FFNs': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'sample-top-1', router: { noise: 0.1 } }),
   'hash routing': asMixture(SMALL, { attention: 'averaged', ffnRouting: 'hash', hashSeed: 7 }),
+  'zero-computation experts': asMixture(SMALL, {
+    attention: 'averaged',
+    ffnTopK: 2,
+    zeroComputation: { zero: 1, copy: 1, constant: 2, tau: 0.75 },
+    gatingResidual: true,
+  }),
+  'zero-computation experts with a capacity': asMixture(SMALL, {
+    zeroComputation: { zero: 1, copy: 1, constant: 1, tau: 0.5, capacity: 0.7 },
+  }),
   'two of four attention experts': asMixture(SMALL, { attentionTopK: 2, router: { normalizeLogits: 1 } }),
 };
 

@@ -59,6 +59,7 @@ export function meanRouters(points: readonly Pick<RoutingPoint, 'routers'>[]): R
     const mean = (read: (one: Router) => number): number => meanOf(same.map(read));
     const each = (read: (one: Router) => readonly number[]): number[] =>
       read(router).map((_, i) => mean((one) => read(one)[i] ?? 0));
+    const ffnPerToken = same.flatMap((one) => one.ffnPerToken ?? []);
     const saturations = same.flatMap(({ saturation }) => saturation ?? []);
     // Each seed may have pruned others: struck out are those that none has.
     const { removed: gone, ...whole } = router;
@@ -71,6 +72,7 @@ export function meanRouters(points: readonly Pick<RoutingPoint, 'routers'>[]): R
       entropy: mean(({ entropy }) => entropy),
       maxViolation: mean(({ maxViolation }) => maxViolation),
       deadExperts: mean(({ deadExperts }) => deadExperts),
+      ...(ffnPerToken.length && { ffnPerToken: meanOf(ffnPerToken) }),
       ...(router.coActivation && { coActivation: each(({ coActivation = [] }) => coActivation) }),
       ...(saturations.length && { saturation: meanOf(saturations) }),
     };

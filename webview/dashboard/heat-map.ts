@@ -143,13 +143,13 @@ function cellAt({ offsetX, offsetY }: MouseEvent): { layer: number; expert: numb
 
 /** The exact numbers of a cell. */
 function cellText(
-  { layer, load, meanGate, entropy, maxViolation, deadExperts, removed = [] }: Router,
+  { layer, load, meanGate, entropy, maxViolation, deadExperts, ffnPerToken, removed = [] }: Router,
   experts: readonly string[],
   expert: number,
 ): string {
   const share = load[expert] ?? 0;
   const cell = `load ${share.toFixed(4)}, utilization ${(share * load.length).toFixed(3)}, mean gate ${(meanGate[expert] ?? 0).toFixed(4)}`;
-  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead`;
+  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead${ffnPerToken === undefined ? '' : `, ${ffnPerToken.toFixed(3)} FFN experts a token`}`;
   return `Layer ${layer}, expert ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
 }
 

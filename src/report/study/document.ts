@@ -41,10 +41,11 @@ const METHOD_WORDS = {
 } as const;
 const ATTENTION_WORDS = { 'kv-experts': 'KV experts', 'shared-kv': 'shared KV' } as const;
 
-/** What a stage is: its role, or the method of a mixture, with the kind of its attention experts. */
-function roleText({ role, method, attention }: Role): string {
+/** What a stage is: its role, or the method of a mixture, with the kind of its attention experts and what pruning left of it. */
+function roleText({ role, method, attention, left }: Role): string {
   if (!method) return ROLE_WORDS[role];
-  return attention ? `${METHOD_WORDS[method]}, ${ATTENTION_WORDS[attention]}` : METHOD_WORDS[method];
+  const facts = [METHOD_WORDS[method], attention && ATTENTION_WORDS[attention], left && `${left} experts left`];
+  return facts.filter(Boolean).join(', ');
 }
 
 function matchText({ match }: StudyRow): string {

@@ -1,3 +1,4 @@
+import { meanOf } from '../../base/statistics';
 import { readVariantName } from '../../base/variant-name';
 import { valueAt } from '../../config/source';
 import type { UpcycleConfig } from '../../config/upcycle-schema';
@@ -12,6 +13,8 @@ export interface Role {
   method: UpcycleConfig['method'] | 'split' | null;
   /** Where attention has experts too, what they have of their own. */
   attention: 'kv-experts' | 'shared-kv' | null;
+  /** Of a pruned mixture how many FFN experts a layer has left, on average, in words: `4 of 8`. */
+  left?: string;
 }
 
 /** Against which stage a stage's budget was matched. */
@@ -36,11 +39,17 @@ export function roleOf(planned: PlannedStage, { stages }: Pick<Plan, 'stages'>):
   if (planned.architecture.adapters) return { role: 'adapted', method: null, attention };
   const parent = stages.find(({ name }) => name === planned.parents[0]?.name);
   if (!parent) return { role: 'seed', method: null, attention };
-  if (planned.architecture.mixture) return roleOf(parent, { stages });
+  const { mixture } = planned.architecture;
+  if (mixture) return { ...roleOf(parent, { stages }), ...(mixture.pruned && { left: expertsLeft(mixture) }) };
   const isParent = stages.some(
     ({ parents, ensemble }) => !ensemble && parents.some(({ name }) => name === planned.name),
   );
   return { role: isParent ? 'specialist' : 'dense', method: null, attention };
+}
+
+function expertsLeft({ experts, pruned }: NonNullable<PlannedStage['architecture']['mixture']>): string {
+  const gone = pruned!.experts.map(({ length }) => length);
+  return `${experts - meanOf(gone)} of ${experts}`;
 }
 
 /** How an experiment file, as data, has a stage matched by `train.match`, a swept value first; `null` where it has not. */

@@ -4,6 +4,7 @@ import { MAXIMUM_FILE_LENGTH } from '../../../src/config/source';
 import { EXPERIMENT, marked } from './marked';
 
 /** What can be typed at the `|` of a text. */
+const MOE_PLUS_PLUS = ['zeroComputation', 'gatingResidual'];
 const labels = (text: string): string[] => completionsAt(...marked(text)).map(({ label }) => label);
 
 /** The text after one completion is taken, with the snippet's places as they are written. */
@@ -50,7 +51,16 @@ describe('completion of keys', () => {
   });
 
   it('works on a line that is not whole, in flow style', () => {
-    const known = ['attention', 'ffnRouting', 'ffnTopK', 'attentionTopK', 'gate', 'weightScaling', 'router'];
+    const known = [
+      'attention',
+      'ffnRouting',
+      'ffnTopK',
+      'attentionTopK',
+      'gate',
+      'weightScaling',
+      ...MOE_PLUS_PLUS,
+      'router',
+    ];
     for (const rest of ['', ' }', '\n  next: { from: seed }\n', ', experts: [a, b] }']) {
       const text = `stages:\n  bam:\n    upcycle: { method: bam, |${rest}`;
       assert.deepEqual(labels(text).slice(-known.length), known, rest);
@@ -118,8 +128,16 @@ describe('completion in an upcycling', () => {
   const keys = (upcycle: string): string[] => labels(`stages: { a: { upcycle: { ${upcycle}, | } } }`);
 
   it('offers what the method knows, and all while there is none', () => {
-    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', 'router']);
-    assert.deepEqual(keys('method: btx'), ['experts', 'ffnRouting', 'ffnTopK', 'gate', 'weightScaling', 'router']);
+    assert.deepEqual(keys('method: scratch'), ['copies', 'ffnRouting', 'ffnTopK', 'gate', ...MOE_PLUS_PLUS, 'router']);
+    assert.deepEqual(keys('method: btx'), [
+      'experts',
+      'ffnRouting',
+      'ffnTopK',
+      'gate',
+      'weightScaling',
+      ...MOE_PLUS_PLUS,
+      'router',
+    ]);
     assert.ok(!keys('method: bam').includes('copies'));
     assert.ok(['experts', 'copies', 'attention', 'drop'].every((key) => keys('gate: softmax-topk').includes(key)));
   });

@@ -58,6 +58,8 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.upcycle.copies',
         'stages.*.upcycle.drop',
         'stages.*.upcycle.attentionTopK',
+      'stages.*.upcycle.zeroComputation',
+      'stages.*.upcycle.zeroComputation.capacity',
         'stages.*.upcycle.router',
         'stages.*.upcycle.router.normalizeLogits',
         'stages.*.upcycle.router.balanceBias',

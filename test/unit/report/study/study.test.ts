@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import type { PlannedStage } from '../../../../src/plan/plan';
 import { studyCosts } from '../../../../src/report/study/costs';
 import { readVariantName } from '../../../../src/base/variant-name';
+import { roleOf } from '../../../../src/report/study/roles';
 import { planOf, STAGES, studyOf, writeRun } from './support';
 
 const A = 'x-20261124-171530-aaaa';
@@ -54,6 +55,12 @@ describe('the data of a report', () => {
     );
     const roles = Object.fromEntries(rows.map(({ stage, role }) => [stage, role]));
     assert.deepEqual([roles['law'], roles['dense'], roles['both']], ['specialist', 'dense', 'ensemble']);
+    const pruned = planOf('seed: 1', `${STAGES}  less: { from: bam, prune: { method: random, keep: 1 } }\n`);
+    const less = roleOf(
+      pruned.stages.find(({ name }) => name === 'less')!,
+      pruned,
+    );
+    assert.deepEqual(less, { role: 'mixture', method: 'bam', attention: 'kv-experts', left: '1 of 2' });
     assert.ok(curves.some(({ group }) => group === 'dense'));
     const match = rows.find(({ stage }) => stage === 'dense')!.match;
     assert.deepEqual(match, { budget: 'compute', stage: 'bam', countsParents: true });
