@@ -52,7 +52,7 @@ describe('a stage that is split out of a dense one', () => {
     const evaluations: Evaluation[] = [];
     let turns = 0;
     await runStage({
-      plan: { seed: 1, step: 'eager', stages: Object.values(stages) } as unknown as Plan,
+      plan: { seed: 1, step: 'eager', domains: [], stages: Object.values(stages) } as unknown as Plan,
       stage,
       domains,
       tasks: [],
