@@ -124,7 +124,7 @@ onEveryBackend('zero-computation experts', () => {
     });
   });
 
-  it('are balanced with their own weight', () => {
+  it('are balanced with their own weight, and FFN experts counted by what was chosen', () => {
     withoutLeak(() =>
       tf.tidy(() => {
         const probabilities = tf.fill([10, 4], 0.25) as tf.Tensor2D;
@@ -136,6 +136,9 @@ onEveryBackend('zero-computation experts', () => {
           assigned,
           zeroComputation: { ffnExperts: 2, tau: 0.5 },
         };
+        const statistics = new RoutingStatistics();
+        statistics.add([output]);
+        assert.equal(statistics.summarize()[0]!.ffnPerToken, 0.8);
         assertClose(loadBalanceLoss(output).dataSync(), [4 * 0.25 * (0.8 + 0.5 * 0.2)], 1e-6);
         assertClose(loadBalanceLoss({ ...output, zeroComputation: { ffnExperts: 2, tau: 1 } }).dataSync(), [1], 1e-6);
       }),
