@@ -8,21 +8,20 @@ import {
   removedExperts,
   samplesFfn,
 } from '../architecture/architecture';
-import { balanceBiasName, biasName, ffnName, routerName } from '../architecture/parameters';
-import { capacities, gatingResidualName } from '../architecture/zero-computation';
+import { biasName, ffnName, routerName } from '../architecture/parameters';
+import { gatingResidualName } from '../architecture/zero-computation';
 import { expertFfn } from '../engine/ops/expert-ffn';
 import { linear } from '../engine/ops/linear';
 import { denseFfn, type FfnChange, type FfnWeights } from '../engine/ops/ffn-forms';
 import { takeRows } from '../engine/ops/rows';
-import { topExperts } from '../engine/ops/top-experts';
 import { blockAdapters } from './adapters';
 import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATURE } from './draws';
 import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { placesOf, withoutRemoved } from './pruned';
-import { choiceOf, expertMask, type RouterChoice, type RouterOutput, type RouterScores, routerScores } from './routing';
-import { withinCapacity, zeroComputation } from './zero-computation';
+import { withoutRemoved } from './pruned';
+import { choiceOf, expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
+import { sparseFfn } from './sparse-ffn';
 
 /** What a block's FFN gives: its output (tokens, E), its router's decision in a mixture, and those of its adapters. */
 export interface FfnOutput {
@@ -47,39 +46,59 @@ export function ffn(
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
-  { draws, ids, scores: before }: FfnContext = {},
+  given: FfnContext = {},
 ): FfnOutput {
-  const { mixture, context } = architecture;
-  const weights = (expert?: number): FfnWeights => ffnWeights(architecture, parameters, layer, expert);
+  const { mixture } = architecture;
   const { apply, routers: adapters } = blockAdapters(architecture, parameters, layer);
-  if (!mixture) return { output: denseFfn(u, weights(), neuronScale(draws, layer) ?? apply), adapters };
-  const remaining = remainingExperts(mixture, layer);
-  const experts = remaining.map(weights);
-  if (!hasFfnRouter(mixture)) {
-    const { output, router } = hashedFfn(architecture, layer, u, ids!, experts);
-    return { output: apply('ffn', u, output), router, adapters };
+  if (!mixture) {
+    const weights = ffnWeights(architecture, parameters, layer);
+    return { output: denseFfn(u, weights, neuronScale(given.draws, layer) ?? apply), adapters };
   }
-  const router = matrix(parameters, routerName(layer, 'ffn'));
-  const seen = mixture.router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const residual = mixture.gatingResidual && before && linear(before, matrix(parameters, gatingResidualName(layer)));
-  const all = routerScores(seen as tf.Tensor2D, router, mixture.router?.normalizeLogits, residual);
+  const experts = remainingExperts(mixture, layer).map((expert) => ffnWeights(architecture, parameters, layer, expert));
+  const { output, router } = hasFfnRouter(mixture)
+    ? routedFfn(architecture, parameters, layer, u, experts, given)
+    : hashedFfn(architecture, layer, u, given.ids!, experts);
+  return { output: apply('ffn', u, output), router, adapters };
+}
+
+/** What the experts that a router weighs or chooses make of every token, and what it decided. */
+function routedFfn(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  u: tf.Tensor2D,
+  experts: readonly FfnWeights[],
+  { draws, scores: before }: FfnContext,
+): { output: tf.Tensor2D; router: RouterOutput } {
+  const { context } = architecture;
+  const mixture = architecture.mixture!;
+  const columns = remainingExperts(mixture, layer);
   const removed = removedExperts(mixture, layer);
+  const all = scoresOf(mixture, parameters, layer, u, { draws, scores: before });
   const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
-    ? { output: softFfn(u, scores.probabilities, experts, remaining) }
-    : sparseFfn(
-        { mixture, context, parameters, layer, experts, columns: remaining, trains: Boolean(draws) },
-        u,
-        perturbed,
-      );
-  const decided = {
+    ? { output: softFfn(u, scores.probabilities, experts, columns) }
+    : sparseFfn({ mixture, context, parameters, layer, experts, columns, trains: Boolean(draws) }, u, perturbed);
+  const { experts: ffnExperts, zeroComputation } = mixture;
+  const router = {
     ...{ layer, router: 'ffn' as const, ...scores, ...choice, ...(removed.length && { removed }) },
-    ...(mixture.zeroComputation && {
-      zeroComputation: { ffnExperts: mixture.experts, tau: mixture.zeroComputation.tau },
-    }),
+    ...(zeroComputation && { zeroComputation: { ffnExperts, tau: zeroComputation.tau } }),
   };
-  return { output: apply('ffn', u, output), router: decided, adapters };
+  return { output, router };
+}
+
+/** The router's scores of every token, (tokens, columns), with noise in training and the residual of the router before. */
+function scoresOf(
+  { router, gatingResidual }: MixtureArchitecture,
+  parameters: ModelParameters,
+  layer: number,
+  u: tf.Tensor2D,
+  { draws, scores: before }: FfnContext,
+): RouterScores {
+  const seen: tf.Tensor2D = router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
+  const residual = gatingResidual && before && linear(before, matrix(parameters, gatingResidualName(layer)));
+  return routerScores(seen, matrix(parameters, routerName(layer, 'ffn')), router?.normalizeLogits, residual);
 }
 
 /**
@@ -141,70 +160,4 @@ function softFfn(
 ): tf.Tensor2D {
   const byColumn: tf.Tensor2D[] = tf.split(gates, gates.shape[1], 1); // (T, 1) each
   return tf.addN(experts.map((expert, i): tf.Tensor2D => tf.mul(denseFfn(u, expert), byColumn[columns[i]!]!)));
-}
-
-/** A mixture's FFN where tokens are sent to some experts. */
-interface SparseFfn {
-  mixture: MixtureArchitecture;
-  /** Tokens of a sequence. */
-  context: number;
-  parameters: ModelParameters;
-  layer: number;
-  /** The FFN experts that there are, and their columns of the router. */
-  experts: readonly FfnWeights[];
-  columns: readonly number[];
-  /** Only in training experts have a capacity. */
-  trains: boolean;
-}
-
-/**
- * The sum of the chosen experts' outputs, each times its gate (BAM, arXiv 2408.08274, section 3), and which tokens each
- * expert was chosen for, whether it had room for them or not.
- */
-function sparseFfn(
-  { mixture, context, parameters, layer, experts, columns, trains }: SparseFfn,
-  u: tf.Tensor2D,
-  scores: RouterScores,
-): { output: tf.Tensor2D } & RouterChoice {
-  const [tokens] = u.shape;
-  const k = mixture.ffnTopK;
-  const choices = scores.logits.shape[1];
-  const chosen = chosenExperts(mixture, parameters, layer, scores); // (T*k) int32
-  const mask = expertMask(chosen, choices); // (T*k, columns)
-  const room = trains ? capacities(mixture, context * k) : undefined;
-  const kept = room ? withinCapacity(mask, context * k, room) : mask;
-  const places = room || experts.length < choices ? placesOf(kept, columns) : chosen;
-  const byPair = expertFfn(u, places, experts); // (T*k, E)
-  const gates = chosenGates(mixture, mask, scores); // (T*k, 1)
-  const overChoices = (pairs: tf.Tensor2D): tf.Tensor2D =>
-    k === 1 ? pairs : tf.sum(tf.reshape(pairs, [tokens, k, pairs.shape[1]]), 1);
-  const computed = overChoices(tf.mul(byPair, gates)); // (T, E)
-  const others =
-    mixture.zeroComputation && zeroComputation(mixture, parameters, layer, u, overChoices(tf.mul(kept, gates)));
-  return { output: others ? tf.add(computed, others) : computed, ...choiceOf(mask, tokens) };
-}
-
-/** The k best experts of every token by probability, to which the balance bias is added if there is one. (T*k) int32. */
-function chosenExperts(
-  { ffnTopK, router }: MixtureArchitecture,
-  parameters: ModelParameters,
-  layer: number,
-  { probabilities }: RouterScores,
-): tf.Tensor1D {
-  if (!router?.balanceBias) return topExperts(probabilities, ffnTopK);
-  return topExperts(tf.add(probabilities, vector(parameters, balanceBiasName(layer))), ffnTopK);
-}
-
-/** Gates of the chosen experts, (T*k, 1): their probability, or a softmax over the chosen logits alone. */
-function chosenGates(
-  { ffnTopK: k, gate }: MixtureArchitecture,
-  mask: tf.Tensor2D,
-  { logits, probabilities }: RouterScores,
-): tf.Tensor2D {
-  const [tokens, experts] = logits.shape;
-  const scores = gate === 'softmax-topk' ? probabilities : logits;
-  // A product with a one-hot mask picks the entries and has a gradient; tfjs has none for a gather by two indices.
-  const byToken = tf.reshape(mask, [tokens, k, experts]);
-  const selected = tf.sum(tf.mul(tf.expandDims(scores, 1), byToken), 2) as tf.Tensor2D; // (T, k)
-  return tf.reshape(gate === 'softmax-topk' ? selected : tf.softmax(selected), [tokens * k, 1]);
 }

@@ -1,11 +1,13 @@
 import type { OpenDomain } from '../data/prepare';
 import type { Task } from '../data/tasks';
 import type { Tokenizer } from '../data/tokenizer';
+import type { Evaluation } from '../events/event';
 import type { EvaluationMessage, EvaluationOrder } from '../plan/order';
 import type { PlannedStage } from '../plan/plan';
 import { checkpointsFolder, readLaterEvaluation, readResult, writeLaterEvaluation } from '../plan/result';
 import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { evaluateTasks } from './evaluate-tasks';
+import type { EvaluatedModel } from './evaluated-model';
 import { loadModel } from './load-model';
 
 export interface EvaluateStages {
@@ -32,24 +34,15 @@ export async function evaluateStages(context: EvaluateStages): Promise<void> {
 async function evaluateStage(stage: PlannedStage, context: EvaluateStages): Promise<void> {
   const { order, domains, tasks, tokenizer, engine, emit, signal } = context;
   const { key, architecture } = stage;
-  const before = readResult(order.stagesFolder, key)!.evaluation;
   const model = loadModel(stage, (parent) => checkpointsFolder(order.stagesFolder, parent));
   try {
-    const { step, tokens, flops } = before;
-    const evaluation = await evaluate(
-      model,
-      domains,
-      { step, tokens, flops },
-      {
-        plan: { ...stage.evaluation, tokens: order.tokens ?? stage.evaluation.tokens },
-        context: architecture.context,
-        batch: EVALUATION_BATCH,
-        onProgress: (domain, done) => {
-          signal.throwIfAborted();
-          emit({ type: 'progress', stage: stage.name, what: `tokens of ${domain}`, done });
-        },
+    const evaluation = await evaluateAgain(model, stage, {
+      ...{ domains, stagesFolder: order.stagesFolder, tokens: order.tokens },
+      onProgress: (domain, done) => {
+        signal.throwIfAborted();
+        emit({ type: 'progress', stage: stage.name, what: `tokens of ${domain}`, done });
       },
-    );
+    });
     const found = await evaluateTasks(model, tasks, {
       tokenizer,
       context: architecture.context,
@@ -66,4 +59,24 @@ async function evaluateStage(stage: PlannedStage, context: EvaluateStages): Prom
   } finally {
     model.dispose();
   }
+}
+
+/** What a finished stage's model is evaluated on, and who is told how far it is. */
+interface Again {
+  domains: ReadonlyMap<string, OpenDomain>;
+  stagesFolder: string;
+  /** Held-out tokens of each domain, at most; absent for as many as in training. */
+  tokens: number | undefined;
+  onProgress: (domain: string, done: number) => void;
+}
+
+/** Evaluates a model of a finished stage as the stage was at its end. */
+export function evaluateAgain(
+  model: EvaluatedModel,
+  stage: PlannedStage,
+  { domains, stagesFolder, tokens: most = stage.evaluation.tokens, onProgress }: Again,
+): Promise<Evaluation> {
+  const { step, tokens, flops } = readResult(stagesFolder, stage.key)!.evaluation;
+  const options = { context: stage.architecture.context, batch: EVALUATION_BATCH, onProgress };
+  return evaluate(model, domains, { step, tokens, flops }, { plan: { ...stage.evaluation, tokens: most }, ...options });
 }

@@ -5,9 +5,9 @@ import { createParameters, disposeParameters, type ModelParameters } from '../mo
 import type { Alike, ExpertReport, ExpertTrial, TrialRequest } from '../plan/expert-report';
 import type { PruningMessage } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
-import { checkpointsFolder, readResult } from '../plan/result';
+import { checkpointsFolder } from '../plan/result';
 import { routerNormChanges } from '../prune/router-norm';
-import { evaluate, EVALUATION_BATCH } from './evaluate';
+import { evaluateAgain } from './evaluate-stages';
 import { EagerModel } from './evaluated-model';
 import { loadFinal } from './initial';
 import { measureExperts } from './measure-experts';
@@ -121,22 +121,14 @@ async function averagePerplexity(
 ): Promise<number> {
   // Its parameters belong to the caller, and it needs not all of them.
   const model = new EagerModel(architecture, parameters);
-  const { step, tokens, flops } = readResult(stagesFolder, stage.key)!.evaluation;
   try {
-    const evaluation = await evaluate(
-      model,
-      domains,
-      { step, tokens, flops },
-      {
-        plan: { ...stage.evaluation, tokens: request.tokens ?? stage.evaluation.tokens },
-        context: architecture.context,
-        batch: EVALUATION_BATCH,
-        onProgress: () => {
-          signal.throwIfAborted();
-          emit({ type: 'progress', stage: stage.name, what: 'models evaluated', done, total });
-        },
+    const evaluation = await evaluateAgain(model, stage, {
+      ...{ domains, stagesFolder, tokens: request.tokens },
+      onProgress: () => {
+        signal.throwIfAborted();
+        emit({ type: 'progress', stage: stage.name, what: 'models evaluated', done, total });
       },
-    );
+    });
     return evaluation.averagePerplexity;
   } finally {
     const { mask, rotary } = model.tables;

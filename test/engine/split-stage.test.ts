@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { uniformGenerator } from '../../src/base/random';
-import type { OpenDomain } from '../../src/data/prepare';
-import { TokenFile } from '../../src/data/token-file';
 import { loadTokenizer } from '../../src/data/tokenizer';
 import { startBackend } from '../../src/engine/backend';
 import type { EventBody, Evaluation } from '../../src/events/event';
 import type { Plan } from '../../src/plan/plan';
 import { runStage } from '../../src/train/stage';
+import { RandomDomains } from '../support/random-domains';
 import { experimentWith, planned } from '../unit/plan/experiment';
 
-const TOKENS = 2000;
 const STAGES = `  dense: { train: { tokens: 384, batch: 2, mix: { law: 1 } } }
   whole: { from: dense, split: { experts: 2, width: 64, shared: 64, tokens: 128 } }
   hash: { from: dense, split: { experts: 4, width: 16, shared: 8, tokens: 128 }, train: { like: dense, distill: { teacher: dense } } }
@@ -21,28 +16,14 @@ const STAGES = `  dense: { train: { tokens: 384, batch: 2, mix: { law: 1 } } }
 `;
 
 describe('a stage that is split out of a dense one', () => {
-  let folder: string;
-  const domains = new Map<string, OpenDomain>();
+  let data: RandomDomains;
   const stages = planned(experimentWith(STAGES));
   before(async () => {
     await startBackend('wasm');
-    folder = mkdtempSync(join(tmpdir(), 'bam-split-'));
-    const uniform = uniformGenerator(1);
-    for (const name of ['general', 'law']) {
-      const path = join(folder, name);
-      writeFileSync(
-        path,
-        Uint16Array.from({ length: TOKENS }, () => Math.floor(uniform() * 257)),
-      );
-      const file = TokenFile.open(path, 2, TOKENS);
-      domains.set(name, { name, fingerprint: '', train: file, heldOut: file, tokensPerByte: 1 });
-    }
+    data = new RandomDomains();
     await run('dense');
   });
-  after(() => {
-    for (const { train } of domains.values()) train.close();
-    rmSync(folder, { recursive: true });
-  });
+  after(() => data.close());
 
   /** Runs a stage with checkpoints of its own by `suffix`, or stops before the step that `stopAt` says. */
   async function run(name: keyof typeof stages, { suffix = '', stopAt = Infinity } = {}) {
@@ -54,10 +35,10 @@ describe('a stage that is split out of a dense one', () => {
     await runStage({
       plan: { seed: 1, step: 'eager', domains: [], stages: Object.values(stages) } as unknown as Plan,
       stage,
-      domains,
+      domains: data.domains,
       tasks: [],
       tokenizer: loadTokenizer('bytes', ''),
-      checkpoints: (key) => join(folder, key === stage.key ? `${key}${suffix}` : key),
+      checkpoints: (key) => join(data.folder, key === stage.key ? `${key}${suffix}` : key),
       provenance: { experiment: 'x', stage: stage.name, key: stage.key, run: '', tokenizer: 'bytes', version: '' },
       backend: { kind: 'wasm', description: 'wasm' },
       emit: (event: EventBody) => {

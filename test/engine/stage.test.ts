@@ -1,41 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { uniformGenerator } from '../../src/base/random';
-import type { OpenDomain } from '../../src/data/prepare';
-import { TokenFile } from '../../src/data/token-file';
 import { startBackend } from '../../src/engine/backend';
 import type { EventBody } from '../../src/events/event';
 import type { Plan } from '../../src/plan/plan';
 import { loadTokenizer } from '../../src/data/tokenizer';
 import { runStage } from '../../src/train/stage';
 import type { StageOutcome } from '../../src/train/stage-context';
+import { RandomDomains } from '../support/random-domains';
 import { experimentWith, planned } from '../unit/plan/experiment';
 
-const TOKENS = 2000;
-
 describe('a stage', () => {
-  let folder: string;
-  const domains = new Map<string, OpenDomain>();
+  let data: RandomDomains;
   before(async () => {
     await startBackend('wasm');
-    folder = mkdtempSync(join(tmpdir(), 'bam-stage-'));
-    const uniform = uniformGenerator(1);
-    for (const name of ['general', 'law']) {
-      const path = join(folder, name);
-      writeFileSync(
-        path,
-        Uint16Array.from({ length: TOKENS }, () => Math.floor(uniform() * 257)),
-      );
-      const file = TokenFile.open(path, 2, TOKENS);
-      domains.set(name, { name, fingerprint: '', train: file, heldOut: file, tokensPerByte: 1 });
-    }
+    data = new RandomDomains();
   });
-  after(() => {
-    for (const { train } of domains.values()) train.close();
-    rmSync(folder, { recursive: true });
-  });
+  after(() => data.close());
 
   const STAGES = `  seed: { train: { tokens: 384, batch: 2, evaluationTokens: 64 } }
   mov: { from: seed, adapt: { method: mov, experts: 2 }, train: { like: seed } }
@@ -53,10 +33,10 @@ describe('a stage', () => {
     const outcome = await runStage({
       plan: { seed: 1, step: 'eager', domains: [] as Plan['domains'] } as Plan,
       stage,
-      domains,
+      domains: data.domains,
       tasks: [],
       tokenizer: loadTokenizer('bytes', ''),
-      checkpoints: (key) => join(folder, key === stage.key ? place : 'base'),
+      checkpoints: (key) => join(data.folder, key === stage.key ? place : 'base'),
       provenance: { experiment: 'x', stage: name, key: stage.key, run: '', tokenizer: 'bytes', version: '' },
       backend: { kind: 'wasm', description: 'wasm' },
       emit: (event: EventBody) => event.type === 'step' && losses.push(event.loss),
