@@ -1,6 +1,7 @@
 import { BamError } from '../base/errors';
 import { formatMeasure } from '../base/format';
 import { textTable } from '../base/text-table';
+import { PRUNE_TOKENS } from '../config/prune-schema';
 import { tryPruning } from '../launch/try-pruning';
 import {
   type Alike,
@@ -14,9 +15,6 @@ import { builtScript, EXIT_CODES, prepareRuntime } from './launch';
 import { LiveLine } from './live-line';
 import { interruptSignal, type Output, printJson } from './output';
 import { waitingText } from './progress';
-
-/** Tokens of training text on which experts are measured, as in stages that prune. */
-const SAMPLE = 8192;
 
 export interface PruneCommandOptions {
   dryRun?: boolean;
@@ -49,7 +47,7 @@ export async function pruneCommand(
   const line = new LiveLine(output);
   const { report, ...outcome } = await tryPruning({
     ...{ workspace, plan, signal },
-    request: { stage, since, methods, routing, sample: SAMPLE, tokens: evaluated },
+    request: { stage, since, methods, routing, sample: PRUNE_TOKENS, tokens: evaluated },
     trainerScript: builtScript('trainer.js'),
     onAhead: (ahead) => line.print(waitingText(ahead)),
     onProgress: ({ what, done, total }) =>

@@ -1,3 +1,4 @@
+import { excludedBeside } from './beside';
 import type { Diagnostic } from './diagnostics';
 import { type Group, group } from './groups';
 import type { Source } from './source';
@@ -35,11 +36,8 @@ function checkOwn(source: Source, name: string, stages: Group, isMixture: boolea
   const stage = group(stages[name]);
   const { method, parts, ...adapt } = group(stage.adapt);
   const path = ['stages', name, 'adapt'];
-  const mistakes = Object.keys(BESIDE).flatMap((key) =>
-    stage[key] === undefined
-      ? []
-      : [source.atKey(['stages', name, key], `no \`${key}\` beside \`adapt\`: ${BESIDE[key]}`)],
-  );
+  const why = (key: string): string => `: ${BESIDE[key]}`;
+  const mistakes = excludedBeside(source, ['stages', name], stage, 'adapt', Object.keys(BESIDE), why);
   if (stage.from === undefined) {
     mistakes.push(source.atKey(path, '`from` beside `adapt`, the stage whose model is adapted'));
   } else if (typeof stage.from === 'string' && hasAdapters(stages, stage.from)) {

@@ -1,4 +1,5 @@
 import { checkAdapt } from './adapt';
+import { excludedBeside } from './beside';
 import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
@@ -135,10 +136,8 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
 }
 
 function checkEnsemble(source: Source, path: DataPath, stage: Group, ensemble: Group, names: Names): Diagnostic[] {
-  const others = ['from', 'upcycle', 'import', 'train'].filter((key) => stage[key] !== undefined);
-  const mistakes = others.map((key) =>
-    source.atKey([...path, key], `no \`${key}\` beside \`ensemble\`, which evaluates its members as they are`),
-  );
+  const why = (): string => ', which evaluates its members as they are';
+  const mistakes = excludedBeside(source, path, stage, 'ensemble', ['from', 'upcycle', 'import', 'train'], why);
   const members = Array.isArray(ensemble.members) ? (ensemble.members as unknown[]) : [];
   members.forEach((member, i) => {
     if (typeof member === 'string') {

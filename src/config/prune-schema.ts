@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { count, quantity } from './schema-values';
 
+/** Tokens on which experts are measured where nobody says it. */
+export const PRUNE_TOKENS = 8192;
+
 /** Which FFN experts of a mixture are removed, and what becomes of their tokens. */
 export const pruneSchema = z.strictObject({
   method: z
@@ -39,7 +42,7 @@ export const pruneSchema = z.strictObject({
       'What becomes of tokens that are sent to a removed expert: `zero` (default) passes them on without an FFN, `masked` sends them to the best one that stays. Always `masked` with similarity.',
   }),
   tokens: quantity.optional().meta({
-    default: 8192,
+    default: PRUNE_TOKENS,
     description:
       'Tokens of training text on which similarity of outputs, usage and activation are measured. Default 8192.',
   }),

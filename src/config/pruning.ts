@@ -1,3 +1,4 @@
+import { excludedBeside } from './beside';
 import type { Diagnostic } from './diagnostics';
 import { type Group, group, isCount, isGroup } from './groups';
 import { expertCount } from './method';
@@ -14,10 +15,8 @@ export function checkPruning(source: Source, name: string, stages: Group): Diagn
   const stage = group(stages[name]);
   if (!isGroup(stage.prune)) return [];
   const path = ['stages', name, 'prune'];
-  const others = OTHER_ORIGINS.filter((key) => stage[key] !== undefined);
-  const mistakes = others.map((key) =>
-    source.atKey(['stages', name, key], `no \`${key}\` beside \`prune\`, which prunes the stage in \`from\``),
-  );
+  const why = (): string => ', which prunes the stage in `from`';
+  const mistakes = excludedBeside(source, ['stages', name], stage, 'prune', OTHER_ORIGINS, why);
   mistakes.push(...checkKeys(source, path, stage.prune));
   if (typeof stage.from !== 'string') {
     if (stage.from === undefined) mistakes.push(source.atKey(path, '`from` beside `prune`, naming a mixture', 'none'));

@@ -1,3 +1,4 @@
+import { excludedBeside } from './beside';
 import type { Diagnostic } from './diagnostics';
 import { type Group, group, isCount, isGroup } from './groups';
 import type { DataPath, Source } from './source';
@@ -8,8 +9,7 @@ export function checkSplit(source: Source, name: string, file: Group): Diagnosti
   const stage = group(stages[name]);
   if (!isGroup(stage.split)) return [];
   const path = ['stages', name];
-  const others = ['upcycle', 'import', 'ensemble'].filter((key) => stage[key] !== undefined);
-  const mistakes = others.map((key) => source.atKey([...path, key], `no \`${key}\` beside \`split\``));
+  const mistakes = excludedBeside(source, path, stage, 'split', ['upcycle', 'import', 'ensemble']);
   if (stage.from === undefined) mistakes.push(source.atKey([...path, 'split'], '`from` beside `split`, a dense stage'));
   return [...mistakes, ...checkSizes(source, [...path, 'split'], stage.split, neuronsOf(file, stage.from))];
 }

@@ -89,7 +89,7 @@ const stageSchema = z.object({
   name,
   state: stateSchema,
   parents: z.array(name),
-  /** `train`, `ensemble`, `split`, or how parents become a mixture. */
+  /** `train`, `ensemble`, `split`, `prune`, or how parents become a mixture. */
   method: z.string(),
   step: count.nullable(),
   steps: count.nullable(),

@@ -24,6 +24,11 @@ export function attentionTables(architecture: Architecture, context: number): At
   };
 }
 
+/** Frees what `attentionTables` made. */
+export function disposeTables({ mask, rotary }: AttentionTables): void {
+  tf.dispose([mask, rotary.cosine, rotary.sine]);
+}
+
 /** What a block's attention gives: its output (tokens, E), its router's decision where there are attention experts, and those of its adapters. */
 export interface AttentionOutput {
   output: tf.Tensor2D;

@@ -62,6 +62,20 @@ export function createParameters(architecture: Architecture, values: ParameterVa
   return parameters;
 }
 
+/** Makes variables of host values for as long as `use` takes. Throws as `createParameters` does. */
+export function withParameters<T>(
+  architecture: Architecture,
+  values: ParameterValues,
+  use: (parameters: ModelParameters) => T,
+): T {
+  const parameters = createParameters(architecture, values);
+  try {
+    return use(parameters);
+  } finally {
+    disposeParameters(parameters);
+  }
+}
+
 /** Those of a model's parameters that gradients change: its adapters if it has some, else all but the parts in `freeze`, and what balances routers. */
 export function trainedParameters(
   architecture: Architecture,

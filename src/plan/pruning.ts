@@ -1,9 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
-import { keptExperts, type PruneConfig, readsText } from '../config/prune-schema';
+import { keptExperts, PRUNE_TOKENS, type PruneConfig, readsText } from '../config/prune-schema';
 import { routingOf } from '../config/pruning';
-
-/** Tokens on which experts are measured where the file does not say it. */
-const DEFAULT_TOKENS = 8192;
 
 /** What a stage prunes, with what its method needs filled in and without what it does not look at. */
 export interface PlannedPruning {
@@ -22,7 +19,7 @@ export interface PlannedPruning {
 
 /** A pruning of a mixture of this architecture, complete. */
 export function completePruning(config: PruneConfig, { layers, mixture }: Architecture): PlannedPruning {
-  const { method, scope, since, similarity = 'outputs', tokens = DEFAULT_TOKENS } = config;
+  const { method, scope, since, similarity = 'outputs', tokens = PRUNE_TOKENS } = config;
   const removed = mixture!.pruned?.experts.reduce((sum, experts) => sum + experts.length, 0) ?? 0;
   return {
     ...{ method, scope, routing: routingOf(config) },

@@ -12,15 +12,22 @@ export interface BatchSource {
   domains: ReadonlyMap<string, OpenDomain>;
 }
 
+/** The text that a sampler draws from. */
+export type TrainingText = ConstructorParameters<typeof MixtureSampler>[0];
+
+/** The training text of a mix of domains. */
+export function trainingText(mix: Readonly<Record<string, number>>, domains: BatchSource['domains']): TrainingText {
+  return Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
+}
+
 /** The batches that a stage trains on, from its beginning or from where its sampler stood (`draws`). */
 export function startSampler(
   { stage, domains }: BatchSource,
   { mix }: TrainPlan,
   draws?: Record<string, number>,
 ): MixtureSampler {
-  const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
   const seed = deriveSeed(stage.seed, 'batches');
-  return new MixtureSampler(sources, stage.architecture.context, seed, draws && { draws });
+  return new MixtureSampler(trainingText(mix, domains), stage.architecture.context, seed, draws && { draws });
 }
 
 /** Which batches have weights. */

@@ -5,7 +5,7 @@ import { deriveSeed } from '../base/random';
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import { attentionTables } from '../model/attention';
-import { createParameters, disposeParameters, type ModelParameters, type ParameterValues } from '../model/parameters';
+import { type ModelParameters, type ParameterValues, withParameters } from '../model/parameters';
 import { type BlockInputs, forward } from '../model/transformer';
 
 /** Training sequences of a domain that its mean is taken over. */
@@ -40,8 +40,7 @@ export function centroidRouters({
   seed,
 }: CentroidOptions): Map<string, Float32Array> {
   const { mixture: _, ...architecture } = mixture;
-  const parameters = createParameters(architecture, dense);
-  try {
+  return withParameters(architecture, dense, (parameters) => {
     const means = domains.map((own) => meanInputs(architecture, parameters, own, seed)); // [expert][layer](E)
     const norm = deviation * Math.sqrt(mixture.width);
     const kinds = attentionExperts(mixture) > 1 ? (['ffn', 'attention'] as const) : (['ffn'] as const);
@@ -53,9 +52,7 @@ export function centroidRouters({
         });
       }).flat(),
     );
-  } finally {
-    disposeParameters(parameters);
-  }
+  });
 }
 
 /** The mean of what attention and FFN of every block read, over training sequences of some domains. */

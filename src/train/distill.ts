@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../architecture/architecture';
 import { inSection } from '../engine/graph/tape';
-import { type AttentionTables, attentionTables } from '../model/attention';
+import { type AttentionTables, attentionTables, disposeTables } from '../model/attention';
 import { createParameters, disposeParameters, type ModelParameters, type ParameterValues } from '../model/parameters';
 import { forward, type ForwardOutput, logits } from '../model/transformer';
 import type { TrainPlan } from '../plan/plan';
@@ -34,9 +34,9 @@ export function createTeacher({ architecture, values, distill }: TeacherSource):
 }
 
 /** Frees what `createTeacher` made. */
-export function disposeTeacher({ parameters, tables: { mask, rotary } }: Teacher): void {
+export function disposeTeacher({ parameters, tables }: Teacher): void {
   disposeParameters(parameters);
-  tf.dispose([mask, rotary.cosine, rotary.sine]);
+  disposeTables(tables);
 }
 
 /** The teacher's forward pass over a batch, without gradient. `ids` (B*T) int32. */

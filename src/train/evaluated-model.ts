@@ -3,7 +3,7 @@ import type { Architecture } from '../architecture/architecture';
 import type { Batch } from '../data/sequences';
 import { crossEntropy } from '../engine/ops/cross-entropy';
 import { takeRows } from '../engine/ops/rows';
-import { type AttentionTables, attentionTables } from '../model/attention';
+import { type AttentionTables, attentionTables, disposeTables } from '../model/attention';
 import { disposeParameters, type ModelParameters } from '../model/parameters';
 import { forward, type ForwardOutput, logits } from '../model/transformer';
 import { evaluationPass, type PassModel } from './pass';
@@ -67,7 +67,6 @@ export class EagerModel implements EvaluatedModel {
 
   dispose(): void {
     disposeParameters(this.model.parameters);
-    const { mask, rotary } = this.tables;
-    tf.dispose([mask, rotary.cosine, rotary.sine]);
+    disposeTables(this.tables);
   }
 }

@@ -6,6 +6,7 @@ import type { OpenDomain } from '../data/prepare';
 import { attentionTables } from '../model/attention';
 import type { ModelParameters } from '../model/parameters';
 import { forward } from '../model/transformer';
+import { trainingText } from './batches';
 import { expertOutputs, linearCka } from './expert-similarity';
 
 /** A mixture on text that it may have trained on. */
@@ -49,9 +50,8 @@ export function measureExperts(mixture: MeasuredMixture, withSimilarity: boolean
 }
 
 function sampleLayers({ architecture, parameters, domains, mix, tokens, seed }: MeasuredMixture): LayerSample[] {
-  const sources = Object.entries(mix).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
   const { context, layers } = architecture;
-  const sampler = new MixtureSampler(sources, context, deriveSeed(seed, 'prune', 'sample'));
+  const sampler = new MixtureSampler(trainingText(mix, domains), context, deriveSeed(seed, 'prune', 'sample'));
   const samples = Array.from({ length: layers }, (): LayerSample => ({ inputs: [], gates: [] }));
   for (let sequence = 0; sequence < Math.ceil(tokens / context); sequence++) {
     tf.tidy(() => {

@@ -3,7 +3,7 @@ import { type Architecture, remainingExperts } from '../architecture/architectur
 import { deriveSeed, uniformGenerator } from '../base/random';
 import type { Checkpoint, PruningRecord } from '../checkpoint/checkpoint';
 import type { OpenDomain } from '../data/prepare';
-import { createParameters, disposeParameters } from '../model/parameters';
+import { withParameters } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { describePruning, type PlannedPruning } from '../plan/pruning';
 import { type ExpertScores, removedByScore } from '../prune/choose';
@@ -82,7 +82,7 @@ function scoresFor(
   const { architecture } = parent;
   if (method === 'router-norm') return routerNormChanges(parent.parameters, since!.parameters, architecture);
   if (method === 'random') return randomScores(architecture, seed);
-  const measured = withModel(parent, (parameters) =>
+  const measured = withParameters(architecture, parent.parameters, (parameters) =>
     measureExperts({ architecture, parameters, domains, mix, tokens: tokens!, seed }, false),
   );
   const measure = method as 'usage' | 'activation';
@@ -123,7 +123,7 @@ function groupsOf(
 ): Grouping {
   const { parent, domains } = sources;
   const { architecture } = parent;
-  const matrices = withModel(parent, (parameters) => {
+  const matrices = withParameters(architecture, parent.parameters, (parameters) => {
     if (similarity === 'weights') return weightSimilarity(architecture, parameters);
     const source = { architecture, parameters, domains, mix, tokens: tokens!, seed };
     return measureExperts(source, true).map((measures) => measures.similarity!);
@@ -148,15 +148,6 @@ function othersOf(groups: Grouping['groups'], { mixture }: Architecture): number
     const kept = new Set(own.map(([first]) => first));
     return Array.from({ length: mixture!.experts }, (_, expert) => expert).filter((expert) => !kept.has(expert));
   });
-}
-
-function withModel<T>({ architecture, parameters }: Checkpoint, use: (model: MeasuredMixture['parameters']) => T): T {
-  const model = createParameters(architecture, parameters);
-  try {
-    return use(model);
-  } finally {
-    disposeParameters(model);
-  }
 }
 
 function recordOf(

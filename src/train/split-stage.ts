@@ -4,10 +4,11 @@ import type { SplitConfig } from '../config/split-schema';
 import { MixtureSampler } from '../data/mixture';
 import type { OpenDomain } from '../data/prepare';
 import type { Batch } from '../data/sequences';
-import { createParameters, disposeParameters } from '../model/parameters';
+import { withParameters } from '../model/parameters';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { randomScores, splitFfns } from '../upcycle/split';
 import type { Parent } from '../upcycle/upcycle';
+import { type TrainingText, trainingText } from './batches';
 import { neuronImportance } from './neuron-importance';
 
 /** A stage's first parameters, split out of its dense parent's, and in words how. */
@@ -30,23 +31,17 @@ export function splitParent(
   return { values, description: describeSplit(split, parent) };
 }
 
-type Sources = ConstructorParameters<typeof MixtureSampler>[0];
-
 /** The text that a stage trained on; every domain alike where it did not train. */
-function textOf(mix: Record<string, number> | undefined, domains: ReadonlyMap<string, OpenDomain>): Sources {
-  const weights = mix ?? Object.fromEntries([...domains.keys()].map((name) => [name, 1]));
-  return Object.entries(weights).map(([name, weight]) => ({ name, weight, file: domains.get(name)!.train }));
+function textOf(mix: Record<string, number> | undefined, domains: ReadonlyMap<string, OpenDomain>): TrainingText {
+  return trainingText(mix ?? Object.fromEntries([...domains.keys()].map((name) => [name, 1])), domains);
 }
 
-function measured({ architecture, parameters }: Parent, tokens: number, text: Sources, seed: number): Float64Array[] {
+function measured({ architecture, parameters }: Parent, tokens: number, text: TrainingText, seed: number) {
   const { context } = architecture;
   const sampler = new MixtureSampler(text, context, deriveSeed(seed, 'importance'));
-  const variables = createParameters(architecture, parameters);
-  try {
-    return neuronImportance(architecture, variables, samples(sampler, Math.ceil(tokens / context)));
-  } finally {
-    disposeParameters(variables);
-  }
+  return withParameters(architecture, parameters, (variables) =>
+    neuronImportance(architecture, variables, samples(sampler, Math.ceil(tokens / context))),
+  );
 }
 
 function* samples(sampler: MixtureSampler, count: number): Generator<Batch> {

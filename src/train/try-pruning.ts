@@ -1,6 +1,6 @@
-import * as tf from '@tensorflow/tfjs';
 import { type Architecture, hasSoftFfn, remainingExperts, removedExperts } from '../architecture/architecture';
 import type { OpenDomain } from '../data/prepare';
+import { disposeTables } from '../model/attention';
 import { createParameters, disposeParameters, type ModelParameters } from '../model/parameters';
 import type { Alike, ExpertReport, ExpertTrial, TrialRequest } from '../plan/expert-report';
 import type { PruningMessage } from '../plan/order';
@@ -131,7 +131,6 @@ async function averagePerplexity(
     });
     return evaluation.averagePerplexity;
   } finally {
-    const { mask, rotary } = model.tables;
-    tf.dispose([mask, rotary.cosine, rotary.sine]);
+    disposeTables(model.tables);
   }
 }

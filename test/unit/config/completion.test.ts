@@ -21,6 +21,9 @@ const withLine = (line: string, other: string): string => {
   return EXPERIMENT.replace(line, other);
 };
 
+/** Keys of a stage; `slice(0, BEFORE_ENSEMBLE)` are those beside which `train` may stand. */
+const STAGE_KEYS = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'train'];
+const BEFORE_ENSEMBLE = 6;
 const TRAIN_FIRST = ['like', 'match', 'countParents'];
 
 describe('completion of keys', () => {
@@ -29,8 +32,7 @@ describe('completion of keys', () => {
     assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'prompt', 'answer', 'heldOut']);
-    const stage = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'train'];
-    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), stage);
+    assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), STAGE_KEYS);
     assert.deepEqual(labels('stages:\n  seed:\n    train:\n      |').slice(0, 3), TRAIN_FIRST);
     assert.deepEqual(labels('engine: { | }'), ['backend', 'step']);
   });
@@ -39,14 +41,7 @@ describe('completion of keys', () => {
     const file = 'model:\n  wid|\n  layers: 2\nstages:\n  seed: { train: { tokens: 1k } }\n';
     assert.ok(labels(file).includes('width') && !labels(file).includes('layers'));
     assert.equal(taken(file, 'width').split('\n')[1], '  width: $0');
-    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), [
-      'from',
-      'upcycle',
-      'split',
-      'prune',
-      'adapt',
-      'import',
-    ]);
+    assert.deepEqual(labels(withLine('    from: seed\n', '    fr|\n')), STAGE_KEYS.slice(0, BEFORE_ENSEMBLE));
     assert.deepEqual(labels('stages:\n  law:\n    train:\n      pe|').slice(0, 3), TRAIN_FIRST);
   });
 
@@ -67,30 +62,17 @@ describe('completion of keys', () => {
       assert.deepEqual(labels(text.replace('|', 'at|')).slice(-known.length), known, rest);
       assert.ok(!labels(text).includes('method'), rest);
     }
-    assert.deepEqual(labels('stages: { a: { tr| } }'), [
-      'from',
-      'upcycle',
-      'split',
-      'prune',
-      'adapt',
-      'import',
-      'ensemble',
-      'train',
-    ]);
+    assert.deepEqual(labels('stages: { a: { tr| } }'), STAGE_KEYS);
     assert.deepEqual(labels('stages: { a: { ensemble: {}, | } }'), []);
     assert.deepEqual(labels(`${EXPERIMENT}  all: { ensemble: { members: [|] } }`).slice(0, 2), ['seed', 'law']);
     assert.deepEqual(
       labels(`${EXPERIMENT}  all: { ensemble: { members: [seed, law] } }\n  new: { from: | }`).includes('all'),
       false,
     );
-    assert.deepEqual(labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'), [
-      'from',
-      'upcycle',
-      'split',
-      'prune',
-      'adapt',
-      'import',
-    ]);
+    assert.deepEqual(
+      labels('stages:\n  a: {\n    train: { tokens: 1k },\n    |\n  }\n'),
+      STAGE_KEYS.slice(0, BEFORE_ENSEMBLE),
+    );
   });
 
   it('brings the shape of the value, or its default', () => {
