@@ -45,6 +45,11 @@ function lastCheckpoint(stagesFolder: string, key: string): Pick<TrainedStage, '
   return steps.length ? { step: steps.at(-1)!, average: null } : undefined;
 }
 
+/** Whether a stage has a checkpoint on disk. */
+export function hasCheckpoint({ stagesFolder }: Workspace, { key }: { key: string | null }): boolean {
+  return key !== null && listCheckpoints(checkpointsFolder(stagesFolder, key)).length > 0;
+}
+
 /** The folder of a stage's checkpoint, absolute; `undefined` where there is none of this step. */
 export function checkpointFolder({ stagesFolder }: Workspace, key: string, step: number): string | undefined {
   const folder = checkpointsFolder(stagesFolder, key);

@@ -2,6 +2,9 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import { RunError } from '../../base/errors';
 import { startServing } from '../../launch/serving';
+import { globsOutside } from '../../plan/boundary';
+import { servedExpertNames } from '../../plan/served-names';
+import type { ServedCheckpoint } from '../../plan/serving';
 import {
   type Asked,
   type CheckpointName,
@@ -16,7 +19,7 @@ import { log, logError } from '../log';
 import { servingPath } from '../program';
 import type { Project } from '../project/project';
 import type { Projects } from '../project/projects';
-import { requireTrust } from '../runs/trust';
+import { refuseOutside, requireTrust } from '../runs/trust';
 import { domainTexts } from './domain-texts';
 import { PanelSet } from './panel-set';
 import { Refresher } from './refresher';
@@ -158,19 +161,27 @@ class ExplorerServer implements vscode.Disposable {
   private generate(id: number, { checkpoint, ...asked }: Asked, isKept: boolean): void {
     try {
       requireTrust();
-      this.session.generate({ id, checkpoint: this.folderOf(checkpoint), ...asked }, isKept);
+      this.session.generate({ id, ...asked, ...this.served(checkpoint) }, isKept);
     } catch (error) {
       log.error(error instanceof Error ? error : String(error));
       this.post({ type: 'failed', id, message: error instanceof Error ? error.message : String(error) });
     }
   }
 
-  private folderOf({ run, stage, step }: CheckpointName): string {
+  private served({ run, stage, step }: CheckpointName): ServedCheckpoint {
     const { workspace } = this.target.project;
     const trained = this.stages.find((one) => one.run === run && one.stage === stage);
-    const folder = trained && checkpointFolder(workspace, trained.key, step);
-    if (folder) return folder;
-    throw new RunError(`The checkpoint of ${stage} in ${run} at step ${step} is gone.`, { reason: 'no-checkpoint' });
+    const checkpoint = trained && checkpointFolder(workspace, trained.key, step);
+    if (checkpoint === undefined) {
+      throw new RunError(`The checkpoint of ${stage} in ${run} at step ${step} is gone.`, { reason: 'no-checkpoint' });
+    }
+    const plan = readPlan(workspace, run);
+    if (!plan) return { checkpoint };
+    const names = servedExpertNames(plan, stage);
+    const tokenizer = { name: plan.tokenizer.name, folder: plan.folder };
+    const paths = tokenizer.name === 'bytes' ? [] : [tokenizer.name];
+    refuseOutside(globsOutside(paths, plan.folder, workspace.root), workspace.root);
+    return { checkpoint, tokenizer, ...(names && { expertNames: names }) };
   }
 
   private async sendTexts(): Promise<void> {

@@ -101,7 +101,8 @@ export class ServingSession {
       case 'model':
         if (answer) answer.model = message.model;
         return this.post(message);
-      default:
+      case 'done':
+      case 'failed':
         if (answer) answer.end = message;
         this.open.delete(id);
         this.flush();

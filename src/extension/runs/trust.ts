@@ -10,7 +10,10 @@ export function requireTrust(): void {
   );
 }
 
-/** Files that a person downloaded should not make the program read other places of the disk unasked. */
+/**
+ * Throws where paths lead out of the workspace: files that a person downloaded should not make the program read
+ * other places of the disk unasked, which a setting allows.
+ */
 export function refuseOutside(outside: readonly string[], root: string): void {
   if (!outside.length || vscode.workspace.getConfiguration('bam').get('allowPathsOutsideWorkspace')) return;
   throw new Error(
