@@ -29,7 +29,11 @@ export async function domainTexts(
       const found = await heldOutBeginnings(corpus, { documents: DOCUMENTS, characters: CHARACTERS });
       texts.push(...found.map((text) => ({ domain: name, text })));
     } catch (error) {
-      problems.push(`${name}: ${explainError(error).split('\n    at ')[0]!.replace(/^Error: /, '')}`);
+      problems.push(
+        `${name}: ${explainError(error)
+          .split('\n    at ')[0]!
+          .replace(/^Error: /, '')}`,
+      );
     }
   }
   return { texts, problems };
