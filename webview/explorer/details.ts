@@ -2,17 +2,17 @@ import { formatMeasure } from '../../src/base/format';
 import type { Model, Token } from '../../src/messages/explorer';
 import { element } from '../shared/dom';
 import { heatStyle, type Palette } from './expert-colors';
-import { formatShare } from './token-run';
+import { formatShare } from './shares';
 import { quoted } from './token-text';
 
 /** Names of more experts than this would make a table too wide: it has their numbers. */
 const MAXIMUM_NAMES = 4;
 
-/** A token, and what stands in its place where it differs. */
+/** A token, and what stands in its place in the answer that it is compared with, where that differs. */
 export interface Detailed {
   token: Token;
   model: Model;
-  other: Token | undefined;
+  other: { name: string; token: Token } | undefined;
 }
 
 /** All that is known of one token. */
@@ -22,7 +22,7 @@ export class Details {
 
   /** Shows a token, or what to do to see one. What is shown already stays, with its focus. */
   show(detailed: Detailed | undefined, palette: Palette): void {
-    const next = [detailed?.token, detailed?.other, palette];
+    const next = [detailed?.token, detailed?.other?.token, palette];
     if (this.drawn.length && next.every((value, i) => value === this.drawn[i])) return;
     this.drawn = next;
     const content = detailed ? describe(detailed, palette) : [hint()];
@@ -55,7 +55,7 @@ function weightsOf(chosen: Token['ffn'][number], experts: number): (number | und
   return Array.from({ length: experts }, (_, i) => chosen.find(({ expert }) => expert === i)?.gate);
 }
 
-function facts({ logProbability }: Token, other: Token | undefined): HTMLElement {
+function facts({ logProbability }: Token, other: Detailed['other']): HTMLElement {
   const pairs: [string, string][] =
     logProbability === undefined
       ? [['probability', 'none: nothing stands before it']]
@@ -64,7 +64,7 @@ function facts({ logProbability }: Token, other: Token | undefined): HTMLElement
           ['log-probability', logProbability.toFixed(3).replace('-', '−')],
           ['perplexity', formatMeasure(Math.exp(-logProbability))],
         ];
-  if (other) pairs.push(['unchanged', quoted(other.text)]);
+  if (other) pairs.push([`in ${other.name}`, quoted(other.token.text)]);
   const lines = pairs.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]);
   return element('dl', {}, ...lines);
 }

@@ -2,21 +2,15 @@ import type { Save } from '../../src/messages/contract';
 import type { DomainText, Model, Token } from '../../src/messages/explorer';
 import { button, setEnabled } from '../shared/controls';
 import { element } from '../shared/dom';
-import { type Numbers, saveText, toCsv } from '../shared/export';
-import { expertStyle, type Palette } from './expert-colors';
-import { areAllChosen, loadsOf, type View } from './routing';
-import { formatShare } from './token-run';
+import { saveText, toCsv } from '../shared/export';
+import { fitting, loadNumbers, type ReadDomain } from './domain-numbers';
+import type { Palette } from './expert-colors';
+import { loadCell } from './load-cell';
+import { areAllChosen, type View } from './routing';
 import { quoted } from './token-text';
 
 /** Characters of a text that are shown of it. */
 const SHOWN_CHARACTERS = 80;
-
-/** What was read of a domain. */
-export interface ReadDomain {
-  domain: string;
-  texts: string[];
-  tokens: Token[];
-}
 
 export interface LoadActions {
   /** Beginnings of held-out documents. */
@@ -111,28 +105,6 @@ export class DomainLoad {
   }
 }
 
-/** The beginning of a text that has at most so many tokens, whatever the tokenizer: one has a byte at least. */
-export function fitting(text: string, context: number): string {
-  let bytes = 0;
-  let part = '';
-  for (const character of text) {
-    bytes += new TextEncoder().encode(character).length;
-    if (bytes > context) break;
-    part += character;
-  }
-  return part;
-}
-
-/** A row a domain: its loads by expert, and how much was read. */
-export function loadNumbers({ ffnExperts }: Model, domains: readonly ReadDomain[], view: View): Numbers {
-  const header = ['domain', 'documents', 'tokens', ...ffnExperts.map(({ name }, i) => `${i} ${name}`)];
-  const rows = domains.map(({ domain, texts, tokens }) => [
-    ...[domain, texts.length, tokens.length],
-    ...loadsOf(tokens, view, ffnExperts.length),
-  ]);
-  return { header, rows };
-}
-
 function loadTable(
   model: Model,
   domains: readonly ReadDomain[],
@@ -151,14 +123,6 @@ function loadTable(
   const parts = [element('caption', {}, caption), element('thead', {}, element('tr', {}, ...head))];
   const table = element('table', { class: 'loads' }, ...parts, element('tbody', {}, ...body));
   return element('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, table);
-}
-
-function loadCell(load: number, expert: number, palette: Palette): HTMLElement {
-  const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
-  bar.style.width = `${100 * load}%`;
-  bar.style.backgroundColor = expertStyle(palette, expert, 1).borderBottomColor!;
-  const track = element('span', { class: 'track' }, bar);
-  return element('td', { class: 'load' }, track, element('span', { class: 'load-value' }, formatShare(load)));
 }
 
 /** Which texts were read, for whoever wants to know. */

@@ -1,3 +1,4 @@
+import { element } from '../shared/dom';
 import { cssColor, mixColors, parseColor, type Rgb, textOn } from '../shared/colors';
 import { isHighContrast, themeColor } from '../shared/palette';
 
@@ -41,6 +42,13 @@ export function expertStyle(
     borderBottomColor: cssColor(color),
     borderBottomStyle: lineOf(expert),
   };
+}
+
+/** An expert's number in its colour. */
+export function swatch(palette: Palette, expert: number): HTMLElement {
+  const made = element('span', { class: 'swatch-number' }, String(expert));
+  Object.assign(made.style, expertStyle(palette, expert, 1));
+  return made;
 }
 
 /** The line of an expert. */

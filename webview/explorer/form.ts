@@ -41,6 +41,8 @@ export class PromptForm {
 
   constructor(
     private form: Form,
+    /** What else is chosen before a press on the button. */
+    choice: HTMLElement,
     private readonly actions: FormActions,
   ) {
     const prompt = textArea('Prompt', form.prompt, { placeholder: 'Type a prompt', rows: 4 }, (value) =>
@@ -54,7 +56,7 @@ export class PromptForm {
     this.generateButton = button('Generate', () => this.submit(), { isPrimary: true });
     this.generateButton.title = 'Generate (Ctrl+Enter)';
     this.stopButton = button('Stop', actions.stop);
-    const bar = element('div', { class: 'tools' }, this.generateButton, this.stopButton, this.progress);
+    const bar = element('div', { class: 'tools' }, this.generateButton, this.stopButton, choice, this.progress);
     const short = element('div', { class: 'tools fields' }, ...fields.map(([, field]) => field.root));
     this.root = element('section', { class: 'form', 'aria-label': 'Prompt' }, prompt.root, short, bar, this.problem);
     this.root.addEventListener('keydown', (event) => {

@@ -1,8 +1,8 @@
 import type { Change, Model, Place, Token } from '../../src/messages/explorer';
 import { element, hiddenText } from '../shared/dom';
-import { expertStyle, type Palette } from './expert-colors';
+import { type Palette, swatch } from './expert-colors';
 import { areAllChosen, type ChangeKind, layersOf, loadsOf, stateOf, type View } from './routing';
-import { formatShare } from './token-run';
+import { loadCell } from './load-cell';
 
 /** What zero-computation experts do, in a word. */
 const KINDS = { ffn: '', constant: 'constant', copy: 'copy', zero: 'zero' } as const;
@@ -52,12 +52,9 @@ export class ExpertLegend {
 
   private row(state: LegendState, expert: number, load: number): HTMLElement {
     const { model } = state;
-    const bar = element('span', { class: 'bar', 'aria-hidden': 'true' });
-    bar.style.width = `${100 * load}%`;
-    const value = element('span', { class: 'load-value' }, formatShare(load));
     const cells = [
       element('th', { scope: 'row' }, this.nameButton(state, expert)),
-      element('td', { class: 'load' }, element('span', { class: 'track' }, bar), value),
+      loadCell(load, expert, state.palette),
     ];
     cells.push(element('td', { class: 'changes' }, ...this.toggles(state, expert)));
     const isGone = isRemoved(model.removed, expert, layersOf(model, state.view, state.tokens));
@@ -66,10 +63,8 @@ export class ExpertLegend {
 
   private nameButton({ model, palette, filter }: LegendState, expert: number): HTMLElement {
     const { name, kind } = model.ffnExperts[expert]!;
-    const swatch = element('span', { class: 'swatch-number' }, String(expert));
-    Object.assign(swatch.style, expertStyle(palette, expert, 1));
     const isPressed = filter?.has(expert) ?? false;
-    const parts = [swatch, element('span', { class: 'name' }, name)];
+    const parts = [swatch(palette, expert), element('span', { class: 'name' }, name)];
     if (KINDS[kind] && !name.startsWith(kind)) parts.push(element('span', { class: 'small' }, ` ${KINDS[kind]}`));
     const made = element('button', { type: 'button', 'aria-pressed': String(isPressed) }, ...parts);
     made.title = isPressed ? `Show all tokens` : `Show the tokens of ${name} only`;

@@ -43,7 +43,11 @@ const asking = new Asking(
     return id;
   },
 );
-const form = new PromptForm(choices.form, {
+const beside = dropdown('beside', [], '', (value) => {
+  keep({ beside: value ? (JSON.parse(value) as CheckpointName) : null });
+  again();
+});
+const form = new PromptForm(choices.form, beside.root, {
   change: (next) => keep({ form: next }),
   generate,
   stop: () => asking.stop(),
@@ -67,15 +71,11 @@ const load = new DomainLoad({
   },
   save: (request) => host.send(request),
 });
-const beside = dropdown('beside', [], '', (value) => {
-  keep({ beside: value ? (JSON.parse(value) as CheckpointName) : null });
-  again();
-});
 const layer = dropdown('colour by', [{ value: 'all', label: 'all layers' }], String(choices.view), (value) => {
   keep({ view: value === 'all' ? 'all' : Number(value) });
   draw();
 });
-const numbers = checkbox('numbers', choices.showsNumbers ?? isHighContrast(), (showsNumbers) => {
+const numbers = checkbox('expert numbers', choices.showsNumbers ?? isHighContrast(), (showsNumbers) => {
   keep({ showsNumbers });
   draw();
 });
@@ -114,7 +114,7 @@ function showExplorer(message: Explorer): void {
 function showPage({ shown }: Explorer): void {
   const heading = element('h1', {}, shown.stage);
   const where = element('p', { class: 'small' }, `${shown.title}, step ${shown.step}`);
-  const left = element('div', {}, form.root, element('div', { class: 'tools' }, beside.root), results.panes);
+  const left = element('div', {}, form.root, results.panes);
   const side = element(
     'div',
     { class: 'side' },

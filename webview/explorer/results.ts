@@ -101,7 +101,8 @@ export class Results {
     const token = answer?.tokens[at!.position];
     const other = at?.side === 'shown' ? undefined : this.shown?.tokens[at?.position ?? -1];
     const isOther = other && token && (other.id !== token.id || other.text !== token.text);
-    const detailed = answer?.model && token && { token, model: answer.model, other: isOther ? other : undefined };
+    const compared = isOther ? { name: this.shown!.asked.checkpoint.stage, token: other } : undefined;
+    const detailed = answer?.model && token && { token, model: answer.model, other: compared };
     this.details.show(detailed, this.colors);
   }
 

@@ -2,6 +2,7 @@ import type { Model, Token } from '../../src/messages/explorer';
 import { element, setAttributes } from '../shared/dom';
 import { expertStyle, type Palette } from './expert-colors';
 import { mainExpert, type View } from './routing';
+import { formatShare } from './shares';
 import { piecesOf, quoted } from './token-text';
 
 /** How tokens are looked at. */
@@ -51,15 +52,20 @@ export class TokenRun {
 
   private add(token: Token, index: number): void {
     const pieces = piecesOf(token.text);
-    const parts = pieces.map(({ text, isMark }) => element('span', { class: isMark && 'mark' }, text));
+    const parts = pieces.flatMap(({ text, isMark, endsLine }, i) => {
+      const part = element('span', { class: isMark && 'mark' }, text);
+      return endsLine && i < pieces.length - 1 ? [part, element('br')] : [part];
+    });
     const first = !token.isPrompt && (index === 0 || this.tokens[index - 1]!.isPrompt);
     const made = element('span', { class: 'token', role: 'option', tabindex: index ? -1 : 0 }, ...parts);
     made.dataset.index = String(index);
     made.classList.toggle('continuation', !token.isPrompt);
     made.classList.toggle('first', first);
     this.spans.push(made);
+    // Lines break before words.
+    if (/^\s/.test(token.text)) this.root.append(element('wbr'));
     this.root.append(made);
-    if (pieces.some(({ endsLine }) => endsLine)) this.root.append(element('br'));
+    if (pieces.at(-1)!.endsLine) this.root.append(element('br'));
   }
 
   private indexOf(target: EventTarget | null): number {
@@ -135,11 +141,4 @@ function describe(token: Token, view: View, model: Model | undefined, isDifferen
     isDifferent && 'differs',
   ];
   return parts.filter(Boolean).join(', ');
-}
-
-/** A share as percentage: `12.3 %`, small ones in two digits. */
-export function formatShare(share: number): string {
-  const percent = 100 * share;
-  if (percent === 0 || percent >= 10) return `${percent.toFixed(1)} %`;
-  return `${Number(percent.toPrecision(2))} %`;
 }
