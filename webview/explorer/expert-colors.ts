@@ -1,11 +1,8 @@
 import { element } from '../shared/dom';
 import { cssColor, mixColors, parseColor, type Rgb, textOn } from '../shared/colors';
+import { COLORS, lineOf } from './lines';
 import { isHighContrast, themeColor } from '../shared/palette';
 
-/** Colours of curves in theme.css, which experts have too. */
-const COLORS = 8;
-/** Lines under tokens: experts that share a colour, or whose colours somebody cannot tell apart, differ in them. */
-const LINES = ['solid', 'dashed', 'dotted', 'double'] as const;
 /** How much of an expert's colour a token has at a share of 0 and of 1; in high contrast less, for the line says it. */
 const STRENGTH = { usual: [0.1, 0.5], highContrast: [0.08, 0.3] } as const;
 
@@ -49,11 +46,6 @@ export function swatch(palette: Palette, expert: number): HTMLElement {
   const made = element('span', { class: 'swatch-number' }, String(expert));
   Object.assign(made.style, expertStyle(palette, expert, 1));
   return made;
-}
-
-/** The line of an expert. */
-export function lineOf(expert: number): (typeof LINES)[number] {
-  return LINES[(expert + Math.floor(expert / COLORS)) % LINES.length]!;
 }
 
 /** A cell of a heat table, by a weight from 0 to 1. */

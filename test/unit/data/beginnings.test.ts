@@ -15,12 +15,7 @@ describe('the beginnings of held-out documents', () => {
     const texts = Array.from({ length: 40 }, (_, i) => `${i} 😀😀 and on`);
     workspace.write({ 'a.jsonl': texts.map((text) => JSON.stringify({ text })).join('\n') });
     const corpus = await workspace.corpus('a.jsonl', { field: 'text' });
-    const packed = await packDomain(
-      corpus,
-      loadTokenizer('bytes', workspace.folder),
-      workspace.path('tokens'),
-      {},
-    );
+    const packed = await packDomain(corpus, loadTokenizer('bytes', workspace.folder), workspace.path('tokens'), {});
     const heldOut = documentsOf(packed, 'heldOut');
     assert.ok(heldOut.length > 3);
     const whole = await heldOutBeginnings(corpus, { documents: 100, characters: 1000 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Asked, ExplorerRequest, Model, Token } from '../../../src/messages/explorer';
 import { answerTo, type Answer, progressOf, take } from '../../../webview/explorer/answers';
 import { Asking } from '../../../webview/explorer/asking';
-import { lineOf } from '../../../webview/explorer/expert-colors';
+import { lineOf } from '../../../webview/explorer/lines';
 import { fitting, loadNumbers } from '../../../webview/explorer/domain-numbers';
 import {
   describeChange,
