@@ -17,12 +17,13 @@ domains:
   prose: { files: "prose/*.txt" }
   sums: { files: sums.jsonl, field: text }
 stages:
-  seed: { train: { mix: { prose: 1, sums: 1 }, tokens: 256k, batch: 8, evaluateEvery: 500, evaluationTokens: 512 } }
-  words: { from: seed, train: { like: seed, mix: { prose: 1 }, tokens: 128k } }
-  sums: { from: seed, train: { like: seed, mix: { sums: 1 }, tokens: 128k } }
-  mixture: { upcycle: { method: bam, experts: [seed, words, sums] }, train: { like: seed, mix: equal, tokens: 128k } }
+  seed: { train: { mix: { prose: 1, sums: 1 }, tokens: 200k, batch: 8, evaluateEvery: 500, evaluationTokens: 512 } }
+  words: { from: seed, train: { like: seed, mix: { prose: 1 }, tokens: 80k } }
+  sums: { from: seed, train: { like: seed, mix: { sums: 1 }, tokens: 80k } }
+  mixture: { upcycle: { method: bam, experts: [seed, words, sums] }, train: { like: seed, mix: equal, tokens: 80k } }
 `;
-const PROMPT = 'the model learns to route\n12+30=';
+const PROMPT = '12+30=42\nthe model learns to';
+/** At most: a document may end before. */
 const TOKENS = 48;
 
 const PICTURES = join(__dirname, '..', '..', 'docs', 'images');
@@ -40,7 +41,7 @@ describeWorkbench('the routing explorer in the workbench', function () {
   let page: Webview;
 
   before(async function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
     mkdirSync(PICTURES, { recursive: true });
     files = new TestWorkspace(undefined, EXPERIMENT);
     assertSucceeded(await files.bam('run', files.file));
@@ -74,9 +75,10 @@ describeWorkbench('the routing explorer in the workbench', function () {
     await page.getByRole('textbox', { name: 'temperature' }).fill('0');
     await page.getByRole('button', { name: 'Generate', exact: true }).click();
     await answered('mixture');
-    assert.equal(await tokensOf('mixture').count(), PROMPT.length + TOKENS);
-    assert.equal(await pane('mixture').locator('.token.continuation').count(), TOKENS);
-    assert.match(await textOf(tokensOf('mixture')), /^the·model·learns·to·route↵12\+30=/);
+    const written = await pane('mixture').locator('.token.continuation').count();
+    assert.ok(written > 10 && written <= TOKENS, `${written} tokens`);
+    assert.equal(await tokensOf('mixture').count(), PROMPT.length + written);
+    assert.match(await textOf(tokensOf('mixture')), /^12\+30=42↵the·model·learns·to/);
     const experts = new Set(
       await tokensOf('mixture').evaluateAll((spans) =>
         (spans as unknown as { dataset: { expert: string } }[]).map(({ dataset }) => dataset.expert),
@@ -94,7 +96,7 @@ describeWorkbench('the routing explorer in the workbench', function () {
   });
 
   it('says of a token what it is and how it was routed, by mouse and by keyboard', async () => {
-    await tokensOf('mixture').nth(4).hover();
+    await tokensOf('mixture').nth(PROMPT.indexOf('m')).hover();
     await details().getByText('"m"').waitFor();
     await details().getByText('log-probability').waitFor();
     const gates = details().getByRole('region', { name: /FFN experts/ });
@@ -106,7 +108,7 @@ describeWorkbench('the routing explorer in the workbench', function () {
     await tokensOf('mixture').first().focus();
     await workbench.page.keyboard.press('ArrowRight');
     await workbench.page.keyboard.press('ArrowRight');
-    await details().getByText('"e"').waitFor();
+    await details().getByText('"+"').waitFor();
     await details()
       .getByText(/position 2, prompt/)
       .waitFor();
@@ -132,13 +134,16 @@ describeWorkbench('the routing explorer in the workbench', function () {
       .waitFor();
     const differing = await pane('mixture, routing changed').locator('.token.differs').count();
     assert.notEqual(await textOf(changed), await textOf(tokensOf('mixture')));
-    await pane('mixture, routing changed').getByText(`${differing} of ${TOKENS} tokens differ`).waitFor();
+    assert.ok(differing > 0);
+    await pane('mixture, routing changed')
+      .getByText(new RegExp(`^${differing} of \\d+ tokens differ`))
+      .waitFor();
   });
 
   it('shows another stage beside it', async () => {
     await choose('beside', 'words');
     await answered('words');
-    assert.equal(await tokensOf('words').count(), PROMPT.length + TOKENS);
+    assert.ok((await tokensOf('words').count()) > PROMPT.length);
     assert.equal(servingProcesses().length, 1, 'one process answers for both');
   });
 

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { RunError } from '../../base/errors';
 import { startServing } from '../../launch/serving';
 import { globsOutside } from '../../plan/boundary';
+import type { Plan } from '../../plan/plan';
 import { servedExpertNames } from '../../plan/served-names';
 import type { ServedCheckpoint } from '../../plan/serving';
 import {
@@ -79,7 +80,7 @@ class ExplorerServer implements vscode.Disposable {
     script: string,
   ) {
     this.session = new ServingSession(
-      (listener) => startServing({ script, ...listener }),
+      (listener) => startServing({ script, backend: this.plan?.backend, ...listener }),
       (message) => this.post(message),
     );
     this.subscriptions = [
@@ -88,6 +89,10 @@ class ExplorerServer implements vscode.Disposable {
       target.project.onDidChange(() => void this.sending.refresh()),
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.sending.refresh()),
     ];
+  }
+
+  private get plan(): Plan | undefined {
+    return readPlan(this.target.project.workspace, this.target.run);
   }
 
   dispose(): void {
@@ -120,7 +125,7 @@ class ExplorerServer implements vscode.Disposable {
       root: workspace.root,
       shown: { ...servable(shown), step },
       others: others.map(servable),
-      domains: readPlan(workspace, run)?.domains.map(({ name }) => name) ?? [],
+      domains: this.plan?.domains.map(({ name }) => name) ?? [],
       isTrusted: vscode.workspace.isTrusted,
     };
   }
@@ -185,8 +190,8 @@ class ExplorerServer implements vscode.Disposable {
   }
 
   private async sendTexts(): Promise<void> {
+    const { plan } = this;
     const { project, run } = this.target;
-    const plan = readPlan(project.workspace, run);
     const found = plan
       ? await domainTexts(project.workspace, plan)
       : { texts: [], problems: [vscode.l10n.t('The plan of {0} is gone.', run)] };

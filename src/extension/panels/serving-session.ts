@@ -1,17 +1,11 @@
+import type { ServingProcess } from '../../launch/serving';
 import type { ExplorerMessage } from '../../messages/explorer';
-import type { GenerateRequest, ServedModel, ServedToken, ServingCommand, ServingMessage } from '../../plan/serving';
+import type { GenerateRequest, ServedModel, ServedToken, ServingMessage } from '../../plan/serving';
 
 /** A page is told of tokens at most so often. */
 const BUNDLE_MILLISECONDS = 33;
 /** Answers that can be had again: more than a page shows at once. */
 const MAXIMUM_KEPT = 8;
-
-/** A process that answers requests, one after the other. */
-export interface ServingProcess {
-  send(command: ServingCommand): void;
-  /** Ends it, whatever it is at. */
-  end(): void;
-}
 
 /** What a process tells; `onEnd` says why it ended unasked. */
 export interface ServingListener {

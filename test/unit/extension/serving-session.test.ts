@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
-import {
-  type ServingListener,
-  type ServingProcess,
-  ServingSession,
-} from '../../../src/extension/panels/serving-session';
+import { type ServingListener, ServingSession } from '../../../src/extension/panels/serving-session';
+import type { ServingProcess } from '../../../src/launch/serving';
 import { type ExplorerMessage, explorerMessage, explorerRequest } from '../../../src/messages/explorer';
 import type { GenerateRequest, ServedModel, ServedToken, ServingCommand } from '../../../src/plan/serving';
 
