@@ -20,6 +20,8 @@ export class Pane {
   private readonly names = element('p', { class: 'small' });
   private readonly run: TokenRun;
   private differing = new Set<number>();
+  /** Tokens of the answer beside which this one stands, when it was drawn last. */
+  private compared = 0;
 
   constructor(name: string, watcher: Watcher) {
     this.run = new TokenRun(`Tokens, ${name}`, watcher);
@@ -33,7 +35,9 @@ export class Pane {
     const { tokens, end, model } = answer;
     this.differing = base ? differences(base.tokens, tokens) : new Set();
     this.subtitle.textContent = subtitleOf(answer);
-    this.run.draw(tokens, { ...look, differing: this.differing }, model, isRestyled || base !== undefined);
+    const isCompared = (base?.tokens.length ?? 0) === this.compared;
+    this.compared = base?.tokens.length ?? 0;
+    this.run.draw(tokens, { ...look, differing: this.differing }, model, isRestyled || !isCompared);
     this.message.hidden = end?.type !== 'failed';
     this.message.textContent = end?.type === 'failed' ? end.message : '';
     const parts = this.summary(answer, base).map((text) => element('span', {}, text));
@@ -68,10 +72,10 @@ function namesOf(model: Model | undefined, base: Model | undefined, palette: Pal
 
 function subtitleOf({ model, asked, side }: Answer): string {
   if (!model) return '';
-  const { step, parameters, ffnExperts, layers } = model;
+  const { step, parameters, ffnExperts } = model;
   if (side === 'changed' && asked.routing) return describeChange(asked.routing, model);
   const experts = ffnExperts.length ? `${ffnExperts.length} FFN experts` : 'dense';
-  return `step ${step}, ${layers} layers, ${experts}, ${formatCount(parameters)} parameters`;
+  return `step ${step}, ${experts}, ${formatCount(parameters)} parameters`;
 }
 
 /** The perplexity of a part, with the difference to the answer beside it where both read the same. */

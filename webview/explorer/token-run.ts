@@ -60,8 +60,8 @@ export class TokenRun {
     const made = element('span', { class: 'token', role: 'option', tabindex: index ? -1 : 0 }, ...parts);
     made.dataset.index = String(index);
     made.classList.toggle('continuation', !token.isPrompt);
-    made.classList.toggle('first', first);
     this.spans.push(made);
+    if (first) this.root.append(element('span', { class: 'begin', 'aria-hidden': 'true' }));
     // Lines break before words.
     if (/^\s/.test(token.text)) this.root.append(element('wbr'));
     this.root.append(made);
