@@ -9,13 +9,16 @@ export interface ReadDomain {
   tokens: Token[];
 }
 
-/** The beginning of a text that has at most so many tokens, whatever the tokenizer: one has a byte at least. */
+/**
+ * The beginning of a text that fits into a context, whatever the tokenizer: a token has a byte at least, but for one that some tokenizers put
+ * in front.
+ */
 export function fitting(text: string, context: number): string {
   let bytes = 0;
   let part = '';
   for (const character of text) {
     bytes += new TextEncoder().encode(character).length;
-    if (bytes > context) break;
+    if (bytes >= context) break;
     part += character;
   }
   return part;

@@ -71,8 +71,8 @@ export type ChangeKind = keyof Change;
 /** Layers whose routing can be changed: those of a view that have experts, as far as tokens show it. */
 export function layersOf({ layers }: Pick<Model, 'layers'>, view: View, tokens: readonly Token[]): number[] {
   const all = Array.from({ length: layers }, (_, layer) => layer);
-  const sample = tokens[0];
-  const mixed = sample ? all.filter((layer) => (sample.ffn[layer]?.length ?? 0) > 0) : all;
+  // A token may be without experts in a layer where some were removed.
+  const mixed = tokens.length ? all.filter((layer) => tokens.some(({ ffn }) => ffn[layer]?.length)) : all;
   return view === 'all' ? mixed : mixed.filter((layer) => layer === view);
 }
 

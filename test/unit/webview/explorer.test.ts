@@ -134,7 +134,7 @@ describe('a change of routing', () => {
 
   it('concerns the layers that have experts, as far as tokens show it', () => {
     assert.deepEqual(layersOf(MODEL, 'all', []), [0, 1, 2]);
-    const seen = [token(0, 'a', [[[0, 1]], [], [[0, 1]]])];
+    const seen = [token(0, 'a', [[[0, 1]], [], []]), token(1, 'b', [[[0, 1]], [], [[0, 1]]])];
     assert.deepEqual(layersOf(MODEL, 'all', seen), [0, 2]);
     assert.deepEqual(layersOf(MODEL, 1, seen), []);
   });
@@ -172,8 +172,8 @@ describe('the text of tokens', () => {
   });
 
   it('is as long as a context holds at most, without a character cut in two', () => {
-    assert.equal(fitting('abcdef', 4), 'abcd');
-    assert.equal(fitting('aéé', 4), 'aé');
+    assert.equal(fitting('abcdef', 5), 'abcd');
+    assert.equal(fitting('aéé', 5), 'aé');
     assert.equal(fitting('ab', 4), 'ab');
   });
 });
