@@ -114,7 +114,8 @@ export function textField(
   placeholder: string,
   change: (value: string) => void,
 ): Control<string> {
-  const root = custom('vscode-text-field', { 'aria-label': label, placeholder, size: 40 }) as Valued;
+  // The toolkit takes its text as the name for screen readers; theme.css hides it.
+  const root = custom('vscode-text-field', { placeholder, size: 40 }, label) as Valued;
   root.value = value;
   root.addEventListener('input', () => change(root.value));
   return { root, get: () => root.value, set: (next) => void (root.value = next) };
@@ -144,7 +145,7 @@ export function textArea(
   { placeholder, rows }: { placeholder: string; rows: number },
   change: (value: string) => void,
 ): Control<string> {
-  const root = custom('vscode-text-area', { 'aria-label': label, placeholder, rows, resize: 'vertical' }) as Valued;
+  const root = custom('vscode-text-area', { placeholder, rows, resize: 'vertical' }, label) as Valued;
   root.value = value;
   root.addEventListener('input', () => change(root.value));
   return { root, get: () => root.value, set: (next) => void (root.value = next) };
