@@ -9,7 +9,8 @@ export function ffnChoices({
   return experts + (zeroComputation ? zeroComputationCount(zeroComputation) : 0);
 }
 
-function zeroComputationCount({ zero, copy, constant }: ZeroComputation): number {
+/** How many experts without an FFN there are. */
+export function zeroComputationCount({ zero, copy, constant }: ZeroComputation): number {
   return zero + copy + constant;
 }
 

@@ -17,6 +17,8 @@ export interface HeatMapContent {
   title: string;
   detail: string;
   experts: readonly string[];
+  /** How many of them, from the first, are not zero-computation experts. */
+  computing: number;
   /** One router a layer, all of one kind. */
   layers: readonly Router[];
 }
@@ -26,7 +28,7 @@ export class HeatMap {
   private readonly canvas = element('canvas', { tabindex: 0, role: 'application' });
   private readonly tip = element('div', { class: 'heat-tip', 'aria-live': 'polite' });
   private readonly frame: Frame;
-  private content: HeatMapContent = { title: '', detail: '', experts: [], layers: [] };
+  private content: HeatMapContent = { title: '', detail: '', experts: [], computing: 0, layers: [] };
   private chosen: { layer: number; expert: number } | undefined;
 
   constructor(save: (request: Save) => void, open: () => void) {
@@ -110,9 +112,8 @@ export class HeatMap {
   }
 
   private showTip(): void {
-    const { layers, experts } = this.content;
-    const router = this.chosen && layers[this.chosen.layer];
-    const text = router ? cellText(router, experts, this.chosen!.expert) : '';
+    const router = this.chosen && this.content.layers[this.chosen.layer];
+    const text = router ? cellText(router, this.content, this.chosen!.expert) : '';
     if (this.tip.textContent !== text) this.tip.textContent = text;
   }
 
@@ -144,18 +145,30 @@ function cellAt({ offsetX, offsetY }: MouseEvent): { layer: number; expert: numb
 /** The exact numbers of a cell. */
 function cellText(
   { layer, load, meanGate, entropy, maxViolation, deadExperts, ffnPerToken, removed = [] }: Router,
-  experts: readonly string[],
+  { experts, computing }: Pick<HeatMapContent, 'experts' | 'computing'>,
   expert: number,
 ): string {
   const share = load[expert] ?? 0;
   const cell = `load ${share.toFixed(4)}, utilization ${(share * load.length).toFixed(3)}, mean gate ${(meanGate[expert] ?? 0).toFixed(4)}`;
   const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead${ffnPerToken === undefined ? '' : `, ${ffnPerToken.toFixed(3)} FFN experts a token`}`;
-  return `Layer ${layer}, expert ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
+  const kind = expert < computing ? 'expert' : 'zero-computation expert';
+  return `Layer ${layer}, ${kind} ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
 }
 
 /** A heat map's numbers: a row for each layer and expert. */
-export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
-  const header = ['layer', 'expert', 'load', 'utilization', 'mean gate', 'MaxVio', 'entropy', 'dead experts', 'pruned'];
+export function heatNumbers({ experts, computing, layers }: HeatMapContent): Numbers {
+  const header = [
+    'layer',
+    'expert',
+    'load',
+    'utilization',
+    'mean gate',
+    'MaxVio',
+    'entropy',
+    'dead experts',
+    'pruned',
+    'zero-computation',
+  ];
   const rows = layers.flatMap(({ layer, load, meanGate, maxViolation, entropy, deadExperts, removed }) =>
     load.map((share, i) => [
       layer,
@@ -167,6 +180,7 @@ export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
       entropy,
       deadExperts,
       Number(removed?.includes(i) ?? false),
+      Number(i >= computing),
     ]),
   );
   return { header, rows };
@@ -174,7 +188,7 @@ export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
 
 function paintHeatMap(
   to: CanvasRenderingContext2D,
-  { experts, layers }: HeatMapContent,
+  { experts, computing, layers }: HeatMapContent,
   chosen: { layer: number; expert: number } | undefined,
 ): void {
   const colors = { page: parseColor(themeColor('--page')), heat: parseColor(themeColor('--heat')) };
@@ -195,6 +209,7 @@ function paintHeatMap(
       else paintCell(to, share * load.length, left, top, colors);
     });
   });
+  if (computing < experts.length) paintLine(to, HEAD.width + computing * CELL.width, layers.length);
   if (!chosen) return;
   to.strokeStyle = themeColor('--focus');
   to.lineWidth = 3;
@@ -204,6 +219,12 @@ function paintHeatMap(
     CELL.width - 3,
     CELL.height - 3,
   );
+}
+
+/** A thick line before a column, with its head. */
+function paintLine(to: CanvasRenderingContext2D, left: number, rows: number): void {
+  to.fillStyle = themeColor('--text');
+  to.fillRect(left - 1, 0, 3, HEAD.height + rows * CELL.height);
 }
 
 function paintCell(

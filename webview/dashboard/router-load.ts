@@ -1,4 +1,4 @@
-import { ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
+import { computingColumns, ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
 import type { Router } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
@@ -9,7 +9,7 @@ import { DARKEST, HeatMap } from './heat-map';
 import { type Actions, openStage, type Page, type Section } from './page';
 import type { StageGroup } from './stage-groups';
 
-const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them. Those that are struck out were pruned: they compute nothing.`;
+const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them. Those that are struck out were pruned: they compute nothing. Behind a thick line stand zero-computation experts.`;
 
 /** Heat maps of what the routers of one mixture do, at one step. */
 export class RouterLoadSection implements Section {
@@ -100,13 +100,15 @@ export class RouterLoadSection implements Section {
   ): HTMLElement | undefined {
     const layers = routers.filter((one) => one.router === router);
     if (!layers.length) return undefined;
+    const columns = layers[0]!.load.length;
     const key = JSON.stringify([group.label, router, domain]);
     const map = this.maps.get(key) ?? new HeatMap(this.actions.send, () => openStage(this.actions, run, group.label));
     this.maps.set(key, map);
     map.draw({
       title: `${ROUTER_WORDS[router].title}: ${domain ?? 'training batch'}`,
       detail: `${groupText(group)}, step ${step}`,
-      experts: expertsOf(group, router, layers[0]!.load.length),
+      experts: expertsOf(group, router, columns),
+      computing: computingColumns(router, columns, group.stages[0]!.zeroComputation),
       layers,
     });
     return map.root;
