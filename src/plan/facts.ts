@@ -1,3 +1,4 @@
+import { meanFfnExpertsPerToken } from '../architecture/architecture';
 import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import { describeAdapters, describeTrained } from './adapting';
@@ -46,6 +47,10 @@ export function stageFacts(stage: PlannedStage, { speed, last, experts = [] }: M
   if (upcycle?.gatingResidual) facts.unshift(['gating residuals', 'yes']);
   if (upcycle?.zeroComputation) {
     facts.unshift(['zero-computation experts', describeZeroComputation(upcycle.zeroComputation)]);
+  }
+  if (architecture.mixture?.zeroComputation && !ensemble) {
+    const mean = Number(meanFfnExpertsPerToken(architecture.mixture, 0).toFixed(2));
+    facts.push(['FFN experts per token', `${mean} planned, of ${architecture.mixture.experts}`]);
   }
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (split) facts.unshift(['split into', describeSplit(split)]);
