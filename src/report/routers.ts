@@ -1,5 +1,5 @@
 import { formatMeasure } from '../base/format';
-import { columnNames, computingColumns, ROUTER_KINDS, ROUTER_WORDS } from '../base/router-words';
+import { columnNames, computingColumns, isAdapterRouter, ROUTER_KINDS, ROUTER_WORDS } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RoutingPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
@@ -64,9 +64,14 @@ function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: 
   const rows = layers.map((layer) => {
     const cells = layer.load.map((load, expert) => {
       const gate = layer.meanGate[expert] ?? 0;
-      return layer.removed?.includes(expert) ? prunedCell(load, gate) : heatCell(load, gate, experts);
+      if (layer.removed?.includes(expert)) return prunedCell(load, gate);
+      return heatCell(load, gate, { experts, isDead: load === 0 && !isAdapterRouter(router) });
     });
-    const dead = layer.deadExperts ? html`<td class="bad">${layer.deadExperts}</td>` : html`<td>0</td>`;
+    const dead = isAdapterRouter(router)
+      ? html`<td>-</td>`
+      : layer.deadExperts
+        ? html`<td class="bad">${layer.deadExperts}</td>`
+        : html`<td>0</td>`;
     return html`<tr>
       <th scope="row">${layer.layer}</th>
       ${cells}${dead}
@@ -124,9 +129,9 @@ function prunedCell(load: number, gate: number): Html {
   return html`<td title="pruned"><s>${load.toFixed(2)}</s><br /><span class="gate">${gate.toFixed(2)}</span></td>`;
 }
 
-function heatCell(load: number, gate: number, experts: number): Html {
+function heatCell(load: number, gate: number, { experts, isDead }: { experts: number; isDead: boolean }): Html {
   const shade = Math.min(SHADES, Math.round((load * experts * SHADES) / DARKEST));
-  return html`<td class="${load === 0 ? 'dead' : `h${shade}`}">
+  return html`<td class="${isDead ? 'dead' : `h${shade}`}">
     ${load.toFixed(2)}<br /><span class="gate">${gate.toFixed(2)}</span>
   </td>`;
 }

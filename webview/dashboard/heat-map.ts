@@ -10,6 +10,8 @@ export const DARKEST = 4;
 /** Pixels. */
 const CELL = { width: 58, height: 28 };
 const HEAD = { width: 56, height: 24 };
+/** Of the box that scrolls, as in dashboard.css. */
+const PADDING = 3;
 const FONT = '12px system-ui';
 
 /** What a heat map shows: a row for each layer, a column for each expert. */
@@ -19,6 +21,8 @@ export interface HeatMapContent {
   experts: readonly string[];
   /** How many of them, from the first, are not zero-computation experts. */
   computing: number;
+  /** Whether all experts work for every token, whatever their load: none is dead. */
+  isSoft: boolean;
   /** One router a layer, all of one kind. */
   layers: readonly Router[];
 }
@@ -28,7 +32,7 @@ export class HeatMap {
   private readonly canvas = element('canvas', { tabindex: 0, role: 'application' });
   private readonly tip = element('div', { class: 'heat-tip', 'aria-live': 'polite' });
   private readonly frame: Frame;
-  private content: HeatMapContent = { title: '', detail: '', experts: [], computing: 0, layers: [] };
+  private content: HeatMapContent = { title: '', detail: '', experts: [], computing: 0, isSoft: false, layers: [] };
   private chosen: { layer: number; expert: number } | undefined;
 
   constructor(save: (request: Save) => void, open: () => void) {
@@ -48,6 +52,11 @@ export class HeatMap {
 
   get root(): HTMLElement {
     return this.frame.root;
+  }
+
+  /** Pixels of the whole map. */
+  get width(): number {
+    return this.size.width + 2 * PADDING;
   }
 
   draw(content: HeatMapContent): void {
@@ -145,14 +154,20 @@ function cellAt({ offsetX, offsetY }: MouseEvent): { layer: number; expert: numb
 /** The exact numbers of a cell. */
 function cellText(
   { layer, load, meanGate, entropy, maxViolation, deadExperts, ffnPerToken, removed = [] }: Router,
-  { experts, computing }: Pick<HeatMapContent, 'experts' | 'computing'>,
+  { experts, computing, isSoft }: HeatMapContent,
   expert: number,
 ): string {
   const share = load[expert] ?? 0;
   const cell = `load ${share.toFixed(4)}, utilization ${(share * load.length).toFixed(3)}, mean gate ${(meanGate[expert] ?? 0).toFixed(4)}`;
-  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead${ffnPerToken === undefined ? '' : `, ${ffnPerToken.toFixed(3)} FFN experts a token`}`;
+  const whole = [
+    `MaxVio ${maxViolation.toFixed(3)}`,
+    `entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}`,
+    ...(isSoft ? [] : [`${Number(deadExperts.toFixed(2))} dead`]),
+    ...(ffnPerToken === undefined ? [] : [`${ffnPerToken.toFixed(3)} FFN experts a token`]),
+  ].join(', ');
+  const isDead = share === 0 && !isSoft;
   const kind = expert < computing ? 'expert' : 'zero-computation expert';
-  return `Layer ${layer}, ${kind} ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
+  return `Layer ${layer}, ${kind} ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : isDead ? ', dead' : ''}. Layer: ${whole}.`;
 }
 
 /** A heat map's numbers: a row for each layer and expert. */
@@ -188,7 +203,7 @@ export function heatNumbers({ experts, computing, layers }: HeatMapContent): Num
 
 function paintHeatMap(
   to: CanvasRenderingContext2D,
-  { experts, computing, layers }: HeatMapContent,
+  { experts, computing, isSoft, layers }: HeatMapContent,
   chosen: { layer: number; expert: number } | undefined,
 ): void {
   const colors = { page: parseColor(themeColor('--page')), heat: parseColor(themeColor('--heat')) };
@@ -206,7 +221,7 @@ function paintHeatMap(
     load.forEach((share, i) => {
       const left = HEAD.width + i * CELL.width;
       if (removed.includes(i)) paintPruned(to, left, top);
-      else paintCell(to, share * load.length, left, top, colors);
+      else paintCell(to, share * load.length, left, top, { ...colors, isDead: share === 0 && !isSoft });
     });
   });
   if (computing < experts.length) paintLine(to, HEAD.width + computing * CELL.width, layers.length);
@@ -232,18 +247,18 @@ function paintCell(
   utilization: number,
   left: number,
   top: number,
-  { page, heat }: { page: Rgb; heat: Rgb },
+  { page, heat, isDead }: { page: Rgb; heat: Rgb; isDead: boolean },
 ): void {
   const color = mixColors(page, heat, Math.min(1, utilization / DARKEST));
   to.fillStyle = cssColor(color);
   to.fillRect(left, top, CELL.width, CELL.height);
-  if (utilization === 0) hatch(to, left, top);
+  if (isDead) hatch(to, left, top);
   to.strokeStyle = themeColor('--frame');
   to.lineWidth = 1;
   to.strokeRect(left + 0.5, top + 0.5, CELL.width, CELL.height);
-  to.fillStyle = utilization === 0 ? themeColor('--bad') : textOn(color);
-  const text = utilization === 0 ? 'dead' : utilization.toFixed(2);
-  if (utilization === 0) {
+  to.fillStyle = isDead ? themeColor('--bad') : textOn(color);
+  const text = isDead ? 'dead' : utilization.toFixed(2);
+  if (isDead) {
     to.lineWidth = 4;
     to.strokeStyle = cssColor(page);
     to.strokeText(text, left + CELL.width / 2, top + CELL.height / 2);

@@ -1,4 +1,10 @@
-import { computingColumns, ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
+import {
+  computingColumns,
+  isAdapterRouter,
+  ROUTER_KINDS,
+  ROUTER_WORDS,
+  type RouterKind,
+} from '../../src/base/router-words';
 import type { Router } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
@@ -56,9 +62,12 @@ export class RouterLoadSection implements Section {
     const step = this.steps[this.time.get()];
     const found = domains.map((domain) => ({ domain, step, routers: routersAt(data, domain, step) }));
     ROUTER_KINDS.forEach((router, i) => {
+      const maps = found.flatMap((shown) => this.map(page, group, shown, router) ?? []);
+      const width = Math.max(0, ...maps.map((map) => map.width));
+      this.holders[i]!.style.setProperty('--map', `${width}px`);
       showExactly(
         this.holders[i]!,
-        found.flatMap((shown) => this.map(page, group, shown, router) ?? []),
+        maps.map(({ root }) => root),
       );
     });
   }
@@ -97,7 +106,7 @@ export class RouterLoadSection implements Section {
     group: StageGroup,
     { domain, step, routers }: { domain: string | null; step: number | undefined; routers: readonly Router[] },
     router: RouterKind,
-  ): HTMLElement | undefined {
+  ): HeatMap | undefined {
     const layers = routers.filter((one) => one.router === router);
     if (!layers.length) return undefined;
     const columns = layers[0]!.load.length;
@@ -109,9 +118,10 @@ export class RouterLoadSection implements Section {
       detail: `${groupText(group)}, step ${step}`,
       experts: expertsOf(group, router, columns),
       computing: computingColumns(router, columns, group.stages[0]!.zeroComputation),
+      isSoft: isAdapterRouter(router),
       layers,
     });
-    return map.root;
+    return map;
   }
 }
 
