@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpointName, listCheckpoints, loadCheckpoint, type Checkpoint } from '../../src/checkpoint/checkpoint';
 import type { EventOf } from '../../src/events/event';
+import { readLaterEvaluation } from '../../src/plan/result';
 import { assertSucceeded, outcome, TestWorkspace, TINY_DATA } from './support';
 
 const EQUAL = 'like: seed, mix: equal, tokens: 2560, checkpointEvery: 5';
@@ -60,7 +61,7 @@ describe('runs with lighter mixtures', function () {
     const first = calm.events().find((event) => event.type === 'evaluation' && event.stage === 'more');
     const [from, to] = [finished.get('plus')!, first as EventOf<'evaluation'>];
     for (const [domain, { loss }] of Object.entries(from.evaluation.domains)) {
-      assert.ok(Math.abs(to.domains[domain]!.loss - loss) < 1e-5, 'it starts where the other ended');
+      assert.ok(Math.abs(to.domains[domain]!.loss - loss) < 1e-3, 'it starts where the other ended');
     }
     const [router] = finished.get('more')!.evaluation.routing.prose!;
     assert.equal(router!.load.length, 3 + 4);
@@ -82,10 +83,12 @@ describe('runs with lighter mixtures', function () {
       assert.deepEqual([router!.load.length, router!.removed!.length], [7, 1]);
     }
     assert.deepEqual([...last('whole').parameters], [...last('plus').parameters]);
-    const before = finished.get('plus')!.evaluation.domains;
-    for (const [domain, { loss }] of Object.entries(finished.get('whole')!.evaluation.domains)) {
-      assert.ok(Math.abs(before[domain]!.loss - loss) < 1e-5);
-    }
+    // Both in one form, which their own evaluations may not be.
+    assertSucceeded(await calm.bam('evaluate', calm.file, '--stages', 'plus,whole', '--tokens', '256'));
+    const [plus, whole] = ['plus', 'whole'].map((stage) => {
+      return readLaterEvaluation(calm.workspace.stagesFolder, finished.get(stage)!.key)!.evaluation.domains;
+    });
+    assert.deepEqual(whole, plus);
     const tried = await calm.bam('prune', 'last', 'plus', '--dry-run', '--method', 'usage,activation', '--json');
     assertSucceeded(tried);
     const { experts } = JSON.parse(tried.stdout) as { experts: { usage: number; perplexity: number | null }[] };
