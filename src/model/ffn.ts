@@ -19,7 +19,7 @@ import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATUR
 import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { withoutRemoved } from './pruned';
+import { remainingLogits, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
 import { sparseFfn } from './sparse-ffn';
 
@@ -90,14 +90,17 @@ function routedFfn(
 
 /** The router's scores of every token, (tokens, columns), with noise in training and the residual of the router before. */
 function scoresOf(
-  { router, gatingResidual }: MixtureArchitecture,
+  mixture: MixtureArchitecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
   { draws, scores: before }: FfnContext,
 ): RouterScores {
+  const { router, gatingResidual } = mixture;
   const seen: tf.Tensor2D = router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const residual = gatingResidual && before && linear(before, matrix(parameters, gatingResidualName(layer)));
+  const gone = mixture.pruned?.routing === 'masked' ? removedExperts(mixture, layer - 1) : [];
+  const earlier = before && gone.length ? remainingLogits(before, gone) : before;
+  const residual = gatingResidual && earlier && linear(earlier, matrix(parameters, gatingResidualName(layer)));
   return routerScores(seen, matrix(parameters, routerName(layer, 'ffn')), router?.normalizeLogits, residual);
 }
 
