@@ -13,6 +13,7 @@ const mayImport = {
   data: ['base', 'config'],
   checkpoint: ['base', 'architecture'],
   interop: ['base', 'architecture', 'checkpoint'],
+  offload: ['base', 'architecture', 'checkpoint'],
   plan: ['base', 'config', 'architecture', 'events', 'data', 'interop'],
   engine: ['base'],
   model: ['base', 'architecture', 'engine'],
@@ -23,10 +24,10 @@ const mayImport = {
     ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune'],
   ],
   store: ['base', 'events', 'plan', 'checkpoint'],
-  launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'store'],
+  launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'offload', 'store'],
   messages: ['base'],
   report: ['base', 'config', 'events', 'plan', 'store', 'messages'],
-  cli: ['base', 'config', 'events', 'interop', 'plan', 'engine', 'store', 'launch', 'report'],
+  cli: ['base', 'config', 'events', 'interop', 'offload', 'plan', 'engine', 'store', 'launch', 'report'],
   extension: ['base', 'config', 'architecture', 'events', 'data', 'plan', 'store', 'launch', 'report', 'messages'],
 };
 
