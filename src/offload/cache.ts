@@ -26,6 +26,8 @@ export interface CachePolicy {
   perSequence: boolean;
   /** False gives an expert up as soon as it was used. */
   keeps: boolean;
+  /** Whether each layer has its own share of the places. */
+  byLayer?: boolean;
 }
 
 export interface CacheOptions {
@@ -115,8 +117,8 @@ export class ExpertCache {
   reserve(copy: ExpertCopy, layer: number, isUrgent: boolean): ExpertCopy[] | undefined {
     const entries = this.entries[copy.part];
     const gone: ExpertCopy[] = [];
-    if (entries.size >= this.options.slots[copy.part]) {
-      const least = this.least(copy.part, layer, false) ?? (isUrgent ? this.least(copy.part, layer, true) : undefined);
+    if (this.isFull(copy)) {
+      const least = this.least(copy, layer, false) ?? (isUrgent ? this.least(copy, layer, true) : undefined);
       if (!least) return undefined;
       this.remove(least);
       gone.push({ layer: least.layer, expert: least.expert, part: least.part });
@@ -149,10 +151,20 @@ export class ExpertCache {
     );
   }
 
-  private least(part: Part, layer: number, withMasked: boolean): Entry | undefined {
+  private isFull({ layer, part }: ExpertCopy): boolean {
+    const { layers, slots, policy } = this.options;
+    const entries = [...this.entries[part].values()];
+    if (!policy.byLayer) return entries.length >= slots[part];
+    const share = Math.floor(((layer + 1) * slots[part]) / layers) - Math.floor((layer * slots[part]) / layers);
+    return entries.filter((entry) => entry.layer === layer).length >= share;
+  }
+
+  /** Which goes for `copy` while a layer computes. */
+  private least(copy: ExpertCopy, layer: number, withMasked: boolean): Entry | undefined {
     let least: { entry: Entry; priority: number; order: number } | undefined;
-    for (const [key, entry] of this.entries[part]) {
+    for (const [key, entry] of this.entries[copy.part]) {
       if (entry.pinned || (!withMasked && this.masked.has(key))) continue;
+      if (this.options.policy.byLayer && entry.layer !== copy.layer) continue;
       const priority = this.priority(entry, layer);
       const order = this.records.get(key)?.order ?? 0;
       if (!least || priority < least.priority || (priority === least.priority && order < least.order)) {

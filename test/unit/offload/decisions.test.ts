@@ -151,6 +151,16 @@ describe('the cache', () => {
     assert.equal(cache.reserve(high(1, 1), 0, true), undefined);
   });
 
+  it('may have a share for every layer', () => {
+    const policy = { weights: { lru: 1, lfu: 0, lhu: 0, fld: 0 }, perSequence: false, keeps: true, byLayer: true };
+    // Of 5 places layer 0 has 2 and layer 1 has 3.
+    const cache = new ExpertCache({ layers: 2, slots: { high: 5, low: 0 }, policy });
+    const gone = [high(0, 0), high(0, 1), high(0, 2), high(1, 0), high(1, 1), high(1, 2), high(1, 3)].map((copy) =>
+      put(cache, copy),
+    );
+    assert.deepEqual(gone, [[], [], [high(0, 0)], [], [], [], [high(1, 0)]]);
+  });
+
   it('has two parts that do not take from each other', () => {
     const cache = cacheWith({ lru: 1 });
     put(cache, high(0, 0));
