@@ -19,9 +19,10 @@ const mayImport = {
   model: ['base', 'architecture', 'engine'],
   upcycle: ['base', 'architecture', 'checkpoint'],
   prune: ['base', 'architecture'],
+  serve: [...['base', 'config', 'architecture', 'data', 'plan'], ...['engine', 'checkpoint', 'model']],
   train: [
     ...['base', 'config', 'architecture', 'events', 'data', 'plan'],
-    ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune'],
+    ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune', 'serve'],
   ],
   store: ['base', 'events', 'plan', 'checkpoint'],
   launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'offload', 'store'],
