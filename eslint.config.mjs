@@ -19,7 +19,7 @@ const mayImport = {
   model: ['base', 'architecture', 'engine'],
   upcycle: ['base', 'architecture', 'checkpoint'],
   prune: ['base', 'architecture'],
-  serve: [...['base', 'config', 'architecture', 'data', 'plan'], ...['engine', 'checkpoint', 'model']],
+  serve: [...['base', 'config', 'architecture', 'data', 'plan'], ...['engine', 'checkpoint', 'model', 'offload']],
   train: [
     ...['base', 'config', 'architecture', 'events', 'data', 'plan'],
     ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune', 'serve'],
