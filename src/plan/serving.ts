@@ -29,7 +29,7 @@ export interface ServedCheckpoint {
   checkpoint: string;
   /** What it was trained with: `bytes`, or a path relative to `folder`. Absent: as the checkpoint says, relative to its own folder. */
   tokenizer?: { name: string; folder: string };
-  /** Names of the FFN and attention experts, in their order; numbers where they are left out. */
+  /** Names of the FFN router's columns, in their order; attention experts have those of the FFN experts. Numbers where they are left out. */
   expertNames?: string[];
 }
 
