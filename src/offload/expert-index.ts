@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import type { ParameterSpec } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { PRECISIONS } from './precision';
 
@@ -23,11 +22,6 @@ export const indexSchema = z.object({
 });
 /** What a folder of experts holds, and where. */
 export type ExpertIndex = z.output<typeof indexSchema>;
-
-/** True for a parameter of one FFN expert: what can be left on the disk. */
-export function isExpertTensor({ name, expert, layer }: ParameterSpec): boolean {
-  return expert !== undefined && name.startsWith(`layers.${layer}.ffn.experts.`);
-}
 
 /** How people are told which expert is meant. */
 export function expertTitle(layer: number, expert: number): string {

@@ -2,20 +2,11 @@ import { statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Architecture } from '../architecture/architecture';
-import { parameterSpecs } from '../architecture/parameters';
+import { isOfFfnExpert, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { readJson } from '../base/files';
 import { readSafetensors } from '../checkpoint/safetensors';
-import {
-  damaged,
-  type ExpertIndex,
-  expertTitle,
-  INDEX_FILE,
-  indexSchema,
-  isExpertTensor,
-  RESIDENT_FILE,
-  sha256,
-} from './expert-index';
+import { damaged, type ExpertIndex, expertTitle, INDEX_FILE, indexSchema, RESIDENT_FILE, sha256 } from './expert-index';
 import { type ExpertLayout, expertLayout } from './layout';
 import { type Precision, PRECISIONS } from './precision';
 
@@ -83,7 +74,7 @@ function readResident(path: string): { architecture: Architecture; resident: Map
   const { tensors, metadata } = readSafetensors(join(path, RESIDENT_FILE));
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${RESIDENT_FILE} does not say its architecture`);
-  const wanted = parameterSpecs(architecture).filter((spec) => !isExpertTensor(spec));
+  const wanted = parameterSpecs(architecture).filter((spec) => !isOfFfnExpert(spec));
   const missing = wanted.find(({ name, shape }) => String(tensors.get(name)?.shape) !== String(shape));
   if (missing) throw damaged(path, `${RESIDENT_FILE} should hold ${missing.name}, (${missing.shape.join(', ')})`);
   return { architecture, resident: new Map([...tensors].map(([name, { values }]) => [name, values])) };

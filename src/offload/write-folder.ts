@@ -11,12 +11,12 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Architecture, remainingExperts } from '../architecture/architecture';
-import { biasName, ffnName, type FfnProjection, parameterSpecs } from '../architecture/parameters';
+import { biasName, ffnName, type FfnProjection, isOfFfnExpert, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
 import { diskError, syncFolder, writeAll, writeFileAtomic } from '../base/files';
 import { putSafetensors, type StoredTensor } from '../checkpoint/safetensors';
 import { encodeExpert, type ExpertTensors } from './encode';
-import { type ExpertIndex, expertTitle, INDEX_FILE, isExpertTensor, RESIDENT_FILE, sha256 } from './expert-index';
+import { type ExpertIndex, expertTitle, INDEX_FILE, RESIDENT_FILE, sha256 } from './expert-index';
 import { type ExpertLayout, expertLayout } from './layout';
 import type { Precision } from './precision';
 
@@ -91,7 +91,7 @@ function writeFlushed<T>(path: string, write: (handle: number) => T): T {
 
 function putResident(handle: number, { architecture, parameters }: ExpertFolderOptions): number {
   const tensors = parameterSpecs(architecture)
-    .filter((spec) => !isExpertTensor(spec))
+    .filter((spec) => !isOfFfnExpert(spec))
     .map(({ name, shape }): [string, StoredTensor] => [name, { shape, values: parameters.get(name)! }]);
   putSafetensors(handle, tensors, { architecture: JSON.stringify(architecture) });
   return tensors.reduce((bytes, [, { values }]) => bytes + values.byteLength, 0);
