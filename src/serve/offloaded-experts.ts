@@ -7,7 +7,8 @@ import type { Precision } from '../offload/precision';
 import { emptyCounts, ExpertScheduler, type OffloadCounts } from '../offload/scheduler';
 import type { LayerRouting } from '../offload/trace';
 import { denseFfn } from '../engine/ops/ffn-forms';
-import type { ExpertGate, ExpertSource, RoutedLayer } from './experts';
+import type { ExpertSource, RoutedLayer } from './experts';
+import { routingOf } from './recorded-experts';
 import { memoryBytes, type StoredExpert, storedExpert } from './stored-expert';
 
 export interface OffloadOptions {
@@ -161,10 +162,6 @@ export class OffloadedExperts implements ExpertSource {
     this.stored.get(name)?.dispose();
     this.stored.delete(name);
   }
-}
-
-function routingOf(token: readonly ExpertGate[]): LayerRouting {
-  return { experts: token.map(({ expert }) => expert), gates: token.map(({ gate }) => gate) };
 }
 
 /** By expert, one factor for each of its tokens, if one of them is not 1. */
