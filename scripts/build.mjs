@@ -1,11 +1,13 @@
-// Bundles the programs: dist/cli.js (the `bam` command), dist/trainer.js (the process that trains one stage), dist/extension.js, and the
+// Bundles the programs: dist/cli.js (the `bam` command), dist/trainer.js (the process that trains one stage), dist/serve.js (the one that
+// continues texts), dist/extension.js, and the
 // pages of the extension's panels, dist/webview/*.
 import { build } from 'esbuild';
 import { external, node } from './build-options.mjs';
 
 const outdir = 'dist';
 
-await build({ ...node, outdir, external, entryPoints: { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts' } });
+const entryPoints = { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts', serve: 'src/serve/main.ts' };
+await build({ ...node, outdir, external, entryPoints });
 
 await build({
   ...node,

@@ -67,8 +67,8 @@ export function expertNames({ experts = [], copies = 1, zeroComputation }: Upcyc
   return [...parents, ...others];
 }
 
-/** In the order of the router's columns. */
-function zeroComputationNames(kinds: ZeroComputation): string[] {
+/** Names of zero-computation experts, in the order of the router's columns. */
+export function zeroComputationNames(kinds: ZeroComputation): string[] {
   return KINDS.flatMap((kind) =>
     Array.from({ length: kinds[kind] }, (_, i) => (kinds[kind] === 1 ? kind : `${kind} ${i + 1}`)),
   );
