@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BamError } from '../../../src/base/errors';
+import type { BamError } from '../../../src/base/errors';
 import { saveCheckpoint } from '../../../src/checkpoint/checkpoint';
 import { quantizeCommand } from '../../../src/cli/quantize';
 import { openExpertFolder } from '../../../src/offload/open-folder';
