@@ -1,0 +1,60 @@
+import * as tf from '@tensorflow/tfjs';
+import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
+import { intAttribute, nativeBackend, typeAttribute } from './native';
+
+/** The bytes of whole words as numbers from 0 to 255. `words` (W) int32, the first byte the lowest -> (4 W) float32. */
+export function byteValues(words: tf.Tensor1D): tf.Tensor1D {
+  const backend = nativeBackend();
+  if (!backend) return tf.tensor1d(Float32Array.from(hostBytes(words)));
+  return tf.tidy(() => asFloats(backend, asBytes(backend, words)));
+}
+
+/** Both halves of every byte as numbers from 0 to 15: first the lower ones of all, then the upper ones. `words` (W) int32 -> (8 W) float32. */
+export function nibbleValues(words: tf.Tensor1D): tf.Tensor1D {
+  const backend = nativeBackend();
+  if (!backend) {
+    const bytes = hostBytes(words);
+    const values = new Float32Array(2 * bytes.length);
+    bytes.forEach((byte, i) => {
+      values[i] = byte & 15;
+      values[bytes.length + i] = byte >> 4;
+    });
+    return tf.tensor1d(values);
+  }
+  return tf.tidy(() => {
+    const bytes = asBytes(backend, words);
+    const type = [byteAttribute(backend, 'T')];
+    const lower = backend.executeSingleOutput('BitwiseAnd', type, [bytes, byteScalar(backend, 15)]);
+    const upper = backend.executeSingleOutput('RightShift', type, [bytes, byteScalar(backend, 4)]);
+    const attributes = [intAttribute(backend, 'N', 2), ...type, typeAttribute(backend, 'Tidx', 'int32')];
+    return asFloats(
+      backend,
+      backend.executeSingleOutput('ConcatV2', attributes, [lower, upper, tf.scalar(0, 'int32')]),
+    );
+  });
+}
+
+function hostBytes(words: tf.Tensor1D): Uint8Array {
+  const values = words.dataSync<'int32'>();
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/** tfjs has no type for bytes, and takes such a tensor for int32: it must not leave this file. (W) int32 -> (W, 4). */
+function asBytes(backend: NodeJSKernelBackend, words: tf.Tensor1D): tf.Tensor {
+  const attributes = [typeAttribute(backend, 'T', 'int32'), byteAttribute(backend, 'type')];
+  return backend.executeSingleOutput('Bitcast', attributes, [words]);
+}
+
+function asFloats(backend: NodeJSKernelBackend, bytes: tf.Tensor): tf.Tensor1D {
+  const attributes = [byteAttribute(backend, 'SrcT'), typeAttribute(backend, 'DstT', 'float32')];
+  return tf.reshape(backend.executeSingleOutput('Cast', attributes, [bytes]), [-1]);
+}
+
+function byteScalar(backend: NodeJSKernelBackend, value: number): tf.Tensor {
+  const attributes = [typeAttribute(backend, 'SrcT', 'int32'), byteAttribute(backend, 'DstT')];
+  return backend.executeSingleOutput('Cast', attributes, [tf.scalar(value, 'int32')]);
+}
+
+function byteAttribute(backend: NodeJSKernelBackend, name: string) {
+  return { name, type: backend.binding.TF_ATTR_TYPE, value: backend.binding.TF_UINT8 };
+}
