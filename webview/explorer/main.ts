@@ -174,7 +174,10 @@ function draw(): void {
   if (!explorer) return;
   const { answers, isBusy } = asking;
   const view = offerLayers(answers[0]?.model?.layers);
-  results.draw(answers, { view, showsNumbers: numbers.get(), change: choices.change }, nameOf);
+  // Until somebody chooses, the theme does.
+  const showsNumbers = choices.showsNumbers ?? isHighContrast();
+  numbers.set(showsNumbers);
+  results.draw(answers, { view, showsNumbers, change: choices.change }, nameOf);
   load.draw({ view, palette: results.colors });
   const open = answers.filter(({ end }) => !end);
   const progress = explorer.isTrusted
