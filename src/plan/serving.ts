@@ -27,8 +27,11 @@ export interface RoutingChange {
 export interface ServedCheckpoint {
   /** Folder of a checkpoint, `.../checkpoints/step-N`. */
   checkpoint: string;
-  /** What it was trained with: `bytes`, or a path relative to `folder`. Absent: as the checkpoint says, relative to its own folder. */
-  tokenizer?: { name: string; folder: string };
+  /**
+   * What it was trained with: `bytes`, or a path relative to `folder`, whose content then has to have the `fingerprint`, if that is given. Absent:
+   * as the checkpoint says, relative to its own folder.
+   */
+  tokenizer?: { name: string; folder: string; fingerprint?: string };
   /** Names of the FFN router's columns, in their order; attention experts have those of the FFN experts. Numbers where they are left out. */
   expertNames?: string[];
 }

@@ -15,12 +15,11 @@ export interface LoadedModel {
   description: ServedModel;
 }
 
-/** Loads a checkpoint and its tokenizer. Throws what `loadCheckpoint` and `loadTokenizer` throw, and a `ServingError` (`tokenizer-mismatch`). */
+/** Loads a checkpoint and its tokenizer. Throws what `loadCheckpoint` and `loadTokenizer` throw, and a `ServingError` (`tokenizer-changed`, `tokenizer-mismatch`). */
 export function loadServed(request: ServedCheckpoint): LoadedModel {
   const checkpoint = loadCheckpoint(request.checkpoint, 'model');
   const { architecture, parameters, provenance } = checkpoint;
-  const named = request.tokenizer ?? { name: provenance?.tokenizer ?? 'bytes', folder: request.checkpoint };
-  const tokenizer = loadTokenizer(named.name, named.folder);
+  const tokenizer = tokenizerOf(request, provenance?.tokenizer);
   if (tokenizer.vocabulary > architecture.vocabulary) {
     throw new ServingError(
       `The tokenizer ${tokenizer.name} has ${tokenizer.vocabulary} tokens, but the model knows ${architecture.vocabulary}.`,
@@ -29,6 +28,16 @@ export function loadServed(request: ServedCheckpoint): LoadedModel {
   }
   const description = describe(checkpoint, request.expertNames ?? []);
   return { model: decodingModel(architecture, parameters), tokenizer, description };
+}
+
+function tokenizerOf({ tokenizer: named, checkpoint }: ServedCheckpoint, trained = 'bytes'): Tokenizer {
+  const { name, folder, fingerprint } = named ?? { name: trained, folder: checkpoint };
+  const tokenizer = loadTokenizer(name, folder);
+  if (fingerprint === undefined || tokenizer.fingerprint === fingerprint) return tokenizer;
+  throw new ServingError(`The tokenizer ${name} is not the one that the model was trained with.`, {
+    reason: 'tokenizer-changed',
+    advice: 'Put the file back as it was.',
+  });
 }
 
 function describe({ architecture, provenance, training }: Checkpoint, names: readonly string[]): ServedModel {
