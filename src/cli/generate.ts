@@ -113,14 +113,16 @@ async function answer(
 ): Promise<End> {
   const line = new LiveLine(output);
   let end: End | undefined;
+  let tokens = 0;
   for await (const message of server.ask(command, signal)) {
     if (message.type === 'progress') line.live(`${message.done} of ${message.total} tokens`);
     if (message.type === 'done') end = message;
+    if (message.type === 'token' && !message.token.isPrompt) tokens++;
     if (json) output.write(`${JSON.stringify(message)}\n`);
     else if (message.type === 'token') output.write(harmless(message.token.text));
   }
   line.clear();
-  if (!json) finish(command, end!, output);
+  if (!json) finish(command, end!, tokens, output);
   return end!;
 }
 
@@ -130,15 +132,11 @@ function harmless(text: string): string {
   return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '\uFFFD');
 }
 
-function finish({ type }: Command, { reason, perplexity, seconds }: End, output: StreamOutput): void {
-  const found = perplexity === undefined ? undefined : perplexity.toPrecision(5);
-  if (type === 'perplexity') {
-    if (found !== undefined) output.print(`perplexity ${found}`);
-    return;
-  }
+function finish({ type }: Command, { reason, perplexity, seconds }: End, tokens: number, output: StreamOutput): void {
+  const found = perplexity === undefined ? [] : [perplexity.toPrecision(5)];
+  if (type === 'perplexity') return found.forEach((value) => output.print(`perplexity ${value}`));
   output.write('\n');
-  const endings = { length: 'as long as asked for, or as the context', stop: 'at its end', stopped: 'stopped' };
-  output.note(
-    `${endings[reason]}, ${seconds.toFixed(1)} s${found === undefined ? '' : `, perplexity of the prompt ${found}`}`,
-  );
+  const end = { length: '', stop: ', at its end', stopped: ', stopped' }[reason];
+  const ofPrompt = found.map((value) => `; the prompt has a perplexity of ${value}`).join('');
+  output.note(`${tokens} tokens in ${seconds.toFixed(1)} s${end}${ofPrompt}`);
 }

@@ -8,6 +8,7 @@ import { newExperiment } from './commands/new-experiment';
 import { registerCommand } from './commands/register';
 import { registerRunCommands } from './commands/run-commands';
 import { registerViewCommands } from './commands/view-commands';
+import { DocumentPlans } from './language/document-plans';
 import { ExperimentLenses } from './language/lenses';
 import { registerLanguage } from './language/register';
 import { log } from './log';
@@ -48,8 +49,9 @@ export function activate(context: vscode.ExtensionContext): void {
 }
 
 function registerFileHelp({ subscriptions }: vscode.ExtensionContext, projects: Projects): void {
-  const lenses = new ExperimentLenses(projects);
-  const help = registerLanguage({
+  const plans = new DocumentPlans();
+  const lenses = new ExperimentLenses(projects, plans);
+  const help = registerLanguage(plans, {
     measuredSpeed: (file) => projects.forFile(file).query(querySpeed),
     lastResult: async (file, stage) => {
       const newest = projects.runsOf(file)[0];

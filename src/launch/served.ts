@@ -4,7 +4,7 @@ import { RunError } from '../base/errors';
 import { MODEL_FILE, type Provenance } from '../checkpoint/checkpoint';
 import { readSafetensorsHeader } from '../checkpoint/safetensors';
 import type { Plan } from '../plan/plan';
-import { servedExpertNames } from '../plan/served-names';
+import { namedExperts } from '../plan/expert-names';
 import type { ServedCheckpoint } from '../plan/serving';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
@@ -56,7 +56,7 @@ function provenanceOf(file: string): Partial<Provenance> {
 
 function ofPlan(plan: Plan, stage: string, checkpoint: string): Servable {
   const { name, fingerprint } = plan.tokenizer;
-  const expertNames = servedExpertNames(plan, stage);
+  const { experts } = namedExperts(plan, stage);
   const tokenizer = { name, folder: plan.folder, fingerprint };
-  return { served: { checkpoint, tokenizer, ...(expertNames && { expertNames }) }, backend: plan.backend };
+  return { served: { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) }, backend: plan.backend };
 }

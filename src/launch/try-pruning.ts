@@ -90,13 +90,6 @@ function finishedMixture(workspace: Workspace, plan: Plan, name: string): Planne
   if (!stage.architecture.mixture || stage.ensemble) {
     throw new RunError(`Expected a mixture, found ${stage.name}, which has no experts.`, { reason: 'not-a-mixture' });
   }
-  const { zeroComputation, gatingResidual } = stage.architecture.mixture;
-  if (zeroComputation || gatingResidual) {
-    const found = zeroComputation ? 'zero-computation experts' : 'gating residuals';
-    throw new RunError(`Expected a mixture that can be pruned, found ${stage.name}, which has ${found}.`, {
-      reason: 'other-mixture',
-    });
-  }
   if (!finishedResult(workspace, stage)) {
     throw new RunError(
       `Expected a stage that is finished with the data and settings as they are now; ${stage.name} is not.`,

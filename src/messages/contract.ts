@@ -89,7 +89,7 @@ const stageSchema = z.object({
   name,
   state: stateSchema,
   parents: z.array(name),
-  /** `train`, `ensemble`, `split`, `prune`, or how parents become a mixture. */
+  /** How it came about, in words: `bam of seed + law`, `MoV of 10`, `train`. */
   method: z.string(),
   step: count.nullable(),
   steps: count.nullable(),
@@ -97,8 +97,10 @@ const stageSchema = z.object({
   ...resultShape,
   /** What `bam evaluate` found after the stage's training; `null` where it was not asked. */
   later: z.object({ ...resultShape, /** Held-out tokens of a domain, at most. */ tokens: count }).nullable(),
-  /** Names of a mixture's experts or an ensemble's members; empty for a dense stage. */
+  /** Names of a mixture's experts; empty where they have none. */
   experts: z.array(name),
+  /** How many of the last columns of its FFN routers are zero-computation experts. */
+  zeroComputation: count,
   totalParameters: z.number().nullable(),
   activeParameters: z.number().nullable(),
   detail: z.string().nullable(),

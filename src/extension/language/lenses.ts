@@ -1,21 +1,28 @@
 import * as vscode from 'vscode';
 import { formatDuration, formatMeasure } from '../../base/format';
+import { readVariantName } from '../../base/variant-name';
 import { outlineOf } from '../../config/outline';
+import { stageNote } from '../../plan/stage-note';
 import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
 import { hasCheckpoint } from '../../store/trained-stages';
 import { stagesByFileName } from '../../report/variant-summary';
 import type { ProjectRun, Projects } from '../project/projects';
 import type { FileTarget, RunTarget } from '../runs/targets';
 import { describeVariants, stateName } from '../tree/items';
+import type { DocumentPlans } from './document-plans';
 
 /** Lenses on an experiment file: what to do with it and its stages, and how its newest runs went. */
 export class ExperimentLenses implements vscode.CodeLensProvider, vscode.Disposable {
   private readonly changes = new vscode.EventEmitter<void>();
   readonly onDidChangeCodeLenses = this.changes.event;
-  private readonly subscription: vscode.Disposable;
+  private readonly subscriptions: vscode.Disposable[];
 
-  constructor(private readonly projects: Projects) {
-    this.subscription = projects.onDidChange(() => this.changes.fire());
+  constructor(
+    private readonly projects: Projects,
+    private readonly plans: DocumentPlans,
+  ) {
+    const fire = (): void => this.changes.fire();
+    this.subscriptions = [projects.onDidChange(fire), plans.onDidChange(fire)];
   }
 
   async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
@@ -29,14 +36,22 @@ export class ExperimentLenses implements vscode.CodeLensProvider, vscode.Disposa
     );
     for (const { name, key } of stages) {
       const context = { file, stage: name, newest: runs[0], last, before, active };
-      lenses.push(...stageCommands(context).map((command) => lensAt(document, key.start, command)));
+      const commands = [...stageCommands(context), ...this.note(document, name)];
+      lenses.push(...commands.map((command) => lensAt(document, key.start, command)));
     }
     return lenses;
   }
 
   dispose(): void {
-    this.subscription.dispose();
+    for (const subscription of this.subscriptions) subscription.dispose();
     this.changes.dispose();
+  }
+
+  /** What a stage prunes, splits, adapts or spares, as text; of several variants that of the first. */
+  private note(document: vscode.TextDocument, name: string): vscode.Command[] {
+    const stage = this.plans.get(document)?.stages.find((each) => readVariantName(each.name).stage === name);
+    const title = stage && stageNote(stage);
+    return title ? [{ command: '', title }] : [];
   }
 }
 

@@ -4,7 +4,7 @@ import { RunError } from '../../base/errors';
 import { startServing } from '../../launch/serving';
 import { globsOutside } from '../../plan/boundary';
 import type { Plan } from '../../plan/plan';
-import { servedExpertNames } from '../../plan/served-names';
+import { namedExperts } from '../../plan/expert-names';
 import type { ServedCheckpoint } from '../../plan/serving';
 import {
   type Asked,
@@ -182,11 +182,11 @@ class ExplorerServer implements vscode.Disposable {
     }
     const plan = readPlan(workspace, run);
     if (!plan) return { checkpoint };
-    const names = servedExpertNames(plan, stage);
+    const { experts } = namedExperts(plan, stage);
     const tokenizer = { name: plan.tokenizer.name, folder: plan.folder };
     const paths = tokenizer.name === 'bytes' ? [] : [tokenizer.name];
     refuseOutside(globsOutside(paths, plan.folder, workspace.root), workspace.root);
-    return { checkpoint, tokenizer, ...(names && { expertNames: names }) };
+    return { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) };
   }
 
   private async sendTexts(): Promise<void> {

@@ -90,11 +90,13 @@ export class Project implements vscode.Disposable {
     return this.known.some(isActive);
   }
 
+  /** A later evaluation of any stage, which touches the folder of all, may concern every run: they share stages. */
   private marks(): Map<string, string> {
-    return new Map(listRuns(this.workspace).map((run) => [run, this.mark(run)]));
+    const evaluated = statSync(this.workspace.stagesFolder, { throwIfNoEntry: false })?.mtimeMs;
+    return new Map(listRuns(this.workspace).map((run) => [run, `${this.mark(run)} ${evaluated}`]));
   }
 
-  /** Runs whose log, annotations or process changed since the last look that could read them. */
+  /** Runs whose log, annotations, process or stages' later evaluations changed since the last look that could read them. */
   private changedRuns(marks: ReadonlyMap<string, string>): string[] {
     const changed = [...marks].filter(([run, mark]) => this.seen.get(run) !== mark).map(([run]) => run);
     const gone = [...this.seen.keys()].filter((run) => !marks.has(run));
