@@ -1,11 +1,13 @@
-// Bundles the programs: dist/cli.js (the `bam` command), dist/trainer.js (the process that trains one stage), dist/extension.js, and the
+// Bundles the programs: dist/cli.js (the `bam` command), dist/trainer.js (the process that trains one stage), dist/serve.js (the one that
+// continues texts), dist/extension.js, and the
 // pages of the extension's panels, dist/webview/*.
 import { build } from 'esbuild';
 import { external, node } from './build-options.mjs';
 
 const outdir = 'dist';
 
-await build({ ...node, outdir, external, entryPoints: { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts' } });
+const entryPoints = { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts', serve: 'src/serve/main.ts' };
+await build({ ...node, outdir, external, entryPoints });
 
 await build({
   ...node,
@@ -17,7 +19,7 @@ await build({
   minifySyntax: true,
 });
 
-const pages = ['dashboard', 'run-table', 'compare'].map((page) => [page, `webview/${page}/main.ts`]);
+const pages = ['dashboard', 'run-table', 'compare', 'explorer'].map((page) => [page, `webview/${page}/main.ts`]);
 await build({
   entryPoints: Object.fromEntries(pages),
   outdir: 'dist/webview',

@@ -52,6 +52,16 @@ export function partOf({ name, role, expert }: ParameterSpec): ModelPart | undef
   return expert === undefined ? undefined : 'experts';
 }
 
+/** Whether a parameter belongs to one of the FFN experts. */
+export function isOfFfnExpert({ name, expert }: Pick<ParameterSpec, 'name' | 'expert'>): boolean {
+  return expert !== undefined && name.includes('.ffn.');
+}
+
+/** Whether a parameter belongs to a projection of attention; adapters of one do not. */
+export function isOfAttention({ name, role }: Pick<ParameterSpec, 'name' | 'role'>): boolean {
+  return /\.attention\./.test(name) && (role === 'matrix' || (role === 'bias' && !name.endsWith('norm.bias')));
+}
+
 /** The parts of what belongs to one by its role. */
 const PARTS = {
   embedding: 'embeddings',

@@ -38,6 +38,9 @@ export class RunError extends BamError {}
 /** A stage whose training went wrong (loss not finite, loss exploded). */
 export class TrainingError extends BamError {}
 
+/** What a served model is asked for and cannot do. */
+export class ServingError extends BamError {}
+
 /** The text to show a user for anything that was thrown: message, then advice. */
 export function explainError(error: unknown): string {
   if (error instanceof BamError) return error.advice ? `${error.message}\n  ${error.advice}` : error.message;

@@ -76,6 +76,8 @@ export interface Checkpoint {
   /** AdamW's two moments of every parameter that is trained; absent where only a model was asked for or saved. */
   moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
   training: TrainingState;
+  /** Of one that was read: where it came from, as far as it says. */
+  provenance?: Partial<Provenance>;
   /** Of a pruned mixture, from its provenance. */
   pruning?: PruningRecord;
   /** Of a model with adapters: the checkpoint of the model that they adapt. Its tensors are not stored again. */
@@ -187,11 +189,13 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
-  const { pruning } = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
+  const provenance = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
+  const { pruning } = provenance;
   const base = metadata.base === undefined ? undefined : resolve(path, metadata.base);
   const specs = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
   const own = valuesOf(path, specs, tensors);
   const checkpoint: Checkpoint = {
+    provenance,
     ...(pruning && { pruning }),
     architecture,
     parameters: base === undefined ? own : new Map([...loadBase(path, base), ...own]),

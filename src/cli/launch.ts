@@ -92,13 +92,17 @@ export function builtScript(name: string): string {
 }
 
 /** Installs the native runtime at the first run, after saying what that fetches. Without it `auto` goes on with wasm. */
-export async function prepareRuntime(plan: Plan, output: Output, signal: AbortSignal): Promise<void> {
-  if (plan.backend === 'wasm' || installedRuntime()) return;
+export async function prepareRuntime(
+  { backend }: Pick<Plan, 'backend'>,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  if (backend === 'wasm' || installedRuntime()) return;
   output.note(describeInstall(false));
   try {
     await installRuntime({ signal, onProgress: installProgress(output) });
   } catch (error) {
-    if (plan.backend === 'native' || signal.aborted) throw error;
+    if (backend === 'native' || signal.aborted) throw error;
     output.note(`warning: going on with wasm, 10 to 40 times slower: ${explainError(error)}`);
   }
 }

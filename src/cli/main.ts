@@ -11,10 +11,12 @@ import { markCommand } from './mark';
 import { evaluateCommand } from './evaluate';
 import { exportCommand } from './export';
 import { exportModelCommand } from './export-model';
+import { generateCommand } from './generate';
 import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
 import { pruneCommand } from './prune';
+import { quantizeCommand } from './quantize';
 import { reportCommand } from './report';
 import { resumeCommand } from './resume';
 import { runCommand } from './run';
@@ -35,6 +37,11 @@ const SET_OPTION = ['--set <path=value...>', 'replace values of the file, e.g. s
 const DETACH_OPTION = ['--detach', 'start it in the background and print its id'] as const;
 /** What a process is started with that `--detach` starts. */
 const DETACHED_OPTION = new Option('--detached').hideHelp();
+
+/** Collects the values of an option that may be given several times. */
+function several(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
 
 /** Wraps a command's function for commander: options last, errors printed, the exit code set. */
 function action<A extends unknown[]>(
@@ -118,6 +125,15 @@ program
   .action((run, stage, options) => action(exportModelCommand)(run, stage, options));
 
 program
+  .command('quantize <checkpoint|run> [stage]')
+  .description('write a mixture as FFN experts that are loaded when they are needed, in several precisions')
+  .requiredOption('--out <folder>', 'the folder to make; it must not exist, or be empty')
+  .option('--precisions <names>', 'only these, with commas between: float32, float16, int8, int4')
+  .option('--group <count>', 'how many weights of a row have one scale, at most', '64')
+  .option(...JSON_OPTION)
+  .action((name, stage, options) => action(quantizeCommand)(name, stage, options));
+
+program
   .command('show <run>')
   .description('show a run: its stages, results and notes; `last` is the newest')
   .option('--baseline <stage>', 'the stage that results over seeds are compared with')
@@ -133,6 +149,31 @@ program
   .option(...SET_OPTION)
   .option(...JSON_OPTION)
   .action((name, options) => action(evaluateCommand)(name, options));
+
+program
+  .command('generate <run|folder> [stage]')
+  .description('continue a text with the last checkpoint of a finished stage, or with the checkpoint in a folder')
+  .option('--prompt <text>', 'the text to continue; else it is read from standard input')
+  .option('--prompts <file>', 'several: one a line, or under `prompt` in the lines of a .jsonl file')
+  .option('--tokens <count>', 'new tokens at most; 0 only reads the prompt', '100')
+  .option('--temperature <number>', '0 takes the most probable token, 1 draws as the model says', '0.8')
+  .option('--top-k <count>', 'draw from so many tokens only, the most probable ones')
+  .option('--top-p <share>', 'draw from the most probable tokens that together have this share, e.g. 0.9')
+  .option('--seed <number>', 'the same seed draws the same text', '1')
+  .option('--stop <text>', 'a text that ends it; may be given several times', several)
+  .option(
+    '--off <layer:expert>',
+    'an FFN expert that no token is sent to, e.g. 0:2; may be given several times',
+    several,
+  )
+  .option(
+    '--force <layer:expert>',
+    'the FFN expert that all tokens of its layer are sent to; may be given several times',
+    several,
+  )
+  .option('--perplexity <file>', 'instead measure the perplexity of a text of any length')
+  .option('--json', 'print a line of JSON for every token, with the experts that computed it')
+  .action((name, stage, options) => action(generateCommand)(name, stage, options));
 
 program
   .command('prune <run|file> <stage>')

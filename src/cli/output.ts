@@ -9,7 +9,13 @@ export interface Output {
   readonly isTerminal: boolean;
 }
 
-export const processOutput: Output = {
+/** Where a command also prints text that comes in pieces. */
+export interface StreamOutput extends Output {
+  write(text: string): void;
+}
+
+export const processOutput: StreamOutput = {
+  write: (text) => void process.stdout.write(text),
   print: (text) => void process.stdout.write(`${text}\n`),
   note: (text) => void process.stderr.write(`${text}\n`),
   isTerminal: process.stderr.isTTY === true,

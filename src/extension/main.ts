@@ -3,6 +3,7 @@ import { readVariantName } from '../base/variant-name';
 import { querySpeed } from '../store/speed';
 import { queryRun } from '../store/queries';
 import { exportFromRun } from './commands/exporting';
+import { registerGenerating } from './commands/generating';
 import { newExperiment } from './commands/new-experiment';
 import { registerCommand } from './commands/register';
 import { registerRunCommands } from './commands/run-commands';
@@ -13,6 +14,7 @@ import { registerLanguage } from './language/register';
 import { log } from './log';
 import { ComparisonPanels } from './panels/comparison';
 import { DashboardPanels } from './panels/dashboard';
+import { ExplorerPanels } from './panels/explorer';
 import { RunTablePanel } from './panels/run-table';
 import { EXPERIMENT_GLOB, ExperimentFiles } from './project/experiment-files';
 import type { Project } from './project/project';
@@ -66,10 +68,13 @@ function registerPanels(context: vscode.ExtensionContext, projects: Projects): v
   const dashboards = new DashboardPanels(context, projects);
   const table = new RunTablePanel(context, projects);
   const comparisons = new ComparisonPanels(context, projects);
+  const explorers = new ExplorerPanels(context, projects);
   context.subscriptions.push(
     dashboards,
     table,
     comparisons,
+    explorers,
+    registerGenerating(projects, explorers),
     registerCommand('bam.openDashboard', async (argument) => {
       const target = await resolveRun(projects, argument, vscode.l10n.t('Which run?'));
       if (target) dashboards.show(target.project, target.run.id, target.stage);

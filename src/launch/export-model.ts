@@ -1,16 +1,14 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
-import { checkpointName, loadCheckpoint } from '../checkpoint/checkpoint';
+import { loadCheckpoint } from '../checkpoint/checkpoint';
 import { loadTokenizer } from '../data/tokenizer';
 import { exportModel } from '../interop/export';
 import type { ExportFormat } from '../interop/export-formats';
 import { mergeAdapters } from '../interop/merge-adapters';
 import type { Plan } from '../plan/plan';
-import { checkpointsFolder } from '../plan/result';
 import type { Workspace } from '../store/layout';
-import { readPlan } from '../store/plan';
-import { finishedResult } from './finished';
+import { stageCheckpoint } from './stage-checkpoint';
 
 export interface StageExport {
   run: string;
@@ -35,45 +33,11 @@ export interface ExportedStage {
  * `unknown-stage`, `ensemble`, `not-finished`, `tokenizer-changed`), and what `loadCheckpoint`, `mergeAdapters`, `loadTokenizer` and `exportModel` throw.
  */
 export function exportStage(workspace: Workspace, { run, stage: name, to, format }: StageExport): ExportedStage {
-  const plan = planOf(workspace, run);
-  const stage = plan.stages.find((candidate) => candidate.name === name);
-  if (!stage) {
-    throw new RunError(
-      `Run ${run} should have a stage ${name}, but has ${plan.stages.map((s) => s.name).join(', ')}.`,
-      {
-        reason: 'unknown-stage',
-        advice: '`bam show RUN` lists the stages of a run.',
-      },
-    );
-  }
-  if (stage.ensemble) {
-    throw new RunError(`Stage ${name} is an ensemble, which has no checkpoint to export.`, {
-      reason: 'ensemble',
-      advice: `Export its members: ${stage.parents.map((parent) => parent.name).join(', ')}.`,
-    });
-  }
-  const folder = checkpointsFolder(workspace.stagesFolder, stage.key);
-  const result = finishedResult(workspace, stage);
-  if (!result) {
-    throw new RunError(`Stage ${name} of run ${run} should be finished, but is not.`, {
-      reason: 'not-finished',
-      advice: `\`bam resume ${run}\` goes on with it.`,
-    });
-  }
-  const { step } = result;
-  const { architecture, parameters } = mergeAdapters(loadCheckpoint(join(folder, checkpointName(step)), 'model'));
+  const { plan, path, step } = stageCheckpoint(workspace, run, name);
+  const { architecture, parameters } = mergeAdapters(loadCheckpoint(path, 'model'));
   const { endOfDocument, files } = tokenizerOf(plan, run);
   const written = exportModel({ architecture, parameters, to, format, endOfDocument, files });
   return { folder: resolve(to), format: written, step, hasTokenizer: files.length > 0 };
-}
-
-function planOf(workspace: Workspace, run: string): Plan {
-  const plan = readPlan(workspace, run);
-  if (plan) return plan;
-  throw new RunError(`Run ${run} has no plan.json that can be read: it never began, or the file is damaged.`, {
-    reason: 'no-plan',
-    advice: '`bam runs` lists the runs of this workspace.',
-  });
 }
 
 /** The run's tokenizer, which has to be what it was trained with, and its files. */

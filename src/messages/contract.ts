@@ -138,7 +138,7 @@ const pointsSchema = z.object({
 });
 export type Points = z.output<typeof pointsSchema>;
 
-const goneSchema = z.object({ type: z.literal('gone'), message: z.string() });
+export const goneSchema = z.object({ type: z.literal('gone'), message: z.string() });
 
 /**
  * To the dashboard: `run` on attach and on every change of state, then points; `show` opens one stage's charts. The page keeps `root`, the
@@ -152,10 +152,10 @@ export const dashboardMessage = z.discriminatedUnion('type', [
 ]);
 export type DashboardMessage = z.output<typeof dashboardMessage>;
 
-const readySchema = z.object({ type: z.literal('ready') });
+export const readySchema = z.object({ type: z.literal('ready') });
 const openSchema = z.object({ type: z.literal('open'), run: name, stage: name });
 /** A chart, table or image that the user wants as a file. `content` of a PNG is base64. */
-const saveSchema = z.object({
+export const saveSchema = z.object({
   type: z.literal('save'),
   fileName: z.string().max(200),
   kind: z.enum(['csv', 'png', 'md']),

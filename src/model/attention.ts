@@ -29,15 +29,37 @@ export function disposeTables({ mask, rotary }: AttentionTables): void {
   tf.dispose([mask, rotary.cosine, rotary.sine]);
 }
 
+/** The projections of a block's attention, those of all experts side by side: rows of query, key and value, columns of output. */
+export interface AttentionWeights {
+  /** (N*E, E), and (keys, E) twice; rows of query and key as `rotaryRows` has them, but for adapters. */
+  query: tf.Tensor2D;
+  key: tf.Tensor2D;
+  value: tf.Tensor2D;
+  /** (E, N*E) */
+  output: tf.Tensor2D;
+  /** In the order of the rows; those of output (E), or (N, E) where there are experts. */
+  biases?: { query: tf.Tensor1D; key: tf.Tensor1D; value: tf.Tensor1D; output: tf.Tensor1D | tf.Tensor2D };
+}
+
+/** What a block's attention keeps between passes over the positions of one sequence, without gradients. */
+export interface AttentionCache {
+  weights: AttentionWeights;
+  /** Takes keys and values of the new positions, (1, K, T, D) each, and gives those of all positions so far. */
+  extend(key: tf.Tensor4D, value: tf.Tensor4D): { key: tf.Tensor4D; value: tf.Tensor4D };
+}
+
 /** What a block's attention gives: its output (tokens, E), its router's decision where there are attention experts, and those of its adapters. */
 export interface AttentionOutput {
   output: tf.Tensor2D;
+  /** What the experts' outputs are multiplied with, (tokens, N). */
+  gates?: tf.Tensor2D;
   router?: RouterOutput;
   adapters: RouterOutput[];
 }
 
 /**
- * The attention of one block. `u` is the normed input, (B*T, E).
+ * The attention of one block. `u` is the normed input, (B*T, E). With a `cache` it is that of later positions of one sequence, whose
+ * mask and angles `tables` then has.
  *
  * Attention experts (BAM, arXiv 2408.08274, section 3.2) run as one call: the heads of all N experts stand side by side, each
  * expert's part of the result is multiplied by its gate, and one product with all output projections sums them. That equals
@@ -50,16 +72,18 @@ export function attention(
   layer: number,
   u: tf.Tensor2D,
   tables: AttentionTables,
+  cache?: AttentionCache,
 ): AttentionOutput {
   const experts = attentionExperts(architecture);
   const adapters = blockAdapters(architecture, parameters, layer);
-  const { query, key, value } = projectHeads(architecture, parameters, layer, u, tables, adapters);
+  const weights = cache?.weights ?? attentionWeights(architecture, parameters, layer);
+  const { query, ...own } = projectHeads(architecture, weights, u, tables, adapters);
+  const { key, value } = cache ? cache.extend(own.key, own.value) : own;
   const heads = joinHeads(causalAttention(query, key, value, tables.mask), architecture); // (B*T, N*E)
-  const output = stacked(parameters, layer, 'output', experts); // (E, N*E)
-  const biases = architecture.biases && biasesOf(parameters, layer, 'output', experts); // (E) each
+  const { output, biases } = weights;
   if (experts === 1) {
     const projected = adapters.apply('output', heads, linear(heads, output));
-    return { output: biases ? tf.add(projected, biases[0]!) : projected, adapters: adapters.routers };
+    return { output: biases ? tf.add(projected, biases.output) : projected, adapters: adapters.routers };
   }
 
   const { logits, probabilities } = routerScores(u, matrix(parameters, routerName(layer, 'attention')));
@@ -71,10 +95,39 @@ export function attention(
   const router: RouterOutput = { layer, router: 'attention', logits, probabilities, ...chosen };
   const sum = adapters.apply('output', gated, linear(gated, output));
   return {
-    output: biases ? tf.add(sum, tf.matMul(gates, tf.stack(biases) as tf.Tensor2D)) : sum,
+    output: biases ? tf.add(sum, tf.matMul(gates, biases.output as tf.Tensor2D)) : sum,
+    gates,
     router,
     adapters: adapters.routers,
   };
+}
+
+/** The projections of a block's attention, from the parameters of its experts. */
+export function attentionWeights(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+): AttentionWeights {
+  const experts = attentionExperts(architecture);
+  const keyExperts = keyValueExperts(architecture);
+  const size = headSize(architecture);
+  // Adapters know a head in the layout of the checkpoint, so that what they gave is arranged instead of the weights.
+  const arranged = <T extends tf.Tensor>(rows: T): T => (architecture.adapters ? rows : rotaryRows(rows, size));
+  const weights = {
+    query: arranged(stacked(parameters, layer, 'query', experts)),
+    key: arranged(stacked(parameters, layer, 'key', keyExperts)),
+    value: stacked(parameters, layer, 'value', keyExperts),
+    output: stacked(parameters, layer, 'output', experts),
+  };
+  if (!architecture.biases) return weights;
+  const outputs = biasesOf(parameters, layer, 'output', experts);
+  const biases = {
+    query: arranged(joined(biasesOf(parameters, layer, 'query', experts))),
+    key: arranged(joined(biasesOf(parameters, layer, 'key', keyExperts))),
+    value: joined(biasesOf(parameters, layer, 'value', keyExperts)),
+    output: experts === 1 ? outputs[0]! : (tf.stack(outputs) as tf.Tensor2D),
+  };
+  return { ...weights, biases };
 }
 
 /** One projection of all experts: rows side by side for query, key and value; columns side by side for output. */
@@ -116,32 +169,27 @@ interface Heads {
 /** Projects, arranges and rotates the heads of all experts. */
 function projectHeads(
   architecture: Architecture,
-  parameters: ModelParameters,
-  layer: number,
+  weights: AttentionWeights,
   u: tf.Tensor2D,
   { rotary }: AttentionTables,
   adapters: BlockAdapters,
 ): Heads {
   const { heads, kvHeads } = architecture;
   const size = headSize(architecture);
-  const experts = attentionExperts(architecture);
-  const keyExperts = keyValueExperts(architecture);
+  const keyHeads = keyValueExperts(architecture) * kvHeads;
   const context = rotary.cosine.shape[0];
   const batch = u.shape[0] / context;
-  const project = (projection: AttentionProjection, copies: number, count: number): tf.Tensor4D => {
-    const arranged = <T extends tf.Tensor>(rows: T): T => (projection === 'value' ? rows : rotaryRows(rows, size));
-    // Adapters know a head in the layout of the checkpoint, so that what they gave is arranged instead of the weights.
-    const early = architecture.adapters ? <T>(rows: T): T => rows : arranged;
-    const product = linear(u, early(stacked(parameters, layer, projection, copies)));
-    const biases = architecture.biases && early(joined(biasesOf(parameters, layer, projection, copies)));
-    const projected: tf.Tensor2D = biases ? tf.add(product, biases) : product;
-    const adapted = adapters.apply(projection, u, projected);
-    const rows = architecture.adapters ? tf.transpose(arranged(tf.transpose(adapted))) : adapted;
+  const project = (projection: 'query' | 'key' | 'value', count: number): tf.Tensor4D => {
+    const product = linear(u, weights[projection]);
+    const bias = weights.biases?.[projection];
+    const adapted = adapters.apply(projection, u, bias ? tf.add(product, bias) : product);
+    const isLate = architecture.adapters && projection !== 'value';
+    const rows = isLate ? tf.transpose(rotaryRows(tf.transpose(adapted), size)) : adapted;
     return tf.reshape(rows, [batch, context, count, size]);
   };
-  const query = groupQueries(project('query', experts, experts * heads), architecture);
+  const query = groupQueries(project('query', attentionExperts(architecture) * heads), architecture);
   const [key, value] = (['key', 'value'] as const).map((projection): tf.Tensor4D =>
-    tf.transpose(project(projection, keyExperts, keyExperts * kvHeads), [0, 2, 1, 3]),
+    tf.transpose(project(projection, keyHeads), [0, 2, 1, 3]),
   ) as [tf.Tensor4D, tf.Tensor4D];
   // The scale of the scores goes into the queries.
   return { query: rotate(query, rotary, 1 / Math.sqrt(size)), key: rotate(key, rotary), value };

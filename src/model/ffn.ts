@@ -74,8 +74,7 @@ function routedFfn(
   const mixture = architecture.mixture!;
   const columns = remainingExperts(mixture, layer);
   const removed = removedExperts(mixture, layer);
-  const all = scoresOf(mixture, parameters, layer, u, { draws, scores: before });
-  const scores = removed.length && mixture.pruned?.routing === 'masked' ? withoutRemoved(all, removed) : all;
+  const scores = ffnScores(mixture, parameters, layer, u, { draws, scores: before });
   const perturbed = draws && samplesFfn(mixture, layer) ? sampledScores(layer, scores.logits, draws) : scores;
   const { output, ...choice } = hasSoftFfn(mixture, layer)
     ? { output: softFfn(u, scores.probabilities, experts, columns) }
@@ -88,20 +87,25 @@ function routedFfn(
   return { output, router };
 }
 
-/** The router's scores of every token, (tokens, columns), with noise in training and the residual of the router before. */
-function scoresOf(
+/**
+ * The FFN router's scores of every token, (tokens, columns), with noise in training and the residual of the router before; masked removed
+ * experts have no part in them.
+ */
+export function ffnScores(
   mixture: MixtureArchitecture,
   parameters: ModelParameters,
   layer: number,
   u: tf.Tensor2D,
   { draws, scores: before }: FfnContext,
 ): RouterScores {
-  const { router, gatingResidual } = mixture;
+  const { router, gatingResidual, pruned } = mixture;
+  const removed = removedExperts(mixture, layer);
   const seen: tf.Tensor2D = router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const gone = mixture.pruned?.routing === 'masked' ? removedExperts(mixture, layer - 1) : [];
+  const gone = pruned?.routing === 'masked' ? removedExperts(mixture, layer - 1) : [];
   const earlier = before && gone.length ? remainingLogits(before, gone) : before;
   const residual = gatingResidual && earlier && linear(earlier, matrix(parameters, gatingResidualName(layer)));
-  return routerScores(seen, matrix(parameters, routerName(layer, 'ffn')), router?.normalizeLogits, residual);
+  const scores = routerScores(seen, matrix(parameters, routerName(layer, 'ffn')), router?.normalizeLogits, residual);
+  return removed.length && pruned?.routing === 'masked' ? withoutRemoved(scores, removed) : scores;
 }
 
 /**

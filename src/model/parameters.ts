@@ -38,12 +38,16 @@ export function randomValues(
 }
 
 /**
- * Makes variables of host values. Throws a `CheckpointError` (reason `tensor-mismatch`) that names the tensor if one is
+ * Makes variables of host values: of all parameters, or of those that `wanted` accepts. Throws a `CheckpointError` (reason `tensor-mismatch`) that names the tensor if one is
  * missing or has another size than the architecture says.
  */
-export function createParameters(architecture: Architecture, values: ParameterValues): ModelParameters {
+export function createParameters(
+  architecture: Architecture,
+  values: ParameterValues,
+  wanted: (spec: ParameterSpec) => boolean = () => true,
+): ModelParameters {
   const parameters = new Map<string, tf.Variable>();
-  for (const spec of parameterSpecs(architecture)) {
+  for (const spec of parameterSpecs(architecture).filter(wanted)) {
     const value = values.get(spec.name);
     if (value?.length !== elementCount(spec.shape)) {
       const found = value ? `${value.length} numbers` : 'nothing';

@@ -6,7 +6,7 @@ import { inSection } from '../engine/graph/tape';
 import { headLoss } from '../engine/ops/head-loss';
 import { layerNorm, rmsNorm } from '../engine/ops/layer-norm';
 import { embed } from '../engine/ops/rows';
-import { attention, type AttentionOutput, type AttentionTables } from './attention';
+import { attention, type AttentionCache, type AttentionOutput, type AttentionTables } from './attention';
 import type { DrawTensors } from './draws';
 import { ffn, type FfnContext, type FfnOutput } from './ffn';
 import { matrix, vector } from './lookup';
@@ -56,13 +56,22 @@ export function forward(
     const decided = [attended.router, ...attended.adapters, transformed.router, ...transformed.adapters];
     for (const router of decided) if (router) routers.push(router);
   }
+  return { ...readout(architecture, parameters, x), routers, inputs, states };
+}
+
+/** What the output head reads of the residual stream behind the last block, (B*T, E), and the head, (V, E). */
+export function readout(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  x: tf.Tensor2D,
+): Pick<ForwardOutput, 'last' | 'head'> {
   const head = matrix(parameters, architecture.tiedEmbeddings ? EMBEDDING : OUTPUT_HEAD);
   const { logitScale } = architecture;
   const last = inSection('final_norm', () => {
     const normed = normalize(architecture, parameters, FINAL_NORM, x);
     return logitScale === undefined ? normed : (tf.mul(normed, logitScale) as tf.Tensor2D);
   });
-  return { last, head, routers, inputs, states };
+  return { last, head };
 }
 
 /** What a block is given beside the residual stream. */
@@ -88,18 +97,40 @@ function block(
   x: tf.Tensor2D,
   { ids, tables, draws, scores }: BlockContext,
 ): { sum: tf.Tensor2D; attended: AttentionOutput; transformed: FfnOutput; read: BlockInputs } {
+  const { attended, read, terms } = attend(architecture, parameters, layer, x, tables);
+  const given = { draws, ids, scores };
+  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, read.ffn, given));
+  const sum = inSection(`sum${layer}`, () => tf.addN([...terms, transformed.output]));
+  return { sum, attended, transformed, read };
+}
+
+/** A block up to its FFN. */
+export interface AttendedBlock {
+  attended: AttentionOutput;
+  read: BlockInputs;
+  /** What the output of the FFN is added to, (B*T, E) each. */
+  terms: tf.Tensor2D[];
+}
+
+/** The part of a block before its FFN. `x` (B*T, E); with a `cache` the T positions follow those that it has. */
+export function attend(
+  architecture: Architecture,
+  parameters: ModelParameters,
+  layer: number,
+  x: tf.Tensor2D,
+  tables: AttentionTables,
+  cache?: AttentionCache,
+): AttendedBlock {
   const form = architecture.block;
   const norm = (input: tf.Tensor2D, before?: 'attention' | 'ffn'): tf.Tensor2D =>
     inSection(`norm${layer}`, () => normalize(architecture, parameters, normName(layer, before), input));
   const u = norm(x, form && 'attention');
-  const attended = inSection(`attention${layer}`, () => attention(architecture, parameters, layer, u, tables));
+  const attended = inSection(`attention${layer}`, () => attention(architecture, parameters, layer, u, tables, cache));
   const isSequential = form === 'sequential';
   const between = isSequential ? inSection(`sum${layer}`, () => tf.add<tf.Tensor2D>(x, attended.output)) : x;
   const v = form ? norm(between, 'ffn') : u;
-  const transformed = inSection(`ffn${layer}`, () => ffn(architecture, parameters, layer, v, { draws, ids, scores }));
-  const terms = isSequential ? [between, transformed.output] : [x, attended.output, transformed.output];
-  const sum = inSection(`sum${layer}`, () => tf.addN(terms));
-  return { sum, attended, transformed, read: { attention: u, ffn: v } };
+  const terms = isSequential ? [between] : [x, attended.output];
+  return { attended, read: { attention: u, ffn: v }, terms };
 }
 
 function normalize(

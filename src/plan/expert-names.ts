@@ -48,7 +48,8 @@ function upcycledNames({ experts = [], copies = 1, zeroComputation }: UpcycleCon
   return [...parents, ...others];
 }
 
-function zeroComputationNames(kinds: ZeroComputation): string[] {
+/** Names of zero-computation experts, in the order of the router's columns. */
+export function zeroComputationNames(kinds: ZeroComputation): string[] {
   return ZERO_COMPUTATION_KINDS.flatMap((kind) =>
     Array.from({ length: kinds[kind] }, (_, i) => (kinds[kind] === 1 ? kind : `${kind} ${i + 1}`)),
   );

@@ -23,18 +23,36 @@ export interface RoutingChange {
   force?: ExpertPlace[];
 }
 
-/** What a serving process is asked for. All paths are absolute. */
-export interface GenerateRequest {
-  /** Names the request in what comes back. */
-  id: number;
+/** Which model a request is for. All paths are absolute. */
+export interface ServedCheckpoint {
   /** Folder of a checkpoint, `.../checkpoints/step-N`. */
   checkpoint: string;
+  /**
+   * What it was trained with: `bytes`, or a path relative to `folder`, whose content then has to have the `fingerprint`, if that is given. Absent:
+   * as the checkpoint says, relative to its own folder.
+   */
+  tokenizer?: { name: string; folder: string; fingerprint?: string };
+  /** Names of the FFN router's columns, in their order; attention experts have those of the FFN experts. Numbers where they are left out. */
+  expertNames?: string[];
+}
+
+/** What a serving process is asked for. */
+export interface GenerateRequest extends ServedCheckpoint {
+  /** Names the request in what comes back. */
+  id: number;
   prompt: string;
   /** New tokens at most; 0 only reads the prompt and says how it was routed, and how probable it is. */
   tokens: number;
   sampling: Sampling;
   /** Text that ends the continuation; it is not part of it. */
   stop?: string[];
+  routing?: RoutingChange;
+}
+
+/** What a text of any length is asked for: how probable it is, in windows of the context. */
+export interface PerplexityRequest extends ServedCheckpoint {
+  id: number;
+  text: string;
   routing?: RoutingChange;
 }
 
@@ -74,8 +92,14 @@ export interface ServedModel {
 export type ServingMessage =
   | { type: 'model'; id: number; model: ServedModel }
   | { type: 'token'; id: number; token: ServedToken }
+  /** Of a text whose perplexity is asked for: how many of its tokens were read. */
+  | { type: 'progress'; id: number; done: number; total: number }
+  /** `perplexity` is that of the prompt or of the text; none where it has one token. */
   | { type: 'done'; id: number; reason: 'length' | 'stop' | 'stopped'; seconds: number; perplexity?: number }
   | { type: 'failed'; id: number; message: string };
 
 /** What a serving process is told: a request (they are answered one after the other), or the id of one to give up. */
-export type ServingCommand = { type: 'generate'; request: GenerateRequest } | { type: 'stop'; id: number };
+export type ServingCommand =
+  | { type: 'generate'; request: GenerateRequest }
+  | { type: 'perplexity'; request: PerplexityRequest }
+  | { type: 'stop'; id: number };

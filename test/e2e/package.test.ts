@@ -46,7 +46,7 @@ describe('the packed extension', function () {
     const expected = ['LICENSE.txt', 'bin', 'changelog.md', 'dist', 'media', 'package.json', 'readme.md'];
     assert.deepEqual(top.sort(), expected);
     const programs = readdirSync(join(extension, 'dist')).filter((entry) => entry !== 'webview');
-    assert.deepEqual(programs.sort(), ['cli.js', 'extension.js', 'node_modules', 'trainer.js']);
+    assert.deepEqual(programs.sort(), ['cli.js', 'extension.js', 'node_modules', 'serve.js', 'trainer.js']);
     const all = readdirSync(extension, { recursive: true }).map(String);
     assert.deepEqual(
       all.filter((path) => /\.(map|ts|o|a|vsix)$|\.(test|spec)\.js$/.test(path)),

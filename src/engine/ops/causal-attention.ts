@@ -3,31 +3,32 @@ import { ownGradient } from './own-gradient';
 
 const MASKED = -1e9;
 
-/** 0 where a query may look, a large negative number at later positions. (T, T). */
-export function causalMask(context: number): tf.Tensor2D {
-  const mask = new Float32Array(context * context);
-  for (let query = 0; query < context; query++) mask.fill(MASKED, query * context + query + 1, (query + 1) * context);
-  return tf.tensor2d(mask, [context, context]);
+/** 0 where a query may look, a large negative number at later positions. (T, S): `past` positions stand before the T, S = past + T. */
+export function causalMask(context: number, past = 0): tf.Tensor2D {
+  const all = past + context;
+  const mask = new Float32Array(context * all);
+  for (let query = 0; query < context; query++) mask.fill(MASKED, query * all + past + query + 1, (query + 1) * all);
+  return tf.tensor2d(mask, [context, all]);
 }
 
-/** Shorter blocks cost more than they spare (docs/performance.md). */
-const SHORTEST_BLOCK = 128;
-const MOST_BLOCKS = 4;
+/** Contexts from which on so many blocks are used. More blocks cost more copies than they spare scores (docs/performance.md). */
+const TWO_BLOCKS_FROM = 128;
+const FOUR_BLOCKS_FROM = 512;
 
 /**
  * Where blocks of queries end. A block looks at keys up to its own end only, which spares (1 - 1/blocks)/2 of all scores.
  * A context that does not divide leaves a shorter last block.
  */
 function blockEnds(context: number): number[] {
-  const blocks = Math.max(1, Math.min(MOST_BLOCKS, Math.floor(context / SHORTEST_BLOCK)));
+  const blocks = context < TWO_BLOCKS_FROM ? 1 : context < FOUR_BLOCKS_FROM ? 2 : 4;
   const length = Math.ceil(context / blocks);
   return Array.from({ length: blocks }, (_, block) => Math.min((block + 1) * length, context));
 }
 
 /**
  * Causal scaled dot-product attention with grouped queries.
- * `query` (B, K, G, T, D): G query heads for each of K key heads, divided by the root of D before. `key`, `value` (B, K, T, D).
- * `mask` (T, T). Returns (B, K, G, T, D).
+ * `query` (B, K, G, T, D): G query heads for each of K key heads, divided by the root of D before. `key`, `value` (B, K, S, D):
+ * the queries are those of the last T of S positions. `mask` (T, S). Returns (B, K, G, T, D).
  */
 export function causalAttention(
   query: tf.Tensor5D,
@@ -56,14 +57,16 @@ function attendBlock(
   start: number,
   end: number,
 ): { q: tf.Tensor; weights: tf.Tensor; output: tf.Tensor } {
-  const [batch, keyHeads, group, , headSize] = query.shape;
+  const [batch, keyHeads, group, context, headSize] = query.shape;
+  const keys = end + key.shape[2] - context;
   const rows = group * (end - start);
   const q = tf.reshape(positions(query, start, end), [batch, keyHeads, rows, headSize]);
-  const scores = tf.matMul(q, positions(key, 0, end), false, true); // (B, K, G*t, end)
-  const grouped = tf.reshape(scores, [batch, keyHeads, group, end - start, end]);
-  const masked = tf.add(grouped, tf.slice(mask, [start, 0], [end - start, end]));
+  const scores = tf.matMul(q, positions(key, 0, keys), false, true); // (B, K, G*t, keys)
+  const grouped = tf.reshape(scores, [batch, keyHeads, group, end - start, keys]);
+  // A single query is the last: it may look at all keys.
+  const masked = context === 1 ? grouped : tf.add(grouped, tf.slice(mask, [start, 0], [end - start, keys]));
   const weights = tf.reshape(tf.softmax(masked), scores.shape);
-  const output = tf.matMul(weights, positions(value, 0, end)); // (B, K, G*t, D)
+  const output = tf.matMul(weights, positions(value, 0, keys)); // (B, K, G*t, D)
   return { q, weights, output: tf.reshape(output, [batch, keyHeads, group, end - start, headSize]) };
 }
 
@@ -75,15 +78,17 @@ function attentionGradient(dy: tf.Tensor, saved: tf.Tensor[], ends: readonly num
   const [key, value, output, ...blocks] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
   const products = tf.sum(tf.mul(output, dy), -1, true); // (B, K, G, T, 1)
   const context = key.shape[2]!;
+  const past = context - dy.shape[3]!;
   const parts = ends.map((end, i) => {
     const start = ends[i - 1] ?? 0;
+    const keys = past + end;
     const [q, weights] = blocks.slice(2 * i) as [tf.Tensor, tf.Tensor];
     const rows = (x: tf.Tensor): tf.Tensor =>
       tf.reshape(positions(x, start, end), [...q.shape.slice(0, 3), x.shape.at(-1)!]);
     const d = rows(dy);
-    const dWeights = tf.matMul(d, positions(value, 0, end), false, true);
+    const dWeights = tf.matMul(d, positions(value, 0, keys), false, true);
     const dScores = tf.mul(tf.sub(dWeights, rows(products)), weights);
-    const dQuery = tf.matMul(dScores, positions(key, 0, end)); // (B, K, G*t, D)
+    const dQuery = tf.matMul(dScores, positions(key, 0, keys)); // (B, K, G*t, D)
     return {
       query: tf.reshape(dQuery, positionsShape(dy, end - start)),
       key: toContext(tf.matMul(dScores, q, true, false), context),

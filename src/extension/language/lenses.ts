@@ -4,6 +4,7 @@ import { readVariantName } from '../../base/variant-name';
 import { outlineOf } from '../../config/outline';
 import { stageNote } from '../../plan/stage-note';
 import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
+import { hasCheckpoint } from '../../store/trained-stages';
 import { stagesByFileName } from '../../report/variant-summary';
 import type { ProjectRun, Projects } from '../project/projects';
 import type { FileTarget, RunTarget } from '../runs/targets';
@@ -115,6 +116,11 @@ function stageCommands({ file, stage, newest, last, before, active }: StageConte
   if (variants.some(({ result }) => result)) {
     const title = `$(graph-line) ${vscode.l10n.t('Curves')}`;
     commands.push({ command: 'bam.openDashboard', title, arguments: [target] });
+  }
+  if (variants.some((variant) => hasCheckpoint(newest.project.workspace, variant))) {
+    const title = `$(comment-discussion) ${vscode.l10n.t('Generate')}`;
+    const target = targetOf(newest, variants.length > 1 ? stage : now.name);
+    commands.push({ command: 'bam.generate', title, arguments: [target] });
   }
   return commands;
 }
