@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { loadCheckpoint } from '../../src/checkpoint/checkpoint';
 import { startBackend } from '../../src/engine/backend';
-import { denseFfn } from '../../src/engine/ops/ffn-forms';
 import { quantizeCheckpoint } from '../../src/launch/quantize';
 import { choosePolicy } from '../../src/offload/calibrate';
 import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-folder';
@@ -28,6 +27,8 @@ const TEXTS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 /** Of the experts' bytes in float32. */
 const BUDGET = 0.4;
+/** A scale for every row: then a product of whole numbers is scaled. */
+const GROUP = 1024;
 /** How many times as long as computing an expert its load takes. */
 const SLOWNESS = 10;
 
@@ -57,7 +58,7 @@ async function expertSeconds(folder: ExpertFolder, precision: 'float32' | 'int4'
   const token = tf.ones<tf.Rank.R2>([1, folder.architecture.width]);
   const times = Array.from({ length: 201 }, () => {
     const begun = performance.now();
-    tf.tidy(() => denseFfn(token, expert.weights()).dataSync());
+    tf.tidy(() => expert.ffn(token).dataSync());
     return (performance.now() - begun) / 1000;
   });
   expert.dispose();
@@ -101,7 +102,7 @@ async function main(): Promise<void> {
   const temporary = mkdtempSync(join(tmpdir(), 'bam-bench-offload-'));
   try {
     const to = join(temporary, 'experts');
-    const written = quantizeCheckpoint({ checkpoint, to, precisions: ['float32', 'int4'], group: 64 });
+    const written = quantizeCheckpoint({ checkpoint, to, precisions: ['float32', 'int4'], group: GROUP });
     const folder = await openExpertFolder(to);
     const { architecture, parameters } = loadCheckpoint(checkpoint, 'model');
     const resident = decodingModel(architecture, parameters);
