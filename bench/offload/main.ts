@@ -13,6 +13,7 @@ import { quantizeCheckpoint } from '../../src/launch/quantize';
 import { choosePolicy } from '../../src/offload/calibrate';
 import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-folder';
 import type { OffloadCounts } from '../../src/offload/scheduler';
+import { setForDecoding } from '../../src/serve/decoding-settings';
 import { type DecodingSpeed, measureDecoding } from '../../src/serve/measure';
 import { decodingModel, disposeModel } from '../../src/serve/model';
 import { OffloadedExperts } from '../../src/serve/offloaded-experts';
@@ -93,9 +94,7 @@ function row(name: string, rounds: readonly Measured[], reference: { onDemand: n
 async function main(): Promise<void> {
   const [checkpoint, ...files] = process.argv.slice(2);
   if (!checkpoint || !files.length) throw new Error('Expected the folder of a checkpoint and one or more text files.');
-  // As in the serving process (src/serve/main.ts). TensorFlow reads these when its library is loaded.
-  process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
-  process.env.TF_NUM_INTRAOP_THREADS ??= '1';
+  setForDecoding();
   const { description } = await startBackend('native');
   const texts = files.map(textsOf);
   const measured = texts.flatMap((one) => one.measured);

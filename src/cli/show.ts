@@ -4,6 +4,7 @@ import { printable, textTable } from '../base/text-table';
 import { adapterLines } from '../plan/adapting';
 import { describeSeeds } from '../plan/facts';
 import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
+import { servingsAsText, stageServings } from '../report/serving-table';
 import { resultsTable, tableAsText } from '../report/table';
 import { tasksAsText } from '../report/task-table';
 import { variantsAsText, variantTable } from '../report/variant-table';
@@ -34,14 +35,16 @@ export async function showCommand(
   const variants = variantTable(run.stages, plan, baseline);
   const evaluations = laterEvaluations(workspace, run.stages);
   const later = laterResults(evaluations, plan, baseline);
+  const servings = stageServings(workspace, run.stages);
   const seeds = plan ? describeSeeds(plan.stages) : `seed ${run.seed ?? '?'}`;
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, variants, routing, evaluations, later, folder });
+  if (json) printJson(output, { ...run, results, variants, routing, evaluations, later, servings, folder });
   else
     output.print(
       [
         ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
         ...[describeFfnsPerToken(routing), variants && variantsAsText(variants), later && laterAsText(later)],
+        servingsAsText(servings),
         ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { loadCheckpoint, MODEL_FILE, type Provenance } from '../checkpoint/checkpoint';
 import { readSafetensorsHeader } from '../checkpoint/safetensors';
 import { mergeAdapters } from '../interop/merge-adapters';
-import type { Precision } from '../offload/precision';
+import type { Precision } from '../base/offload-words';
 import { writeExpertFolder, type WrittenExperts } from '../offload/write-folder';
 
 export interface QuantizeOptions {

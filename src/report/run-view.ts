@@ -47,6 +47,7 @@ function methodOf(planned: PlannedStage | undefined): string {
   if (planned?.upcycle) return planned.upcycle.method;
   if (planned?.split) return 'split';
   if (planned?.prune) return 'prune';
+  if (planned?.serve) return 'serve';
   return planned?.ensemble ? 'ensemble' : 'train';
 }
 

@@ -3,7 +3,7 @@ import type { CachePolicy, ExpertCopy, Part } from '../offload/cache';
 import { type Demand, demandsOf, gatesWithout, type Thresholds } from '../offload/loading';
 import type { ExpertFolder } from '../offload/open-folder';
 import { slotsOf } from '../offload/policies';
-import type { Precision } from '../offload/precision';
+import type { Precision } from '../base/offload-words';
 import { emptyCounts, ExpertScheduler, type OffloadCounts } from '../offload/scheduler';
 import type { LayerRouting } from '../offload/trace';
 import type { ExpertSource, RoutedLayer } from './experts';

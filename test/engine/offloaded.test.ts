@@ -12,8 +12,8 @@ import { createParameters, disposeParameters } from '../../src/model/parameters'
 import { type ExpertTensors, decodeExpert, encodeExpert } from '../../src/offload/encode';
 import { expertLayout } from '../../src/offload/layout';
 import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-folder';
-import { POLICIES, policyNamed } from '../../src/offload/policies';
-import { PRECISIONS } from '../../src/offload/precision';
+import { policyNamed } from '../../src/offload/policies';
+import { CACHE_POLICIES, PRECISIONS } from '../../src/base/offload-words';
 import type { OffloadCounts } from '../../src/offload/scheduler';
 import { writeExpertFolder } from '../../src/offload/write-folder';
 import { decode } from '../../src/serve/decode';
@@ -145,7 +145,7 @@ onEveryBackend('offloaded experts', () => {
       const experts = await open(architecture);
       const expected = await decoded(architecture);
       const before = tf.memory().numTensors;
-      for (const policy of name === 'top 2' ? POLICIES : (['hobbit', 'on-demand'] as const)) {
+      for (const policy of name === 'top 2' ? CACHE_POLICIES : (['hobbit', 'on-demand'] as const)) {
         for (const [room, prefetch] of [
           [1, 0],
           [3, 2],
