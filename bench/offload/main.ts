@@ -19,7 +19,7 @@ import { decodingModel, disposeModel } from '../../src/serve/model';
 import { OffloadedExperts } from '../../src/serve/offloaded-experts';
 import { routingTrace, type ServedText } from '../../src/serve/recorded-experts';
 import { storedExpert } from '../../src/serve/stored-expert';
-import { type ServingSystem, servingSystems, THRESHOLDS } from './systems';
+import { matchingThresholds, type ServingSystem, servingSystems } from './systems';
 
 const PROMPT = 32;
 const DECODED = 48;
@@ -117,11 +117,12 @@ async function main(): Promise<void> {
     const computing = { float32: await expertSeconds(folder, 'float32'), int4: await expertSeconds(folder, 'int4') };
     const link = expertBytes.high / (SLOWNESS * computing.float32);
     const budget = { bytes, expertBytes };
+    const thresholds = matchingThresholds(trace);
     const policies = {
-      mixed: choosePolicy(trace, { budget, thresholds: THRESHOLDS }),
+      mixed: choosePolicy(trace, { budget, thresholds }),
       high: choosePolicy(trace, { budget }),
     };
-    const systems = servingSystems(bytes, link, policies);
+    const systems = servingSystems(bytes, link, { ...policies, thresholds });
 
     const { layers, width, ffnHidden, mixture } = architecture;
     console.log(
@@ -136,6 +137,9 @@ async function main(): Promise<void> {
     );
     console.log(
       `emulated link: ${(link / 1e6).toFixed(1)} MB/s, ${(1e3 * SLOWNESS * computing.float32).toFixed(2)} ms a float32 expert`,
+    );
+    console.log(
+      `thresholds ${thresholds.t1} and ${thresholds.t2}, with which as many are wanted in each precision as of Mixtral`,
     );
     console.log(
       `weights with two precisions ${JSON.stringify(policies.mixed.weights)}, low part ${policies.mixed.lowShare}; with one ${JSON.stringify(policies.high.weights)}`,
