@@ -20,7 +20,13 @@ import type { Architecture } from '../architecture/architecture';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
 import { diskError, readJson, syncFolder } from '../base/files';
-import { type FileDigest, putSafetensors, readSafetensors, type StoredTensor } from './safetensors';
+import {
+  type FileDigest,
+  putSafetensors,
+  readSafetensors,
+  readSafetensorsHeader,
+  type StoredTensor,
+} from './safetensors';
 
 /** The parameters of a checkpoint, with architecture and provenance in its metadata. */
 export const MODEL_FILE = 'model.safetensors';
@@ -76,8 +82,6 @@ export interface Checkpoint {
   /** AdamW's two moments of every parameter that is trained; absent where only a model was asked for or saved. */
   moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
   training: TrainingState;
-  /** Of one that was read: where it came from, as far as it says. */
-  provenance?: Partial<Provenance>;
   /** Of a pruned mixture, from its provenance. */
   pruning?: PruningRecord;
   /** Of a model with adapters: the checkpoint of the model that they adapt. Its tensors are not stored again. */
@@ -189,13 +193,11 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
   const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
   if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
-  const provenance = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
-  const { pruning } = provenance;
+  const { pruning } = provenanceOf(metadata);
   const base = metadata.base === undefined ? undefined : resolve(path, metadata.base);
   const specs = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
   const own = valuesOf(path, specs, tensors);
   const checkpoint: Checkpoint = {
-    provenance,
     ...(pruning && { pruning }),
     architecture,
     parameters: base === undefined ? own : new Map([...loadBase(path, base), ...own]),
@@ -212,6 +214,15 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
     };
   }
   return checkpoint;
+}
+
+/** Where a checkpoint came from, as far as it says. Throws a `CheckpointError` (`damaged`) where its model file cannot be read. */
+export function readProvenance(path: string): Partial<Provenance> {
+  return provenanceOf(readSafetensorsHeader(join(path, MODEL_FILE)).metadata);
+}
+
+function provenanceOf({ provenance }: Record<string, string>): Partial<Provenance> {
+  return JSON.parse(provenance ?? '{}') as Partial<Provenance>;
 }
 
 /** The parameters of the model that the adapters of a checkpoint adapt. Throws a `CheckpointError` (`no-base`) where it cannot be read. */

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { adaptSchema } from './adapt-schema';
 import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
+import { serveSchema } from './serve-schema';
 import { splitSchema } from './split-schema';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
@@ -102,6 +103,9 @@ const stageSchema = z.strictObject({
   ensemble: ensembleSchema
     .optional()
     .describe('Average the predictions of several checkpoints: a result without training and without a checkpoint.'),
+  serve: serveSchema
+    .optional()
+    .describe('Measure how the mixture in `from` decodes with its experts on the disk (HOBBIT). Makes no checkpoint.'),
   train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
 });
 

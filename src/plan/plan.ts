@@ -3,6 +3,7 @@ import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
 import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
+import type { ServeConfig } from '../config/serve-schema';
 import type { SplitConfig } from '../config/split-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { PlannedPruning } from './pruning';
@@ -85,6 +86,8 @@ export interface PlannedStage {
   ensemble?: EnsembleConfig;
   /** Which experts of its first parent are removed. */
   prune?: PlannedPruning;
+  /** How its parent decodes with experts on the disk. Such a stage makes no checkpoint. */
+  serve?: ServeConfig;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
   /** Of a pruned mixture, and of what comes from it, with the right number of experts; which they are, the checkpoint says. */
