@@ -156,6 +156,7 @@ describeWorkbench('the routing explorer in the workbench', function () {
     await answered('words');
     assert.equal(await textOf(tokensOf('mixture')), before);
     assert.equal(await page.locator('textarea').inputValue(), PROMPT);
+    assert.match(await page.getByRole('combobox', { name: 'beside' }).ariaSnapshot(), /: words$/);
   });
 
   it('reads held-out texts of each domain, and says how they are routed', async () => {
@@ -201,9 +202,12 @@ describeWorkbench('the routing explorer in the workbench', function () {
       await tokensOf('mixture')
         .nth(PROMPT.length + 2)
         .focus();
-      await page.getByRole('heading', { level: 1 }).evaluate((one: { scrollIntoView(): void }) => one.scrollIntoView());
+      await page.evaluate('window.scrollTo(0, 0)');
       await setTimeout(700);
       await workbench.screenshot(join(PICTURES, `explorer-${NAMES[theme]}.png`));
+      await page.evaluate('window.scrollTo(0, document.body.scrollHeight)');
+      await setTimeout(300);
+      await workbench.screenshot(join(PICTURES, `explorer-domains-${NAMES[theme]}.png`));
       assert.deepEqual(await accessibilityViolations(page), []);
     });
   }
