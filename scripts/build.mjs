@@ -19,7 +19,7 @@ await build({
   minifySyntax: true,
 });
 
-const pages = ['dashboard', 'run-table', 'compare'].map((page) => [page, `webview/${page}/main.ts`]);
+const pages = ['dashboard', 'run-table', 'compare', 'explorer'].map((page) => [page, `webview/${page}/main.ts`]);
 await build({
   entryPoints: Object.fromEntries(pages),
   outdir: 'dist/webview',

@@ -196,9 +196,14 @@ export function ffnExpertsPerToken(mixture: MixtureArchitecture, layer: number):
  */
 export function meanFfnExpertsPerToken(mixture: MixtureArchitecture, layer: number): number {
   const { pruned, experts, ffnTopK, zeroComputation } = mixture;
-  if (zeroComputation) return ffnTopK * ffnShare(mixture);
+  const left = experts - removedExperts(mixture, layer).length;
+  if (zeroComputation) {
+    const all = pruned?.routing === 'zero' ? experts : left;
+    const sent = ffnTopK * ffnShare({ experts: all, zeroComputation });
+    return left === all ? sent : (sent * left) / all;
+  }
   if (pruned?.routing !== 'zero' || hasSoftFfn(mixture, layer)) return ffnExpertsPerToken(mixture, layer);
-  return (ffnTopK * (experts - removedExperts(mixture, layer).length)) / experts;
+  return (ffnTopK * left) / experts;
 }
 
 /** How many sets of key and value projections attention has: one for each expert with KV experts, else one. */

@@ -9,7 +9,8 @@ export function ffnChoices({
   return experts + (zeroComputation ? zeroComputationCount(zeroComputation) : 0);
 }
 
-function zeroComputationCount({ zero, copy, constant }: ZeroComputation): number {
+/** How many experts without an FFN there are. */
+export function zeroComputationCount({ zero, copy, constant }: ZeroComputation): number {
   return zero + copy + constant;
 }
 
@@ -32,11 +33,14 @@ function shares({ experts, zeroComputation }: Pick<MixtureArchitecture, 'experts
   return { ffn: tau / all, zeroComputation: 1 / all };
 }
 
-/** How many of a sequence's so many choices each column takes, gamma = `capacity` times its share of them; `undefined` where it takes all. */
-export function capacities(mixture: MixtureArchitecture, choices: number): number[] | undefined {
+/**
+ * How many of a sequence's so many choices each column takes, gamma = `capacity` times its share of them; `undefined` where it takes all.
+ * The shares are those of the FFN experts that the layer has left.
+ */
+export function capacities(mixture: MixtureArchitecture, choices: number, left: number): number[] | undefined {
   const { capacity } = mixture.zeroComputation ?? {};
   if (capacity === undefined) return undefined;
-  const { ffn, zeroComputation } = shares(mixture);
+  const { ffn, zeroComputation } = shares({ ...mixture, experts: left });
   return Array.from({ length: ffnChoices(mixture) }, (_, column) => {
     return capacity * choices * (column < mixture.experts ? ffn : zeroComputation);
   });

@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { BamError, hasCode } from './errors';
 
@@ -33,6 +43,15 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
   } catch (error) {
     rmSync(temporary, { force: true });
     throw diskError(error, path);
+  }
+}
+
+/** Writes all bytes to an open file: `writeSync` may write less than asked for, above all on a disk that fills up. */
+export function writeAll(handle: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length;) {
+    const written = writeSync(handle, bytes, done, Math.min(bytes.length - done, 1 << 30));
+    if (written === 0) throw Object.assign(new Error('no byte could be written'), { code: 'ENOSPC' });
+    done += written;
   }
 }
 

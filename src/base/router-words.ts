@@ -34,3 +34,14 @@ export const ROUTER_KINDS = Object.keys(ROUTER_WORDS) as RouterKind[];
 export function isAdapterRouter(router: RouterKind): boolean {
   return router.startsWith('adapter ');
 }
+
+/** The columns of a router by name, given the names of the mixture's experts: numbers from 0 where they have none, and for adapters. */
+export function columnNames(router: RouterKind, experts: readonly string[], count: number): string[] {
+  const names = isAdapterRouter(router) ? [] : experts;
+  return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
+}
+
+/** How many columns of a router, from the first, are not zero-computation experts, given how many of those a mixture has. */
+export function computingColumns(router: RouterKind, columns: number, zeroComputation: number): number {
+  return router === 'ffn' ? columns - zeroComputation : columns;
+}

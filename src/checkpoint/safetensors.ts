@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { CheckpointError } from '../base/errors';
-import { diskError } from '../base/files';
+import { diskError, writeAll } from '../base/files';
 
 /** Largest header that is read, in bytes (the format's own limit). */
 export const MAXIMUM_HEADER_LENGTH = 100_000_000;
@@ -87,15 +87,6 @@ export function putSafetensors(
   put(text);
   for (const [, { values }] of entries) put(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
   return { bytes: length.length + text.length + offset, sha256: hash.digest('hex') };
-}
-
-/** `writeSync` may write less than asked for, above all on a disk that fills up. */
-function writeAll(handle: number, bytes: Buffer): void {
-  for (let done = 0; done < bytes.length;) {
-    const written = writeSync(handle, bytes, done, Math.min(bytes.length - done, 1 << 30));
-    if (written === 0) throw Object.assign(new Error('no byte could be written'), { code: 'ENOSPC' });
-    done += written;
-  }
 }
 
 /**

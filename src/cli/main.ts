@@ -16,6 +16,7 @@ import { newCommand } from './new';
 import { guarded, processOutput } from './output';
 import { planCommand } from './plan';
 import { pruneCommand } from './prune';
+import { quantizeCommand } from './quantize';
 import { reportCommand } from './report';
 import { resumeCommand } from './resume';
 import { runCommand } from './run';
@@ -122,6 +123,15 @@ program
   )
   .option(...JSON_OPTION)
   .action((run, stage, options) => action(exportModelCommand)(run, stage, options));
+
+program
+  .command('quantize <checkpoint|run> [stage]')
+  .description('write a mixture as FFN experts that are loaded when they are needed, in several precisions')
+  .requiredOption('--out <folder>', 'the folder to make; it must not exist, or be empty')
+  .option('--precisions <names>', 'only these, with commas between: float32, float16, int8, int4')
+  .option('--group <count>', 'how many weights of a row have one scale, at most', '64')
+  .option(...JSON_OPTION)
+  .action((name, stage, options) => action(quantizeCommand)(name, stage, options));
 
 program
   .command('show <run>')

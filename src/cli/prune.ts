@@ -3,6 +3,7 @@ import { formatMeasure } from '../base/format';
 import { textTable } from '../base/text-table';
 import { PRUNE_TOKENS } from '../config/prune-schema';
 import { tryPruning } from '../launch/try-pruning';
+import { namedExperts } from '../plan/expert-names';
 import {
   type Alike,
   type ExpertReport,
@@ -55,7 +56,7 @@ export async function pruneCommand(
   });
   line.clear();
   if (json) printJson(output, { ...outcome, ...report });
-  else if (report) output.print(reportText(report));
+  else if (report) output.print(reportText(report, namedExperts(plan, stage).experts));
   if (outcome.state === 'failed') output.note(`bam: pruning could not be tried. ${outcome.message}`);
   return EXIT_CODES[outcome.state];
 }
@@ -98,12 +99,23 @@ function nearest({ expert, similarity }: Alike): string {
   return `${expert} (${similarity.toFixed(3)})`;
 }
 
-/** For a terminal: a row an expert. */
-export function reportText({ stage, routing, perplexity, experts }: ExpertReport): string {
+/** For a terminal: a row an expert, with its name where experts have names. */
+export function reportText(
+  { stage, routing, perplexity, experts }: ExpertReport,
+  names: readonly string[] = [],
+): string {
   const columns = COLUMNS.filter(({ of }) => experts.some((trial) => of(trial) !== undefined));
-  const header = ['layer', 'expert', ...columns.map(({ title }) => title), 'perplexity', 'costs'];
+  const header = [
+    'layer',
+    'expert',
+    ...(names.length ? ['name'] : []),
+    ...columns.map(({ title }) => title),
+    'perplexity',
+    'costs',
+  ];
   const rows = experts.map((trial) => [
-    ...[String(trial.layer), String(trial.expert), ...columns.map(({ of }) => of(trial) ?? '-')],
+    ...[String(trial.layer), String(trial.expert), ...(names.length ? [names[trial.expert]!] : [])],
+    ...columns.map(({ of }) => of(trial) ?? '-'),
     trial.perplexity === null ? '-' : formatMeasure(trial.perplexity),
     trial.perplexity === null ? '-' : (trial.perplexity - perplexity).toFixed(4),
   ]);

@@ -1,7 +1,7 @@
 import { formatDuration, formatMeasure, formatTime } from '../base/format';
-import { meanOf } from '../base/statistics';
 import { printable, textTable } from '../base/text-table';
 import { adapterLines } from '../plan/adapting';
+import { namedExperts } from '../plan/expert-names';
 import { describeSeeds } from '../plan/facts';
 import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
 import { resultsTable, tableAsText } from '../report/table';
@@ -14,6 +14,7 @@ import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
 import { findRun, queryRun, type RunDetails, type StageSummary } from '../store/queries';
 import { type Output, printJson } from './output';
+import { ffnsPerTokenAsText, routersAsText } from './routers';
 
 /** `bam show RUN`: one run, by its id, the beginning of it, or `last`. */
 export async function showCommand(
@@ -30,18 +31,26 @@ export async function showCommand(
   // What cannot be read of this run's own log stands among its notes.
   for (const problem of problems) if (!run.problems.includes(problem)) output.note(`note: ${problem}`);
   const plan = readPlan(workspace, run.id);
+  const experts = Object.fromEntries(
+    Object.keys(routing).map((stage): [string, string[]] => [stage, namedExperts(plan, stage).experts]),
+  );
   const results = resultsTable(run.stages, plan);
   const variants = variantTable(run.stages, plan, baseline);
   const evaluations = laterEvaluations(workspace, run.stages);
   const later = laterResults(evaluations, plan, baseline);
   const seeds = plan ? describeSeeds(plan.stages) : `seed ${run.seed ?? '?'}`;
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, variants, routing, evaluations, later, folder });
+  if (json) printJson(output, { ...run, results, variants, routing, experts, evaluations, later, folder });
   else
     output.print(
       [
         ...[describeRun(run, seeds), describeStages(run.stages), tableAsText(results), tasksAsText(results)],
-        ...[describeFfnsPerToken(routing), variants && variantsAsText(variants), later && laterAsText(later)],
+        ...[
+          routersAsText(routing, experts),
+          ffnsPerTokenAsText(routing),
+          variants && variantsAsText(variants),
+          later && laterAsText(later),
+        ],
         ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]
         .filter(Boolean)
@@ -57,17 +66,6 @@ async function lastRouting(index: Database, { id, stages }: RunDetails): Promise
     if (points.length) routing[name] = points;
   }
   return routing;
-}
-
-/** FFN experts that a token was sent to, mean of the layers, where there are zero-computation experts too. */
-function describeFfnsPerToken(routing: Record<string, RoutingPoint[]>): string | undefined {
-  const rows = Object.entries(routing).flatMap(([stage, points]) =>
-    points.flatMap(({ domain, routers }) => {
-      const layers = routers.flatMap(({ ffnPerToken }) => ffnPerToken ?? []);
-      return layers.length ? [[stage, domain ?? '-', formatMeasure(meanOf(layers))]] : [];
-    }),
-  );
-  return rows.length ? textTable(['stage', 'domain', 'FFN experts a token'], rows) : undefined;
 }
 
 function describeRun(run: RunDetails, seeds: string): string {

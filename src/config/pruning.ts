@@ -5,7 +5,6 @@ import { expertCount } from './method';
 import { hasAdapters } from './adapt';
 import { keptExperts } from './prune-schema';
 import type { DataPath, Source } from './source';
-import { keepsFromPruning } from './zero-computation';
 
 /** Keys of a stage that say otherwise where its parameters come from. */
 const OTHER_ORIGINS = ['upcycle', 'split', 'adapt', 'import', 'ensemble'];
@@ -27,8 +26,6 @@ export function checkPruning(source: Source, name: string, stages: Group): Diagn
   const place = ['stages', name, 'from'];
   if (!parent) return [...mistakes, source.at(place, 'a mixture, whose experts can be pruned')];
   if (parent.isHashed) return [...mistakes, source.at(place, 'a mixture with routers (hash routing has none)')];
-  const key = keepsFromPruning(parent.upcycle);
-  if (key) return [...mistakes, source.at(place, `a mixture without \`${key}\``)];
   if (hasAdapters(stages, stage.from)) return [...mistakes, source.at(place, 'a stage without adapters')];
   return [
     ...mistakes,

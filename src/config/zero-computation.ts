@@ -41,8 +41,3 @@ export function checkZeroComputation(source: Source, path: DataPath, upcycle: Gr
 function isWanted(upcycle: Group, key: (typeof KEYS)[number]): boolean {
   return upcycle[key] !== undefined && upcycle[key] !== false;
 }
-
-/** What of a mixture's upcycling its experts cannot be pruned with; `undefined` where there is nothing. */
-export function keepsFromPruning(upcycle: Group): string | undefined {
-  return KEYS.find((key) => isWanted(upcycle, key));
-}

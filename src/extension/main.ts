@@ -3,15 +3,18 @@ import { readVariantName } from '../base/variant-name';
 import { querySpeed } from '../store/speed';
 import { queryRun } from '../store/queries';
 import { exportFromRun } from './commands/exporting';
+import { registerGenerating } from './commands/generating';
 import { newExperiment } from './commands/new-experiment';
 import { registerCommand } from './commands/register';
 import { registerRunCommands } from './commands/run-commands';
 import { registerViewCommands } from './commands/view-commands';
+import { DocumentPlans } from './language/document-plans';
 import { ExperimentLenses } from './language/lenses';
 import { registerLanguage } from './language/register';
 import { log } from './log';
 import { ComparisonPanels } from './panels/comparison';
 import { DashboardPanels } from './panels/dashboard';
+import { ExplorerPanels } from './panels/explorer';
 import { RunTablePanel } from './panels/run-table';
 import { EXPERIMENT_GLOB, ExperimentFiles } from './project/experiment-files';
 import type { Project } from './project/project';
@@ -46,8 +49,9 @@ export function activate(context: vscode.ExtensionContext): void {
 }
 
 function registerFileHelp({ subscriptions }: vscode.ExtensionContext, projects: Projects): void {
-  const lenses = new ExperimentLenses(projects);
-  const help = registerLanguage({
+  const plans = new DocumentPlans();
+  const lenses = new ExperimentLenses(projects, plans);
+  const help = registerLanguage(plans, {
     measuredSpeed: (file) => projects.forFile(file).query(querySpeed),
     lastResult: async (file, stage) => {
       const newest = projects.runsOf(file)[0];
@@ -64,10 +68,13 @@ function registerPanels(context: vscode.ExtensionContext, projects: Projects): v
   const dashboards = new DashboardPanels(context, projects);
   const table = new RunTablePanel(context, projects);
   const comparisons = new ComparisonPanels(context, projects);
+  const explorers = new ExplorerPanels(context, projects);
   context.subscriptions.push(
     dashboards,
     table,
     comparisons,
+    explorers,
+    registerGenerating(projects, explorers),
     registerCommand('bam.openDashboard', async (argument) => {
       const target = await resolveRun(projects, argument, vscode.l10n.t('Which run?'));
       if (target) dashboards.show(target.project, target.run.id, target.stage);

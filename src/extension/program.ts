@@ -6,6 +6,11 @@ export function programPath(extensionPath: string): string {
   return join(extensionPath, 'dist', 'cli.js');
 }
 
+/** The bundled program that generates text with a checkpoint. */
+export function servingPath(extensionPath: string): string {
+  return join(extensionPath, 'dist', 'serve.js');
+}
+
 export interface ProgramOptions {
   /** dist/cli.js. */
   program: string;

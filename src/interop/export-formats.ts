@@ -16,6 +16,15 @@ const KNOWN: Record<'dense' | 'mixture', readonly string[]> = {
   mixture: ['experts', 'ffnTopK', 'gate', 'attention'] satisfies (keyof MixtureArchitecture)[],
 };
 
+/** What keys of a mixture that no format has mean, where their names alone say little. */
+const MIXTURE_WORDS: Readonly<Record<string, string>> = {
+  pruned: 'pruned experts',
+  zeroComputation: 'zero-computation experts',
+  gatingResidual: 'gating residuals',
+  ffnRouting: 'FFN routing other than top-k',
+  hashSeed: 'hash routing',
+} satisfies { [key in keyof MixtureArchitecture]?: string };
+
 /** Variants that a family may have; all others must be absent. */
 const ALLOWED: Record<Family, { [key in keyof ArchitectureVariant]?: readonly ArchitectureVariant[key][] | 'any' }> = {
   cohere: { logitScale: 'any' },
@@ -35,7 +44,10 @@ export function exportProblem(format: ExportFormat, architecture: Architecture):
   const { mixture } = architecture;
   const unknown = [
     ...unknownKeys(architecture, KNOWN.dense),
-    ...unknownKeys(mixture ?? {}, KNOWN.mixture).map((key) => `mixture.${key}`),
+    ...unknownKeys(mixture ?? {}, KNOWN.mixture).map((key) => {
+      const words = MIXTURE_WORDS[key];
+      return words ? `${words} (mixture.${key})` : `mixture.${key}`;
+    }),
   ];
   if (unknown.length) return `no format says ${unknown.join(', ')}`;
   if (format === 'bam') return undefined;

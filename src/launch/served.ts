@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
 import { MODEL_FILE, readProvenance } from '../checkpoint/checkpoint';
 import type { Plan } from '../plan/plan';
-import { servedExpertNames } from '../plan/served-names';
+import { namedExperts } from '../plan/expert-names';
 import type { ServedCheckpoint } from '../plan/serving';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
@@ -50,7 +50,7 @@ export function servedFolder(folder: string): Servable {
 
 function ofPlan(plan: Plan, stage: string, checkpoint: string): Servable {
   const { name, fingerprint } = plan.tokenizer;
-  const expertNames = servedExpertNames(plan, stage);
+  const { experts } = namedExperts(plan, stage);
   const tokenizer = { name, folder: plan.folder, fingerprint };
-  return { served: { checkpoint, tokenizer, ...(expertNames && { expertNames }) }, backend: plan.backend };
+  return { served: { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) }, backend: plan.backend };
 }

@@ -4,10 +4,9 @@ import type { PruningMessage, PruningOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
 import type { Workspace } from '../store/layout';
 import { finishedResult } from './finished';
-import { waitForTurn } from './queue';
+import { DEVICE, waitForTurn } from './queue';
 import { stagesNamed } from './run';
 import { runSideProcess, type SideOutcome } from './side-process';
-import { DEVICE } from './stage-sequence';
 
 export interface TryPruningOptions {
   workspace: Workspace;
@@ -89,13 +88,6 @@ function finishedMixture(workspace: Workspace, plan: Plan, name: string): Planne
   const stage = plan.stages.find((one) => one.name === names[0])!;
   if (!stage.architecture.mixture || stage.ensemble) {
     throw new RunError(`Expected a mixture, found ${stage.name}, which has no experts.`, { reason: 'not-a-mixture' });
-  }
-  const { zeroComputation, gatingResidual } = stage.architecture.mixture;
-  if (zeroComputation || gatingResidual) {
-    const found = zeroComputation ? 'zero-computation experts' : 'gating residuals';
-    throw new RunError(`Expected a mixture that can be pruned, found ${stage.name}, which has ${found}.`, {
-      reason: 'other-mixture',
-    });
   }
   if (!finishedResult(workspace, stage)) {
     throw new RunError(

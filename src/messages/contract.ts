@@ -89,7 +89,7 @@ const stageSchema = z.object({
   name,
   state: stateSchema,
   parents: z.array(name),
-  /** `train`, `ensemble`, `split`, `prune`, or how parents become a mixture. */
+  /** How it came about, in words: `bam of seed + law`, `MoV of 10`, `train`. */
   method: z.string(),
   step: count.nullable(),
   steps: count.nullable(),
@@ -97,8 +97,10 @@ const stageSchema = z.object({
   ...resultShape,
   /** What `bam evaluate` found after the stage's training; `null` where it was not asked. */
   later: z.object({ ...resultShape, /** Held-out tokens of a domain, at most. */ tokens: count }).nullable(),
-  /** Names of a mixture's experts or an ensemble's members; empty for a dense stage. */
+  /** Names of a mixture's experts; empty where they have none. */
   experts: z.array(name),
+  /** How many of the last columns of its FFN routers are zero-computation experts. */
+  zeroComputation: count,
   totalParameters: z.number().nullable(),
   activeParameters: z.number().nullable(),
   detail: z.string().nullable(),
@@ -136,7 +138,7 @@ const pointsSchema = z.object({
 });
 export type Points = z.output<typeof pointsSchema>;
 
-const goneSchema = z.object({ type: z.literal('gone'), message: z.string() });
+export const goneSchema = z.object({ type: z.literal('gone'), message: z.string() });
 
 /**
  * To the dashboard: `run` on attach and on every change of state, then points; `show` opens one stage's charts. The page keeps `root`, the
@@ -150,10 +152,10 @@ export const dashboardMessage = z.discriminatedUnion('type', [
 ]);
 export type DashboardMessage = z.output<typeof dashboardMessage>;
 
-const readySchema = z.object({ type: z.literal('ready') });
+export const readySchema = z.object({ type: z.literal('ready') });
 const openSchema = z.object({ type: z.literal('open'), run: name, stage: name });
 /** A chart, table or image that the user wants as a file. `content` of a PNG is base64. */
-const saveSchema = z.object({
+export const saveSchema = z.object({
   type: z.literal('save'),
   fileName: z.string().max(200),
   kind: z.enum(['csv', 'png', 'md']),

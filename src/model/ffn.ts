@@ -19,7 +19,7 @@ import { drawn, type DrawTensors, gumbelName, neuronsName, noiseName, TEMPERATUR
 import { hashTable } from './hash-routing';
 import { matrix, vector } from './lookup';
 import type { ModelParameters } from './parameters';
-import { withoutRemoved } from './pruned';
+import { remainingLogits, withoutRemoved } from './pruned';
 import { choiceOf, expertMask, type RouterOutput, type RouterScores, routerScores } from './routing';
 import { sparseFfn } from './sparse-ffn';
 
@@ -101,7 +101,9 @@ export function ffnScores(
   const { router, gatingResidual, pruned } = mixture;
   const removed = removedExperts(mixture, layer);
   const seen: tf.Tensor2D = router?.noise && draws ? tf.mul(u, drawn(draws, noiseName(layer))) : u;
-  const residual = gatingResidual && before && linear(before, matrix(parameters, gatingResidualName(layer)));
+  const gone = pruned?.routing === 'masked' ? removedExperts(mixture, layer - 1) : [];
+  const earlier = before && gone.length ? remainingLogits(before, gone) : before;
+  const residual = gatingResidual && earlier && linear(earlier, matrix(parameters, gatingResidualName(layer)));
   const scores = routerScores(seen, matrix(parameters, routerName(layer, 'ffn')), router?.normalizeLogits, residual);
   return removed.length && pruned?.routing === 'masked' ? withoutRemoved(scores, removed) : scores;
 }

@@ -92,14 +92,20 @@ export function expertMask(chosen: tf.Tensor1D, experts: number): tf.Tensor2D {
  */
 export function loadBalanceLoss(output: RouterOutput): tf.Scalar {
   const { assigned, probabilities, removed, zeroComputation } = output;
-  if (removed) return remainingBalanceLoss(assigned!, probabilities, removed);
-  const shares = tf.div(assigned!, tf.sum(assigned!)); // (experts)
   const experts = probabilities.shape[1];
+  const weights = zeroComputation && balanceWeights(zeroComputation, experts);
+  if (removed) return remainingBalanceLoss(assigned!, probabilities, removed, weights);
+  const shares = tf.div(assigned!, tf.sum(assigned!)); // (experts)
   const terms = tf.mul(shares, tf.mean(probabilities, 0));
-  if (!zeroComputation) return tf.mul(tf.sum(terms), experts) as tf.Scalar;
-  const { ffnExperts, tau } = zeroComputation;
-  const weights = Float32Array.from({ length: experts }, (_, expert) => (expert < ffnExperts ? 1 : tau));
-  return tf.mul(tf.sum(tf.mul(terms, tf.tensor1d(weights))), experts) as tf.Scalar;
+  return tf.mul(tf.sum(weights ? tf.mul(terms, weights) : terms), experts) as tf.Scalar;
+}
+
+/** 1 for FFN experts, tau for others, (experts). */
+function balanceWeights(
+  { ffnExperts, tau }: NonNullable<RouterOutput['zeroComputation']>,
+  experts: number,
+): tf.Tensor1D {
+  return tf.tensor1d(Float32Array.from({ length: experts }, (_, expert) => (expert < ffnExperts ? 1 : tau)));
 }
 
 /** Router z-loss (ST-MoE, arXiv 2202.08906, eq. 5): the mean over tokens of logsumexp(logits) squared. */

@@ -39,7 +39,7 @@ export function sparseFfn(
   const choices = scores.logits.shape[1];
   const chosen = chosenExperts(mixture, parameters, layer, scores); // (T*k) int32
   const mask = expertMask(chosen, choices); // (T*k, columns)
-  const room = trains ? capacities(mixture, context * k) : undefined;
+  const room = trains ? capacities(mixture, context * k, experts.length) : undefined;
   const kept = room ? withinCapacity(mask, context * k, room) : mask;
   const places = room || experts.length < choices ? placesOf(kept, columns) : chosen;
   const byPair = expertFfn(u, places, experts); // (T*k, E)

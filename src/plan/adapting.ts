@@ -30,9 +30,13 @@ export function describeAdapters({ method, experts, rank }: AdapterArchitecture)
 
 /** What trains of a model with adapters, in words: `13.3k, 0.96 % of all`. */
 export function describeTrained(architecture: Architecture): string {
-  const trained = countAdapters(architecture);
-  const share = (100 * trained) / countParameters(architecture).total;
-  return `${formatCount(trained)}, ${Number(share.toPrecision(2))} % of all`;
+  return `${formatCount(countAdapters(architecture))}, ${shareTrained(architecture)} of all`;
+}
+
+/** The share of a model's parameters that its adapters are: `0.96 %`. */
+export function shareTrained(architecture: Architecture): string {
+  const share = (100 * countAdapters(architecture)) / countParameters(architecture).total;
+  return `${Number(share.toPrecision(2))} %`;
 }
 
 /** A line for every stage that trains adapters: `mov trains MoV of 10 alone: 13.3k, 0.96 % of all`. */

@@ -14,7 +14,11 @@ export function pathsOutside(
   const files = Object.values(tasks).map(({ file }) => file);
   const imports = Object.values(stages).flatMap((stage) => stage.import?.huggingFace ?? []);
   const tokenizer = model.tokenizer === 'bytes' ? [] : [model.tokenizer];
-  const paths = [...globs, ...files, ...tokenizer, ...imports];
+  return globsOutside([...globs, ...files, ...tokenizer, ...imports], folder, root);
+}
+
+/** Those of some paths or globs that lead out of `root`; relative ones are read from `folder`. */
+export function globsOutside(paths: readonly string[], folder: string, root: string): string[] {
   return paths.filter((path) => isOutside(resolve(folder, path.replace(/^!/, '')), root));
 }
 

@@ -1,3 +1,4 @@
+import { meanFfnExpertsPerToken } from '../architecture/architecture';
 import { readVariantName } from '../base/variant-name';
 import { formatCount, formatDuration, formatMeasure } from '../base/format';
 import { describeAdapters, describeTrained } from './adapting';
@@ -22,10 +23,12 @@ export interface Measured {
   /** Training FLOPs that the machine does in a second. */
   speed?: number | undefined;
   last?: LastResult | undefined;
+  /** What the stage's experts are called. */
+  experts?: readonly string[] | undefined;
 }
 
 /** What a planned stage comes to: parents, counts, budget, estimated time, last result. */
-export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact[] {
+export function stageFacts(stage: PlannedStage, { speed, last, experts = [] }: Measured): Fact[] {
   const { architecture, parameters, flopsPerToken, train, upcycle, split, prune, teacher, ensemble } = stage;
   const { import: imported } = stage;
   const origin = imported ? describeImport(imported) : 'random parameters';
@@ -34,6 +37,7 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
     ['parameters', `${formatCount(parameters.total)}, of them active ${formatCount(parameters.active)}`],
     ['FLOPs per token', formatCount(flopsPerToken)],
   ];
+  if (experts.length) facts.splice(1, 0, ['experts', experts.join(', ')]);
   if (ensemble) facts.unshift(['weights', ensemble.weights]);
   if (architecture.adapters && !ensemble) {
     facts.unshift(['adapted by', describeAdapters(architecture.adapters)]);
@@ -43,6 +47,10 @@ export function stageFacts(stage: PlannedStage, { speed, last }: Measured): Fact
   if (upcycle?.gatingResidual) facts.unshift(['gating residuals', 'yes']);
   if (upcycle?.zeroComputation) {
     facts.unshift(['zero-computation experts', describeZeroComputation(upcycle.zeroComputation)]);
+  }
+  if (architecture.mixture?.zeroComputation && !ensemble) {
+    const mean = Number(meanFfnExpertsPerToken(architecture.mixture, 0).toFixed(2));
+    facts.push(['FFN experts per token', `${mean} planned, of ${architecture.mixture.experts}`]);
   }
   if (upcycle) facts.unshift(['upcycled by', upcycle.method]);
   if (split) facts.unshift(['split into', describeSplit(split)]);

@@ -7,7 +7,7 @@ import type { PlannedStage } from './plan';
 const DROP_DEFAULTS = { ratio: 0.5, indices: 'per-matrix' } as const;
 
 /** The kinds of zero-computation experts, in the order of the router's columns. */
-const KINDS = ['constant', 'copy', 'zero'] as const;
+export const ZERO_COMPUTATION_KINDS = ['constant', 'copy', 'zero'] as const;
 
 /** How routers start where the file does not say it; earlier versions knew nothing else. */
 const ROUTER_DEFAULTS = { init: 'normal', deviation: 0.02 } as const;
@@ -49,34 +49,9 @@ export function plannedRouting(
   };
 }
 
-/**
- * What the experts of a mixture are called: by their parents, equal ones with a number (`seed`, `law`, `seed 2`), and zero-computation
- * experts by what they do (`constant 1`, `copy`); random ones have no names, or numbers where others follow.
- */
-export function expertNames({ experts = [], copies = 1, zeroComputation }: UpcycleConfig): string[] {
-  const others = zeroComputation ? zeroComputationNames(zeroComputation) : [];
-  if (!experts.length && others.length) return [...Array.from({ length: copies }, (_, i) => String(i)), ...others];
-  const seen = new Map<string, number>();
-  const parents = experts
-    .flatMap((parent) => Array.from({ length: copies }, () => parent))
-    .map((parent) => {
-      const count = (seen.get(parent) ?? 0) + 1;
-      seen.set(parent, count);
-      return count === 1 ? parent : `${parent} ${count}`;
-    });
-  return [...parents, ...others];
-}
-
-/** Names of zero-computation experts, in the order of the router's columns. */
-export function zeroComputationNames(kinds: ZeroComputation): string[] {
-  return KINDS.flatMap((kind) =>
-    Array.from({ length: kinds[kind] }, (_, i) => (kinds[kind] === 1 ? kind : `${kind} ${i + 1}`)),
-  );
-}
-
 /** Zero-computation experts in words: `1 zero, 1 copy, 2 constant, tau 0.75`. */
 export function describeZeroComputation(kinds: ZeroComputation): string {
-  const counts = [...KINDS].reverse().filter((kind) => kinds[kind]);
+  const counts = [...ZERO_COMPUTATION_KINDS].reverse().filter((kind) => kinds[kind]);
   const capacity = kinds.capacity === undefined ? [] : [`capacity ${kinds.capacity}`];
   return [...counts.map((kind) => `${kinds[kind]} ${kind}`), `tau ${kinds.tau}`, ...capacity].join(', ');
 }

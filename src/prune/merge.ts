@@ -1,5 +1,6 @@
 import type { Architecture } from '../architecture/architecture';
 import { biasName, ffnName, ffnProjections } from '../architecture/parameters';
+import { ffnChoices, gatingResidualName } from '../architecture/zero-computation';
 import { routerRow, type Values } from './router-norm';
 
 /**
@@ -19,6 +20,31 @@ export function mergeExperts(
   }
   const rows = group.map((expert) => routerRow(parameters, layer, expert, architecture.width));
   rows[0]!.set(meanOf(rows));
+  if (architecture.mixture?.gatingResidual) mergeResiduals(parameters, architecture, layer, group);
+}
+
+/**
+ * The same of gating residuals: a merged expert's logit has the mean of its members' rows, and the router behind reads it with the sum of
+ * their columns, as it read each of them.
+ */
+function mergeResiduals(
+  parameters: Map<string, Float32Array>,
+  { layers, mixture }: Architecture,
+  layer: number,
+  group: readonly number[],
+): void {
+  const columns = ffnChoices(mixture!);
+  const [first] = group as [number];
+  if (layer > 0) {
+    const own = parameters.get(gatingResidualName(layer))!;
+    const rows = group.map((expert) => own.subarray(expert * columns, (expert + 1) * columns));
+    rows[0]!.set(meanOf(rows));
+  }
+  if (layer + 1 === layers) return;
+  const next = parameters.get(gatingResidualName(layer + 1))!;
+  for (let row = 0; row < next.length; row += columns) {
+    next[row + first] = group.reduce((sum, expert) => sum + next[row + expert]!, 0);
+  }
 }
 
 /** The parameters without the tensors of removed experts, by layer. Router rows stay: each expert keeps its column. */

@@ -1,5 +1,5 @@
+import { type NamedExperts, namedExperts } from '../plan/expert-names';
 import type { Plan } from '../plan/plan';
-import { expertNames } from '../plan/upcycling';
 import { queryCurves, queryRouting, type RoutingPoint, type StageCurves } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
@@ -9,13 +9,11 @@ import { laterEvaluations, type LaterResults, laterResults } from './later-evalu
 import { resultsTable, type ResultsTable } from './table';
 import { type VariantTable, variantTable } from './variant-table';
 
-export interface StageReport {
+export interface StageReport extends NamedExperts {
   name: string;
   curves: StageCurves;
   /** Empty for a dense model. */
   routing: RoutingPoint[];
-  /** Names of a mixture's experts: the stages they came from. */
-  experts: string[];
 }
 
 /** Everything that a report shows. */
@@ -38,9 +36,7 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
   const stages: StageReport[] = [];
   for (const { name } of run.stages) {
     const curves = await queryCurves(index, id, name);
-    const upcycle = plan?.stages.find((stage) => stage.name === name)?.upcycle;
-    const experts = upcycle ? expertNames(upcycle) : [];
-    stages.push({ name, curves, routing: await queryRouting(index, id, name), experts });
+    stages.push({ name, curves, routing: await queryRouting(index, id, name), ...namedExperts(plan, name) });
   }
   const later = laterResults(laterEvaluations(workspace, run.stages), plan);
   return {

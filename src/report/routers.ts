@@ -1,5 +1,5 @@
 import { formatMeasure } from '../base/format';
-import { ROUTER_KINDS, ROUTER_WORDS } from '../base/router-words';
+import { columnNames, computingColumns, isAdapterRouter, ROUTER_KINDS, ROUTER_WORDS } from '../base/router-words';
 import type { Routing } from '../events/event';
 import type { RoutingPoint } from '../store/curves';
 import type { ReportData, StageReport } from './collect';
@@ -19,9 +19,10 @@ export function routerSection({ stages, results }: ReportData): Html {
   if (!mixtures.length) return html`<p>No stage of this run has routers.</p>`;
   return html`<p>
       A fair load is 1 over the number of experts. Shades go from none at 0 to the darkest at ${DARKEST} times the fair
-      load or more; hatched experts are dead: no token reached them, and those that are struck out were pruned. Under
-      each load, in small print, is the mean gate. MaxVio is the largest load over the fair load, minus 1. Entropy is
-      that of a token’s gates, in nats. Kept is the share of the choices that were the same in the evaluation before.
+      load or more; hatched experts are dead: no token reached them, and those that are struck out were pruned; those
+      marked “no FFN” are zero-computation experts. Under each load, in small print, is the mean gate. MaxVio is the
+      largest load over the fair load, minus 1. Entropy is that of a token’s gates, in nats. Kept is the share of the
+      choices that were the same in the evaluation before.
     </p>
     ${mixtures.map((stage) => stageRouters(stage, results.domains))}`;
 }
@@ -53,14 +54,24 @@ function stageRouters(stage: StageReport, domains: readonly string[]): Html {
 function heatMap(stage: StageReport, { domain, routers }: RoutingPoint, router: Routing['router']): Html {
   const layers = routers.filter((one) => one.router === router);
   const experts = layers[0]?.load.length ?? 0;
-  const head = expertNames(stage, experts).map((name) => html`<th scope="col">${name}</th>`);
+  const computing = computingColumns(router, experts, stage.zeroComputation);
+  const head = columnNames(router, stage.experts, experts).map((name, i) =>
+    i >= computing
+      ? html`<th scope="col">${name}<br /><span class="small">no FFN</span></th>`
+      : html`<th scope="col">${name}</th>`,
+  );
   const isMixed = layers.some(({ ffnPerToken }) => ffnPerToken !== undefined);
   const rows = layers.map((layer) => {
     const cells = layer.load.map((load, expert) => {
       const gate = layer.meanGate[expert] ?? 0;
-      return layer.removed?.includes(expert) ? prunedCell(load, gate) : heatCell(load, gate, experts);
+      if (layer.removed?.includes(expert)) return prunedCell(load, gate);
+      return heatCell(load, gate, { experts, isDead: load === 0 && !isAdapterRouter(router) });
     });
-    const dead = layer.deadExperts ? html`<td class="bad">${layer.deadExperts}</td>` : html`<td>0</td>`;
+    const dead = isAdapterRouter(router)
+      ? html`<td>-</td>`
+      : layer.deadExperts
+        ? html`<td class="bad">${layer.deadExperts}</td>`
+        : html`<td>0</td>`;
     return html`<tr>
       <th scope="row">${layer.layer}</th>
       ${cells}${dead}
@@ -106,7 +117,7 @@ function pairTable(stage: StageReport, points: readonly RoutingPoint[], router: 
   );
   const experts = points[0]?.routers.find((one) => one.router === router)?.load.length ?? 0;
   if (!rows.length) return html``;
-  const names = expertNames(stage, experts);
+  const names = columnNames(router, stage.experts, experts);
   const pairs = names.flatMap((one, i) => names.slice(i + 1).map((other) => `${one} + ${other}`));
   const what = 'share of the tokens sent to both, or where all are used, mean product of both gates';
   const caption = `${ROUTER_WORDS[router].title} of ${stage.name}: experts together (${what})`;
@@ -118,15 +129,11 @@ function prunedCell(load: number, gate: number): Html {
   return html`<td title="pruned"><s>${load.toFixed(2)}</s><br /><span class="gate">${gate.toFixed(2)}</span></td>`;
 }
 
-function heatCell(load: number, gate: number, experts: number): Html {
+function heatCell(load: number, gate: number, { experts, isDead }: { experts: number; isDead: boolean }): Html {
   const shade = Math.min(SHADES, Math.round((load * experts * SHADES) / DARKEST));
-  return html`<td class="${load === 0 ? 'dead' : `h${shade}`}">
+  return html`<td class="${isDead ? 'dead' : `h${shade}`}">
     ${load.toFixed(2)}<br /><span class="gate">${gate.toFixed(2)}</span>
   </td>`;
-}
-
-function expertNames({ experts }: StageReport, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => experts[i] ?? String(i));
 }
 
 /** The load of each layer's experts, averaged over neighbouring steps so that a line can be seen: [layer][point][expert]. */
@@ -159,7 +166,7 @@ function overTime(stage: StageReport, points: RoutingPoint[], router: Routing['r
   const top = Math.min(1, Math.ceil(10 * Math.max(2 / experts, ...loads.flat(2))) / 10);
   const steps = parts.map((part) => part[0]!.step);
   const panels = layers.map((layer, i) => panel(`layer ${layer}`, steps, loads[i]!, experts, top));
-  const names = expertNames(stage, experts).map((name, i) => html`<li>${swatch(i)} ${name}</li>`);
+  const names = columnNames(router, stage.experts, experts).map((name, i) => html`<li>${swatch(i)} ${name}</li>`);
   const size = Math.round(points.length / parts.length);
   const mean = size > 1 ? `each point the mean of about ${size} steps; ` : '';
   return html`<h5>
@@ -217,7 +224,7 @@ function loadTable(stage: StageReport, points: RoutingPoint[], router: Routing['
         ...[maxViolation, entropy].map(formatMeasure),
       ]),
   );
-  const header = ['step', 'layer', ...expertNames(stage, experts), 'dead', 'MaxVio', 'entropy'];
+  const header = ['step', 'layer', ...columnNames(router, stage.experts, experts), 'dead', 'MaxVio', 'entropy'];
   const part = points.length > TABLE_STEPS ? ` (${TABLE_STEPS} of ${points.length} steps)` : '';
   return details(
     'Numbers',

@@ -1,7 +1,9 @@
 import { isAdapterRouter } from '../base/router-words';
 import type { LaterResult, Run, Stage } from '../messages/contract';
-import type { PlannedStage } from '../plan/plan';
-import { expertNames } from '../plan/upcycling';
+import { describeAdapters } from '../plan/adapting';
+import { namedExperts } from '../plan/expert-names';
+import type { Plan, PlannedStage } from '../plan/plan';
+import { describeZeroComputation, parentsText } from '../plan/upcycling';
 import { queryLastRouting, type RoutingPoint } from '../store/curves';
 import type { Database } from '../store/database';
 import type { Workspace } from '../store/layout';
@@ -26,7 +28,7 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
     const made = planned.get(stage.name);
     if (!made?.upcycle && !made?.split && !made?.prune) continue;
     const routing = await queryLastRouting(index, id, stage.name);
-    alerts.push(...deadExperts(stage.name, routing, planned.get(stage.name)));
+    alerts.push(...deadExperts(stage.name, routing, namedExperts(plan, stage.name).experts));
   }
   return {
     id,
@@ -38,25 +40,32 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
     seconds,
     message,
     domains: plan?.domains.map(({ name }) => name) ?? [...new Set(evaluated)],
-    stages: run.stages.map((stage) => stageView(stage, planned.get(stage.name), later.get(stage.name))),
+    stages: run.stages.map((stage) => stageView(stage, plan, later.get(stage.name))),
     alerts,
   };
 }
 
-function methodOf(planned: PlannedStage | undefined): string {
-  if (planned?.upcycle) return planned.upcycle.method;
-  if (planned?.split) return 'split';
-  if (planned?.prune) return 'prune';
-  return planned?.ensemble ? 'ensemble' : 'train';
+/** How a stage came about, in words. */
+function methodOf(planned: PlannedStage): string {
+  const { upcycle, split, prune, ensemble, architecture } = planned;
+  if (upcycle) {
+    const others = upcycle.zeroComputation && describeZeroComputation(upcycle.zeroComputation);
+    return [[upcycle.method, parentsText(planned)].filter(Boolean).join(' of '), others].filter(Boolean).join(', ');
+  }
+  if (ensemble) return `ensemble of ${parentsText(planned)}`;
+  if (split) return 'split';
+  if (prune) return 'prune';
+  return architecture.adapters ? describeAdapters(architecture.adapters) : 'train';
 }
 
-function stageView(stage: StageSummary, planned: PlannedStage | undefined, later: StageEvaluation | undefined): Stage {
+function stageView(stage: StageSummary, plan: Plan | undefined, later: StageEvaluation | undefined): Stage {
   const { name, state, step, steps, secondsLeft, detail, result } = stage;
+  const planned = plan?.stages.find((one) => one.name === name);
   return {
     name,
     state,
     parents: [...new Set(planned?.parents.map((parent) => parent.name))],
-    method: methodOf(planned),
+    method: planned ? methodOf(planned) : 'train',
     step,
     steps: steps ?? planned?.train?.steps ?? null,
     secondsLeft,
@@ -65,7 +74,7 @@ function stageView(stage: StageSummary, planned: PlannedStage | undefined, later
     perplexity: perplexities(result?.domains),
     accuracy: accuracies(result?.tasks),
     later: later ? laterView(later) : null,
-    experts: planned?.upcycle ? expertNames(planned.upcycle) : (planned?.ensemble?.members ?? []),
+    ...namedExperts(plan, name),
     totalParameters: planned?.parameters.total ?? null,
     activeParameters: planned?.parameters.active ?? null,
     detail,
@@ -108,7 +117,7 @@ function alertsOf({ state, stages, notes, problems }: RunDetails): Run['alerts']
 }
 
 /** One line for a stage whose last evaluation left experts, pruned ones not counted, without a token in every domain. */
-function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: PlannedStage): Run['alerts'] {
+function deadExperts(stage: string, points: readonly RoutingPoint[], experts: readonly string[]): Run['alerts'] {
   const alive = new Map<string, number[]>();
   for (const { routers } of points) {
     for (const { layer, router, load, removed } of routers) {
@@ -122,7 +131,6 @@ function deadExperts(stage: string, points: readonly RoutingPoint[], planned?: P
       );
     }
   }
-  const experts = planned?.upcycle ? expertNames(planned.upcycle) : [];
   const dead = [...alive].flatMap(([key, load]) => {
     const names = load.flatMap((share, i) => (share === 0 ? [experts[i] ?? String(i)] : []));
     return names.length ? [`${names.join(', ')} (${key})`] : [];

@@ -7,6 +7,7 @@ import { ffnScores } from '../model/ffn';
 import { zeroComputation } from '../model/zero-computation';
 import { chooseExperts } from './choose-experts';
 import type { ExpertGate, RoutedLayer } from './experts';
+import { logitsAhead } from './look-ahead';
 import type { DecodingModel } from './model';
 import type { LayerChange } from './routing-change';
 
@@ -87,21 +88,17 @@ function withoutOthers({ architecture }: DecodingModel, chosen: readonly ExpertG
 async function lookAhead(
   model: DecodingModel,
   u: tf.Tensor2D,
-  pass: FfnPass,
+  { layer, ids, changes }: FfnPass,
   scores: tf.Tensor2D | undefined,
   count: number,
 ): ReturnType<RoutedLayer['lookAhead']> {
-  const found: ExpertGate[][][] = [];
-  const made: tf.Tensor2D[] = [];
-  const last = Math.min(pass.layer + count, model.architecture.layers - 1);
-  let before = scores;
-  for (let layer = pass.layer + 1; layer <= last; layer++) {
-    before = scoresOf(model, layer, u, before);
-    if (before) made.push(before);
-    found.push(withoutOthers(model, await choiceOf(model, pass, layer, before)));
-  }
-  tf.dispose(made);
-  return found;
+  const { architecture, routers } = model;
+  const ahead = await logitsAhead(model, u, { layer, before: scores, count });
+  return ahead.map((logits, i) => {
+    const next = layer + 1 + i;
+    const choice = { layer: next, router: routers[next]!, ids, logits, change: changes[next]! };
+    return withoutOthers(model, chooseExperts(architecture.mixture!, choice));
+  });
 }
 
 /** The rows of one expert: which tokens they are, and their gates. */

@@ -5,7 +5,7 @@ import { ServingError } from '../base/errors';
 import { type Checkpoint, loadCheckpoint, readProvenance } from '../checkpoint/checkpoint';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer';
 import type { ServedCheckpoint, ServedModel } from '../plan/serving';
-import { zeroComputationNames } from '../plan/upcycling';
+import { zeroComputationNames } from '../plan/expert-names';
 import { type DecodingModel, decodingModel } from './model';
 
 /** A checkpoint in memory. */

@@ -100,7 +100,9 @@ export class RoutingStatistics {
         deadExperts: assigned.filter((count, expert) => count === 0 && !removed?.includes(expert)).length,
         ...(removed && { removed: [...removed] }),
         ...(ffnExperts && {
-          ffnPerToken: assigned.slice(0, ffnExperts).reduce((sum, count) => sum + count, 0) / tokens,
+          ffnPerToken:
+            assigned.slice(0, ffnExperts).reduce((sum, count, i) => sum + (removed?.includes(i) ? 0 : count), 0) /
+            tokens,
         }),
         // Four digits, since there are many of them in every evaluation.
         ...(pairs.some((sum) => sum > 0) && {

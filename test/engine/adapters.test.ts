@@ -13,6 +13,7 @@ import { EagerStep } from '../../src/train/eager-step';
 import { GraphStep } from '../../src/train/graph-step';
 import type { Step } from '../../src/train/step';
 import {
+  asMixture,
   assertClose,
   largeValues,
   MODELS,
@@ -42,6 +43,7 @@ const ALL: Record<string, Architecture> = {
   ...MODELS,
   neox: { ...SMALL, ...VARIANTS.neox },
   llama: { ...SMALL, ...VARIANTS.llama },
+  'a pruned mixture': asMixture(SMALL, { ffnTopK: 2, pruned: { experts: [[1], [0, 3]], routing: 'masked' } }),
 };
 
 function logitsOf(architecture: Architecture, values: ReadonlyMap<string, Float32Array>): Float32Array {

@@ -91,8 +91,8 @@ const cases: Case[] = [
   ),
   attentionCase('one query head a key head', [2, 3, 1, 6, 4]),
   attentionCase('grouped queries', [2, 2, 3, 5, 4]),
-  attentionCase('queries in two blocks', [1, 2, 1, 256, 2]),
-  attentionCase('grouped queries in three blocks that do not divide the context', [1, 1, 2, 385, 2]),
+  attentionCase('queries in two blocks', [1, 2, 1, 130, 2]),
+  attentionCase('grouped queries in four blocks that do not divide the context', [1, 1, 2, 514, 2]),
   {
     name: 'crossEntropy',
     inputs: [[[7, 6], 2]],

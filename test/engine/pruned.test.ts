@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture, PrunedExperts } from '../../src/architecture/architecture';
 import { ffnName, parameterSpecs, routerName } from '../../src/architecture/parameters';
+import { ffnChoices } from '../../src/architecture/zero-computation';
 import { startBackend } from '../../src/engine/backend';
 import { attentionTables } from '../../src/model/attention';
 import { drawTensors } from '../../src/model/draws';
@@ -48,6 +49,10 @@ const MIXTURES: Record<string, Architecture> = {
   'bam with shared-kv, top 2': MODELS['bam with shared-kv']!,
   'soft FFNs': MODELS['soft FFNs']!,
   'sampled FFNs': MODELS['sampled FFNs']!,
+  'zero-computation experts and gating residuals': asMixture(SMALL, {
+    ...{ attention: 'averaged', ffnTopK: 2, gatingResidual: true },
+    zeroComputation: { zero: 1, copy: 1, constant: 2, tau: 0.75 },
+  }),
 };
 
 /** What a training pass without balance loss gives: the loss of the language model, gradients by name. */
@@ -84,15 +89,22 @@ onEveryBackend('a pruned mixture', () => {
           assertClose(gradient, expected.gradients.get(tensor)!, 2e-6, tensor);
         }
         assert.equal(found.gradients.has(ffnName(0, 'up', 1)), false);
-        assert.ok(found.gradients.has(ffnName(0, 'up', 3)));
+        // An expert that no token was sent to may have no gradient.
+        assert.ok(LEFT[0]!.some((expert) => found.gradients.has(ffnName(0, 'up', expert))));
       });
     });
   }
 
-  for (const name of ['top 1', 'top 2 of a softmax over the chosen', 'soft FFNs']) {
+  const masked = Object.entries(MIXTURES).filter(([name]) => !/shared-kv|sampled/.test(name));
+  const plus = MIXTURES['zero-computation experts and gating residuals']!;
+  const zeroComputation = { ...plus.mixture!.zeroComputation!, capacity: 1.1 };
+  masked.push([
+    'zero-computation experts with a capacity',
+    { ...plus, mixture: { ...plus.mixture!, zeroComputation } },
+  ]);
+  for (const [name, whole] of masked) {
     it(`${name}, masked: is the mixture of the experts that are left, gradients and balance loss too`, () => {
       withoutLeak(() => {
-        const whole = MIXTURES[name]!;
         const gone = [
           [1, 2],
           [1, 2],
@@ -101,12 +113,18 @@ onEveryBackend('a pruned mixture', () => {
         const soft = whole.mixture!.ffnRouting === 'soft';
         const small = { ...whole, mixture: { ...whole.mixture!, experts: 2, ...(soft && { ffnTopK: 2 }) } };
         const own = [0, 3];
+        const all = ffnChoices(whole.mixture!);
+        const columns = Array.from({ length: all }, (_, i) => i).filter((i) => ![1, 2].includes(i));
+        const rowsOf = (numbers: Float32Array, width: number): Float32Array =>
+          Float32Array.from(columns.flatMap((row) => [...numbers.subarray(row * width, (row + 1) * width)]));
+        /** Of a router's tensor what belongs to experts that are left. */
+        const leftOf = (tensor: string, numbers: Float32Array): Float32Array => {
+          if (!tensor.includes('residual')) return rowsOf(numbers, 16);
+          return rowsOf(numbers, all).filter((_, i) => columns.includes(i % all));
+        };
         const fewer = new Map(
-          parameterSpecs(small).map(({ name: tensor, expert, role }) => {
-            if (role === 'router') {
-              const rows = values.get(tensor)!;
-              return [tensor, Float32Array.from(own.flatMap((row) => [...rows.subarray(row * 16, row * 16 + 16)]))];
-            }
+          parameterSpecs(small).map(({ name: tensor, expert }) => {
+            if (tensor.includes('router')) return [tensor, leftOf(tensor, values.get(tensor)!)];
             const place = expert === undefined ? tensor : tensor.replace(/experts\.\d/, `experts.${own[expert]}`);
             return [tensor, values.get(place)!];
           }),
@@ -116,9 +134,9 @@ onEveryBackend('a pruned mixture', () => {
         for (const [tensor, gradient] of expected.gradients) {
           const isRouter = tensor.includes('router');
           const there = found.gradients.get(tensor.replace(/experts\.(\d)/, (_, i) => `experts.${own[Number(i)]}`))!;
-          const rows = isRouter ? own.flatMap((row) => [...there.subarray(row * 16, row * 16 + 16)]) : there;
-          assertClose(rows, gradient, 2e-6, tensor);
-          if (isRouter) assertClose(there.subarray(16, 48), new Float32Array(32), 0, 'rows of removed experts');
+          assertClose(isRouter ? leftOf(tensor, there) : there, gradient, 2e-6, tensor);
+          const width = tensor.includes('residual') ? all : 16;
+          if (isRouter) assertClose(there.subarray(width, 3 * width), new Float32Array(2 * width), 0, 'removed rows');
         }
       });
     });
@@ -148,8 +166,13 @@ onEveryBackend('a pruned mixture', () => {
   });
 
   it('is the whole one to the bit where nothing is removed', () => {
-    for (const name of ['btx', 'bam with kv-experts', 'soft FFNs']) {
-      const whole = MODELS[name]!;
+    const models = ['btx', 'bam with kv-experts', 'bam with shared-kv', 'soft FFNs'].map((name) => MODELS[name]!);
+    const zeroComputation = { zero: 1, copy: 1, constant: 2, tau: 0.75 };
+    for (const { mixture, ...dense } of models.slice(0, 3)) {
+      models.push({ ...dense, mixture: { ...mixture!, zeroComputation, gatingResidual: true } });
+    }
+    for (const whole of models) {
+      const name = JSON.stringify(whole.mixture);
       const values = largeValues(whole, 10);
       const run = (architecture: Architecture): Float32Array => {
         const parameters = createParameters(architecture, values);
@@ -197,6 +220,16 @@ onEveryBackend('a pruned mixture', () => {
       ];
       assert.deepEqual([removed, deadExperts], [[1], 1]);
       assertClose([maxViolation], [0.5 * 3 - 1], 1e-12);
+    });
+  });
+
+  it('counts as FFN experts of a token those that compute it', () => {
+    tf.tidy(() => {
+      const statistics = new RoutingStatistics();
+      const [assigned, probabilities] = [tf.tensor1d([1, 2, 1]), tf.fill([2, 3], 1 / 3) as tf.Tensor2D];
+      const router = { layer: 0, router: 'ffn', logits: probabilities, probabilities, assigned } as const;
+      statistics.add([{ ...router, removed: [1], zeroComputation: { ffnExperts: 2, tau: 1 } }]);
+      assert.equal(statistics.summarize()[0]!.ffnPerToken, 0.5);
     });
   });
 
@@ -255,7 +288,10 @@ describe('training steps of a pruned mixture', () => {
           const [one, other] = [eager.readParameters(), graph.readParameters()];
           for (const [tensor, numbers] of one) assertClose(other.get(tensor)!, numbers, 2e-4, tensor);
           assert.equal(one.has(ffnName(0, 'up', GONE[0]![0]!)), false);
-          assert.ok(one.has(ffnName(0, 'up', LEFT[0]![1]!)) && one.get(routerName(0, 'ffn'))!.length === 64);
+          assert.ok(
+            one.has(ffnName(0, 'up', LEFT[0]![1]!)) &&
+              one.get(routerName(0, 'ffn'))!.length === 16 * ffnChoices(whole.mixture!),
+          );
         } finally {
           eager.dispose();
           graph.dispose();

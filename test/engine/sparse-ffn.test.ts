@@ -141,18 +141,18 @@ describe("the rows of native TensorFlow's experts", () => {
     });
   const repeat = (expert: number, times: number): number[] => new Array<number>(times).fill(expert);
 
-  it('come in blocks of 32, fillers last; an expert without tokens has none', () => {
-    const [first, second, third] = rowsOf([...repeat(0, 33), ...repeat(2, 1)]);
-    assert.deepEqual(first, [...Array(33).keys(), ...repeat(34, 31)]);
+  it('come in blocks of 64, fillers last; an expert without tokens has none', () => {
+    const [first, second, third] = rowsOf([...repeat(0, 65), ...repeat(2, 1)]);
+    assert.deepEqual(first, [...Array(65).keys(), ...repeat(66, 63)]);
     assert.deepEqual(second, []);
-    assert.deepEqual(third, [33, ...repeat(34, 31)]);
+    assert.deepEqual(third, [65, ...repeat(66, 63)]);
   });
 
   it('need no fillers where they fill their blocks', () => {
-    const found = rowsOf([...repeat(1, 32), ...repeat(0, 64)]);
+    const found = rowsOf([...repeat(1, 64), ...repeat(0, 128)]);
     assert.deepEqual(
       found.map(({ length }) => length),
-      [64, 32, 0],
+      [128, 64, 0],
     );
   });
 });

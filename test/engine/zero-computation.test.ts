@@ -147,7 +147,7 @@ onEveryBackend('zero-computation experts', () => {
 });
 
 onEveryBackend('gating residuals', () => {
-  for (const attention of ['averaged', 'kv-experts'] as const) {
+  for (const attention of ['averaged', 'kv-experts', 'shared-kv'] as const) {
     it(`change nothing at the start of a mixture (${attention})`, () => {
       withoutLeak(() => {
         const parents = [1, 2].map((seed) => {

@@ -122,6 +122,29 @@ describe('help in an experiment file', () => {
     assert.match(await hover('mix: { pro'), /domain prose[^]*\| files \| \d+ \|/);
   });
 
+  it('has above a stage what trains of it, and in its hover the counts', async () => {
+    const stage = '  mov: { from: mixture, adapt: { method: mov, experts: 4 }, train: { like: seed, tokens: 2560 } }\n';
+    await replaceAll(`${original.trimEnd()}\n${stage}`);
+    await document.save();
+    let lenses: string[] = [];
+    for (const end = Date.now() + 10_000; Date.now() < end && !lenses.some((title) => /train/.test(title));) {
+      const found = await vscode.commands.executeCommand<vscode.CodeLens[]>(
+        'vscode.executeCodeLensProvider',
+        document.uri,
+      );
+      lenses = found.map(({ command }) => command?.title ?? '');
+      await setTimeout(50);
+    }
+    assert.ok(
+      lenses.some((title) => /^MoV of 4: [\d.]+ % of [\d.]+k parameters train, the base stays$/.test(title)),
+      lenses.join(' | '),
+    );
+    const facts = await hover('  mo');
+    assert.match(facts, /\| trained parameters \| [\d.]+k?, [\d.]+ % of all \|/);
+    assert.match(facts, /\| parameters \| [\d.]+k?, of them active/);
+    assert.match(facts, /\| experts \| seed, sums \|/);
+  });
+
   it('leads to definitions and uses', async () => {
     const at = behind('experts: [seed, su');
     const definitions = await vscode.commands.executeCommand<vscode.Location[]>(

@@ -101,23 +101,13 @@ function nodeText({ state, step, steps, average }: Stage): string {
 }
 
 function stageFacts(stage: Stage): string {
-  const {
-    name,
-    state,
-    method,
-    experts,
-    step,
-    steps,
-    secondsLeft,
-    totalParameters: total,
-    activeParameters: active,
-  } = stage;
+  const { name, state, method, step, steps, secondsLeft, totalParameters: total, activeParameters: active } = stage;
   const perplexities = Object.entries(stage.perplexity).map(([domain, value]) => `${domain} ${formatMeasure(value)}`);
   const pooled = stage.pooledLoss === null ? '' : `; pooled loss ${formatMeasure(stage.pooledLoss)}`;
   const answers = Object.entries(stage.accuracy).map(([task, share]) => `${task} ${(100 * share).toFixed(1)} %`);
   const facts = [
     `${name}: ${stateWord(state)}`,
-    method === 'train' ? undefined : [method, experts.join(', ')].filter(Boolean).join(' of '),
+    method === 'train' ? undefined : method,
     step === null ? undefined : `step ${step}${steps === null ? '' : ` of ${steps}`}`,
     secondsLeft === null ? undefined : `${formatDuration(secondsLeft)} left`,
     total === null

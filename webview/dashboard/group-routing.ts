@@ -1,4 +1,4 @@
-import { isAdapterRouter, ROUTER_KINDS, type RouterKind } from '../../src/base/router-words';
+import { columnNames, ROUTER_KINDS, type RouterKind } from '../../src/base/router-words';
 import { meanOf } from '../../src/base/statistics';
 import { readVariantName } from '../../src/base/variant-name';
 import type { Router, RoutingPoint, Run } from '../../src/messages/contract';
@@ -29,8 +29,7 @@ export function chosenMixture(source: Source): StageGroup | undefined {
 
 /** The experts of a group's routers by name; numbers for adapters, and where the plan is gone. */
 export function expertsOf({ stages }: StageGroup, router: RouterKind, count: number): string[] {
-  const names = isAdapterRouter(router) ? [] : stages[0]!.experts;
-  return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
+  return columnNames(router, stages[0]!.experts, count);
 }
 
 /** The data of the stages of a group. */

@@ -10,6 +10,8 @@ export const DARKEST = 4;
 /** Pixels. */
 const CELL = { width: 58, height: 28 };
 const HEAD = { width: 56, height: 24 };
+/** Of the box that scrolls, as in dashboard.css. */
+const PADDING = 3;
 const FONT = '12px system-ui';
 
 /** What a heat map shows: a row for each layer, a column for each expert. */
@@ -17,6 +19,10 @@ export interface HeatMapContent {
   title: string;
   detail: string;
   experts: readonly string[];
+  /** How many of them, from the first, are not zero-computation experts. */
+  computing: number;
+  /** Whether all experts work for every token, whatever their load: none is dead. */
+  isSoft: boolean;
   /** One router a layer, all of one kind. */
   layers: readonly Router[];
 }
@@ -26,7 +32,7 @@ export class HeatMap {
   private readonly canvas = element('canvas', { tabindex: 0, role: 'application' });
   private readonly tip = element('div', { class: 'heat-tip', 'aria-live': 'polite' });
   private readonly frame: Frame;
-  private content: HeatMapContent = { title: '', detail: '', experts: [], layers: [] };
+  private content: HeatMapContent = { title: '', detail: '', experts: [], computing: 0, isSoft: false, layers: [] };
   private chosen: { layer: number; expert: number } | undefined;
 
   constructor(save: (request: Save) => void, open: () => void) {
@@ -46,6 +52,11 @@ export class HeatMap {
 
   get root(): HTMLElement {
     return this.frame.root;
+  }
+
+  /** Pixels of the whole map. */
+  get width(): number {
+    return this.size.width + 2 * PADDING;
   }
 
   draw(content: HeatMapContent): void {
@@ -110,9 +121,8 @@ export class HeatMap {
   }
 
   private showTip(): void {
-    const { layers, experts } = this.content;
-    const router = this.chosen && layers[this.chosen.layer];
-    const text = router ? cellText(router, experts, this.chosen!.expert) : '';
+    const router = this.chosen && this.content.layers[this.chosen.layer];
+    const text = router ? cellText(router, this.content, this.chosen!.expert) : '';
     if (this.tip.textContent !== text) this.tip.textContent = text;
   }
 
@@ -144,18 +154,36 @@ function cellAt({ offsetX, offsetY }: MouseEvent): { layer: number; expert: numb
 /** The exact numbers of a cell. */
 function cellText(
   { layer, load, meanGate, entropy, maxViolation, deadExperts, ffnPerToken, removed = [] }: Router,
-  experts: readonly string[],
+  { experts, computing, isSoft }: HeatMapContent,
   expert: number,
 ): string {
   const share = load[expert] ?? 0;
   const cell = `load ${share.toFixed(4)}, utilization ${(share * load.length).toFixed(3)}, mean gate ${(meanGate[expert] ?? 0).toFixed(4)}`;
-  const whole = `MaxVio ${maxViolation.toFixed(3)}, entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}, ${Number(deadExperts.toFixed(2))} dead${ffnPerToken === undefined ? '' : `, ${ffnPerToken.toFixed(3)} FFN experts a token`}`;
-  return `Layer ${layer}, expert ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : share === 0 ? ', dead' : ''}. Layer: ${whole}.`;
+  const whole = [
+    `MaxVio ${maxViolation.toFixed(3)}`,
+    `entropy ${entropy.toFixed(3)} of ${Math.log(load.length).toFixed(3)}`,
+    ...(isSoft ? [] : [`${Number(deadExperts.toFixed(2))} dead`]),
+    ...(ffnPerToken === undefined ? [] : [`${ffnPerToken.toFixed(3)} FFN experts a token`]),
+  ].join(', ');
+  const isDead = share === 0 && !isSoft;
+  const kind = expert < computing ? 'expert' : 'zero-computation expert';
+  return `Layer ${layer}, ${kind} ${experts[expert] ?? expert}: ${cell}${removed.includes(expert) ? ', pruned' : isDead ? ', dead' : ''}. Layer: ${whole}.`;
 }
 
 /** A heat map's numbers: a row for each layer and expert. */
-export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
-  const header = ['layer', 'expert', 'load', 'utilization', 'mean gate', 'MaxVio', 'entropy', 'dead experts', 'pruned'];
+export function heatNumbers({ experts, computing, layers }: HeatMapContent): Numbers {
+  const header = [
+    'layer',
+    'expert',
+    'load',
+    'utilization',
+    'mean gate',
+    'MaxVio',
+    'entropy',
+    'dead experts',
+    'pruned',
+    'zero-computation',
+  ];
   const rows = layers.flatMap(({ layer, load, meanGate, maxViolation, entropy, deadExperts, removed }) =>
     load.map((share, i) => [
       layer,
@@ -167,6 +195,7 @@ export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
       entropy,
       deadExperts,
       Number(removed?.includes(i) ?? false),
+      Number(i >= computing),
     ]),
   );
   return { header, rows };
@@ -174,7 +203,7 @@ export function heatNumbers({ experts, layers }: HeatMapContent): Numbers {
 
 function paintHeatMap(
   to: CanvasRenderingContext2D,
-  { experts, layers }: HeatMapContent,
+  { experts, computing, isSoft, layers }: HeatMapContent,
   chosen: { layer: number; expert: number } | undefined,
 ): void {
   const colors = { page: parseColor(themeColor('--page')), heat: parseColor(themeColor('--heat')) };
@@ -192,9 +221,10 @@ function paintHeatMap(
     load.forEach((share, i) => {
       const left = HEAD.width + i * CELL.width;
       if (removed.includes(i)) paintPruned(to, left, top);
-      else paintCell(to, share * load.length, left, top, colors);
+      else paintCell(to, share * load.length, left, top, { ...colors, isDead: share === 0 && !isSoft });
     });
   });
+  if (computing < experts.length) paintLine(to, HEAD.width + computing * CELL.width, layers.length);
   if (!chosen) return;
   to.strokeStyle = themeColor('--focus');
   to.lineWidth = 3;
@@ -206,23 +236,29 @@ function paintHeatMap(
   );
 }
 
+/** A thick line before a column, with its head. */
+function paintLine(to: CanvasRenderingContext2D, left: number, rows: number): void {
+  to.fillStyle = themeColor('--text');
+  to.fillRect(left - 1, 0, 3, HEAD.height + rows * CELL.height);
+}
+
 function paintCell(
   to: CanvasRenderingContext2D,
   utilization: number,
   left: number,
   top: number,
-  { page, heat }: { page: Rgb; heat: Rgb },
+  { page, heat, isDead }: { page: Rgb; heat: Rgb; isDead: boolean },
 ): void {
   const color = mixColors(page, heat, Math.min(1, utilization / DARKEST));
   to.fillStyle = cssColor(color);
   to.fillRect(left, top, CELL.width, CELL.height);
-  if (utilization === 0) hatch(to, left, top);
+  if (isDead) hatch(to, left, top);
   to.strokeStyle = themeColor('--frame');
   to.lineWidth = 1;
   to.strokeRect(left + 0.5, top + 0.5, CELL.width, CELL.height);
-  to.fillStyle = utilization === 0 ? themeColor('--bad') : textOn(color);
-  const text = utilization === 0 ? 'dead' : utilization.toFixed(2);
-  if (utilization === 0) {
+  to.fillStyle = isDead ? themeColor('--bad') : textOn(color);
+  const text = isDead ? 'dead' : utilization.toFixed(2);
+  if (isDead) {
     to.lineWidth = 4;
     to.strokeStyle = cssColor(page);
     to.strokeText(text, left + CELL.width / 2, top + CELL.height / 2);

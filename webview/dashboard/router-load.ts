@@ -1,4 +1,10 @@
-import { ROUTER_KINDS, ROUTER_WORDS, type RouterKind } from '../../src/base/router-words';
+import {
+  computingColumns,
+  isAdapterRouter,
+  ROUTER_KINDS,
+  ROUTER_WORDS,
+  type RouterKind,
+} from '../../src/base/router-words';
 import type { Router } from '../../src/messages/contract';
 import { dropdown, slider } from '../shared/controls';
 import { element, showExactly } from '../shared/dom';
@@ -9,7 +15,7 @@ import { DARKEST, HeatMap } from './heat-map';
 import { type Actions, openStage, type Page, type Section } from './page';
 import type { StageGroup } from './stage-groups';
 
-const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them. Those that are struck out were pruned: they compute nothing.`;
+const LEGEND = `Each cell is a utilization: load times the number of experts, 1 is fair. Shades go from none at 0 to the darkest at ${DARKEST} or more. Hatched experts are dead: no token reached them. Those that are struck out were pruned: they compute nothing. Behind a thick line stand zero-computation experts.`;
 
 /** Heat maps of what the routers of one mixture do, at one step. */
 export class RouterLoadSection implements Section {
@@ -56,9 +62,12 @@ export class RouterLoadSection implements Section {
     const step = this.steps[this.time.get()];
     const found = domains.map((domain) => ({ domain, step, routers: routersAt(data, domain, step) }));
     ROUTER_KINDS.forEach((router, i) => {
+      const maps = found.flatMap((shown) => this.map(page, group, shown, router) ?? []);
+      const width = Math.max(0, ...maps.map((map) => map.width));
+      this.holders[i]!.style.setProperty('--map', `${width}px`);
       showExactly(
         this.holders[i]!,
-        found.flatMap((shown) => this.map(page, group, shown, router) ?? []),
+        maps.map(({ root }) => root),
       );
     });
   }
@@ -97,19 +106,22 @@ export class RouterLoadSection implements Section {
     group: StageGroup,
     { domain, step, routers }: { domain: string | null; step: number | undefined; routers: readonly Router[] },
     router: RouterKind,
-  ): HTMLElement | undefined {
+  ): HeatMap | undefined {
     const layers = routers.filter((one) => one.router === router);
     if (!layers.length) return undefined;
+    const columns = layers[0]!.load.length;
     const key = JSON.stringify([group.label, router, domain]);
     const map = this.maps.get(key) ?? new HeatMap(this.actions.send, () => openStage(this.actions, run, group.label));
     this.maps.set(key, map);
     map.draw({
       title: `${ROUTER_WORDS[router].title}: ${domain ?? 'training batch'}`,
       detail: `${groupText(group)}, step ${step}`,
-      experts: expertsOf(group, router, layers[0]!.load.length),
+      experts: expertsOf(group, router, columns),
+      computing: computingColumns(router, columns, group.stages[0]!.zeroComputation),
+      isSoft: isAdapterRouter(router),
       layers,
     });
-    return map.root;
+    return map;
   }
 }
 

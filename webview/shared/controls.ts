@@ -11,6 +11,7 @@ import {
   vsCodeRadio,
   vsCodeRadioGroup,
   vsCodeTag,
+  vsCodeTextArea,
   vsCodeTextField,
 } from '@vscode/webview-ui-toolkit';
 import { element, setAttributes } from './dom';
@@ -26,6 +27,7 @@ provideVSCodeDesignSystem().register(
   vsCodeRadio(),
   vsCodeRadioGroup(),
   vsCodeTag(),
+  vsCodeTextArea(),
   vsCodeTextField(),
 );
 
@@ -112,7 +114,38 @@ export function textField(
   placeholder: string,
   change: (value: string) => void,
 ): Control<string> {
-  const root = custom('vscode-text-field', { 'aria-label': label, placeholder, size: 40 }) as Valued;
+  // The toolkit takes its text as the name for screen readers; theme.css hides it.
+  const root = custom('vscode-text-field', { placeholder, size: 40 }, label) as Valued;
+  root.value = value;
+  root.addEventListener('input', () => change(root.value));
+  return { root, get: () => root.value, set: (next) => void (root.value = next) };
+}
+
+/** A short text to type, with a visible label; calls back at every key. */
+export function shortField(
+  label: string,
+  value: string,
+  { placeholder, size, title }: { placeholder?: string; size: number; title: string },
+  change: (value: string) => void,
+): Control<string> & { setProblem(problem: string | undefined): void } {
+  const control = textField(label, value, placeholder ?? '', change);
+  const input = control.root;
+  setAttributes(input, { size, title });
+  const setProblem = (problem: string | undefined): void => {
+    setAttributes(input, { 'aria-invalid': problem !== undefined && 'true', title: problem ?? title });
+    input.classList.toggle('invalid', problem !== undefined);
+  };
+  return { ...control, root: labelled(label, input), setProblem };
+}
+
+/** Lines of text to type; calls back at every key. */
+export function textArea(
+  label: string,
+  value: string,
+  { placeholder, rows }: { placeholder: string; rows: number },
+  change: (value: string) => void,
+): Control<string> {
+  const root = custom('vscode-text-area', { placeholder, rows, resize: 'vertical' }, label) as Valued;
   root.value = value;
   root.addEventListener('input', () => change(root.value));
   return { root, get: () => root.value, set: (next) => void (root.value = next) };

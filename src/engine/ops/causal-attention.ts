@@ -11,16 +11,16 @@ export function causalMask(context: number, past = 0): tf.Tensor2D {
   return tf.tensor2d(mask, [context, all]);
 }
 
-/** Shorter blocks cost more than they spare (docs/performance.md). */
-const SHORTEST_BLOCK = 128;
-const MOST_BLOCKS = 4;
+/** Contexts from which on so many blocks are used. More blocks cost more copies than they spare scores (docs/performance.md). */
+const TWO_BLOCKS_FROM = 128;
+const FOUR_BLOCKS_FROM = 512;
 
 /**
  * Where blocks of queries end. A block looks at keys up to its own end only, which spares (1 - 1/blocks)/2 of all scores.
  * A context that does not divide leaves a shorter last block.
  */
 function blockEnds(context: number): number[] {
-  const blocks = Math.max(1, Math.min(MOST_BLOCKS, Math.floor(context / SHORTEST_BLOCK)));
+  const blocks = context < TWO_BLOCKS_FROM ? 1 : context < FOUR_BLOCKS_FROM ? 2 : 4;
   const length = Math.ceil(context / blocks);
   return Array.from({ length: blocks }, (_, block) => Math.min((block + 1) * length, context));
 }

@@ -6,7 +6,7 @@ import { intAttribute, typeAttribute } from './native';
  * Every expert gets a multiple of this many rows, the last of them fillers. oneDNN makes a kernel for each number of rows that it
  * meets, which took up to a quarter of a step, and keeps it, which took hundreds of megabytes (docs/performance.md).
  */
-const BLOCK = 32;
+const BLOCK = 64;
 
 /** Which pairs each expert computes, and which nobody does, (R) int32 each. */
 export interface SortedPairs {

@@ -3,6 +3,7 @@ import { explainError } from '../../base/errors';
 import { readVariantName } from '../../base/variant-name';
 import { escapeMarkdown, subjectAt } from '../../config/documentation';
 import type { NamePlace } from '../../config/outline';
+import { namedExperts } from '../../plan/expert-names';
 import { domainFacts, type Fact, type LastResult, stageFacts } from '../../plan/facts';
 import { log } from '../log';
 import { rangeOf } from './document';
@@ -39,7 +40,8 @@ export class ExperimentHover implements vscode.HoverProvider {
   }
 
   private async aboutStage(document: vscode.TextDocument, name: string): Promise<Fact[] | undefined> {
-    const variants = this.plans.get(document)?.stages.filter((each) => readVariantName(each.name).stage === name);
+    const plan = this.plans.get(document);
+    const variants = plan?.stages.filter((each) => readVariantName(each.name).stage === name);
     const stage = variants?.[0];
     if (!variants || !stage) return undefined;
     const file = document.uri.fsPath;
@@ -47,7 +49,7 @@ export class ExperimentHover implements vscode.HoverProvider {
       orNothing(this.sources.measuredSpeed(file)),
       orNothing(this.sources.lastResult(file, name)),
     ]);
-    const facts = stageFacts(stage, { speed, last });
+    const facts = stageFacts(stage, { speed, last, ...namedExperts(plan, stage.name) });
     if (variants.length === 1) return facts;
     return [
       [vscode.l10n.t('variants'), vscode.l10n.t('{0}, of which this is {1}', variants.length, stage.name)],

@@ -1,20 +1,28 @@
 import * as vscode from 'vscode';
 import { formatDuration, formatMeasure } from '../../base/format';
+import { readVariantName } from '../../base/variant-name';
 import { outlineOf } from '../../config/outline';
+import { stageNote } from '../../plan/stage-note';
 import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
+import { hasCheckpoint } from '../../store/trained-stages';
 import { stagesByFileName } from '../../report/variant-summary';
 import type { ProjectRun, Projects } from '../project/projects';
 import type { FileTarget, RunTarget } from '../runs/targets';
 import { describeVariants, stateName } from '../tree/items';
+import type { DocumentPlans } from './document-plans';
 
 /** Lenses on an experiment file: what to do with it and its stages, and how its newest runs went. */
 export class ExperimentLenses implements vscode.CodeLensProvider, vscode.Disposable {
   private readonly changes = new vscode.EventEmitter<void>();
   readonly onDidChangeCodeLenses = this.changes.event;
-  private readonly subscription: vscode.Disposable;
+  private readonly subscriptions: vscode.Disposable[];
 
-  constructor(private readonly projects: Projects) {
-    this.subscription = projects.onDidChange(() => this.changes.fire());
+  constructor(
+    private readonly projects: Projects,
+    private readonly plans: DocumentPlans,
+  ) {
+    const fire = (): void => this.changes.fire();
+    this.subscriptions = [projects.onDidChange(fire), plans.onDidChange(fire)];
   }
 
   async provideCodeLenses(document: vscode.TextDocument): Promise<vscode.CodeLens[]> {
@@ -28,14 +36,22 @@ export class ExperimentLenses implements vscode.CodeLensProvider, vscode.Disposa
     );
     for (const { name, key } of stages) {
       const context = { file, stage: name, newest: runs[0], last, before, active };
-      lenses.push(...stageCommands(context).map((command) => lensAt(document, key.start, command)));
+      const commands = [...stageCommands(context), ...this.note(document, name)];
+      lenses.push(...commands.map((command) => lensAt(document, key.start, command)));
     }
     return lenses;
   }
 
   dispose(): void {
-    this.subscription.dispose();
+    for (const subscription of this.subscriptions) subscription.dispose();
     this.changes.dispose();
+  }
+
+  /** What a stage prunes, splits, adapts or spares, as text; of several variants that of the first. */
+  private note(document: vscode.TextDocument, name: string): vscode.Command[] {
+    const stage = this.plans.get(document)?.stages.find((each) => readVariantName(each.name).stage === name);
+    const title = stage && stageNote(stage);
+    return title ? [{ command: '', title }] : [];
   }
 }
 
@@ -100,6 +116,11 @@ function stageCommands({ file, stage, newest, last, before, active }: StageConte
   if (variants.some(({ result }) => result)) {
     const title = `$(graph-line) ${vscode.l10n.t('Curves')}`;
     commands.push({ command: 'bam.openDashboard', title, arguments: [target] });
+  }
+  if (variants.some((variant) => hasCheckpoint(newest.project.workspace, variant))) {
+    const title = `$(comment-discussion) ${vscode.l10n.t('Generate')}`;
+    const target = targetOf(newest, variants.length > 1 ? stage : now.name);
+    commands.push({ command: 'bam.generate', title, arguments: [target] });
   }
   return commands;
 }

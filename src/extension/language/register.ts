@@ -3,7 +3,7 @@ import { EXPERIMENT_GLOB } from '../project/experiment-files';
 import { COMPLETION_TRIGGERS, ExperimentCompletion } from './completion';
 import { ExperimentDefinition } from './definition';
 import { registerDiagnostics } from './diagnostics';
-import { DocumentPlans } from './document-plans';
+import type { DocumentPlans } from './document-plans';
 import { ExperimentFolding } from './folding';
 import { ExperimentHover, type HoverSources } from './hover';
 import { ExperimentReferences } from './references';
@@ -13,11 +13,10 @@ import { ExperimentSymbols } from './symbols';
 /** What help in the file needs from the rest of the extension. */
 export type LanguageServices = HoverSources;
 
-/** Help in experiment files: mistakes, completion, hover, names, outline, folding. */
-export function registerLanguage(services: LanguageServices): vscode.Disposable {
+/** Help in experiment files: mistakes, completion, hover, names, outline, folding. Starts `plans`, and disposes of them. */
+export function registerLanguage(plans: DocumentPlans, services: LanguageServices): vscode.Disposable {
   const files: vscode.DocumentSelector = { pattern: EXPERIMENT_GLOB };
   const { languages } = vscode;
-  const plans = new DocumentPlans();
   const references = new ExperimentReferences();
   const help = vscode.Disposable.from(
     registerDiagnostics(plans),

@@ -12,6 +12,7 @@ import { programPath } from '../program';
 import { runLabel } from '../tree/nodes';
 import { offerRuntime } from './runtime';
 import type { FileTarget } from './targets';
+import { refuseOutside, requireTrust } from './trust';
 
 /** How long a stopped run may take to save its checkpoint before it is ended firmly. */
 const GRACE_MILLISECONDS = 30_000;
@@ -34,7 +35,7 @@ export class Launching {
     const { experiment, mistakes } = parseExperiment(readFileSync(file, 'utf8'));
     if (!experiment) return void showMistakes(file, mistakes.length);
     const project = this.projects.forFile(file);
-    refuseOutside(pathsOutside(experiment, dirname(file), project.workspace.root), project);
+    refuseOutside(pathsOutside(experiment, dirname(file), project.workspace.root), project.workspace.root);
     const backend = await offerRuntime(this.program, experiment.engine.backend);
     if (!backend) return;
     const { run } = await startDetached({
@@ -81,15 +82,6 @@ export class Launching {
   }
 }
 
-function requireTrust(): void {
-  if (vscode.workspace.isTrusted) return;
-  throw new Error(
-    vscode.l10n.t(
-      'This workspace is not trusted, so nothing in it is run. Trust it first ("Workspaces: Manage Workspace Trust").',
-    ),
-  );
-}
-
 async function saveDocument(file: string): Promise<void> {
   const document = vscode.workspace.textDocuments.find(({ uri }) => uri.fsPath === file);
   if (document?.isDirty) await document.save();
@@ -101,16 +93,4 @@ async function showMistakes(file: string, count: number): Promise<void> {
   if ((await vscode.window.showErrorMessage(message, show)) !== show) return;
   await vscode.window.showTextDocument(vscode.Uri.file(file));
   await vscode.commands.executeCommand('workbench.actions.view.problems');
-}
-
-/** Files that a person downloaded should not make the program read other places of the disk unasked. */
-function refuseOutside(outside: readonly string[], project: Project): void {
-  if (!outside.length || vscode.workspace.getConfiguration('bam').get('allowPathsOutsideWorkspace')) return;
-  throw new Error(
-    vscode.l10n.t(
-      'The experiment reads {0}, which lies outside {1}. If that is what you want, turn on the setting "bam.allowPathsOutsideWorkspace".',
-      outside.join(', '),
-      project.workspace.root,
-    ),
-  );
 }

@@ -3,6 +3,8 @@ import * as vscode from 'vscode';
 import { formatDuration, formatMeasure, formatTime } from '../../base/format';
 import { summarizeVariants } from '../../report/variant-summary';
 import type { RunState, StageState, StageSummary } from '../../store/queries';
+import { hasCheckpoint } from '../../store/trained-stages';
+import type { Project } from '../project/project';
 import {
   type CheckpointNode,
   type FileNode,
@@ -101,8 +103,13 @@ function variantsItem({ run, stage, members, project }: VariantsNode): vscode.Tr
   item.id = `variants ${project.workspace.root} ${run.id} ${stage}`;
   item.description = describeVariants(stages);
   item.iconPath = stateIcon(working?.state ?? (failed ? 'failed' : done === total ? 'finished' : 'waiting'));
-  item.contextValue = 'stage';
+  item.contextValue = stageContext(project, stages);
   return item;
+}
+
+/** Menus offer to generate with stages that have a checkpoint. */
+function stageContext({ workspace }: Project, stages: readonly StageSummary[]): string {
+  return stages.some((stage) => hasCheckpoint(workspace, stage)) ? 'stage trained' : 'stage';
 }
 
 /** How the variants of a stage stand: `3 of 6 done, 1 failed, perplexity 5.432`, where the perplexity is the best mean over seeds. */
@@ -130,7 +137,7 @@ function stageItem({ run, stage, checkpoints, project }: StageNode): vscode.Tree
   item.id = `stage ${project.workspace.root} ${run.id} ${stage.name}`;
   item.description = parts.filter(Boolean).join(', ');
   item.iconPath = stateIcon(stage.state);
-  item.contextValue = 'stage';
+  item.contextValue = stageContext(project, [stage]);
   item.tooltip = stageTooltip(stage);
   const target = { root: project.workspace.root, run: run.id, stage: stage.name };
   item.command = { command: 'bam.openDashboard', title: vscode.l10n.t('Open Dashboard'), arguments: [target] };

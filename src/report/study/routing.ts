@@ -1,9 +1,7 @@
+import { columnNames } from '../../base/router-words';
 import { meanOf, type Summary, summarize } from '../../base/statistics';
-import { readVariantName } from '../../base/variant-name';
 import type { Routing } from '../../events/event';
-import { expertNames } from '../../plan/upcycling';
 import type { RoutingPoint } from '../../store/curves';
-import type { Member } from './members';
 
 /** The routers of a mixture's experts; those of adapters are in the report of a run. */
 const EXPERT_ROUTERS = ['ffn', 'attention'] as const satisfies readonly Routing['router'][];
@@ -22,10 +20,13 @@ export interface StudyRouting {
   dead: Summary;
 }
 
-/** The routing of the stages of one group, of each the points of its last evaluation, by domain in this order. Empty for a dense model. */
+/**
+ * The routing of the stages of one group, of each the points of its last evaluation and its experts' names, by domain in this order. Empty
+ * for a dense model.
+ */
 export function studyRouting(
   group: string,
-  members: readonly { member: Member; points: readonly RoutingPoint[] }[],
+  members: readonly { experts: readonly string[]; points: readonly RoutingPoint[] }[],
   domains: readonly string[],
 ): StudyRouting[] {
   return EXPERT_ROUTERS.flatMap((router) =>
@@ -38,17 +39,10 @@ export function studyRouting(
       if (!seeds.length) return [];
       const over = (read: (layer: Routing) => number): Summary =>
         summarize(seeds.map((layers) => meanOf(layers.map(read))))!;
-      const experts = namesOf(members[0]!.member, seeds[0]![0]!.load.length);
+      const experts = columnNames(router, members[0]!.experts, seeds[0]![0]!.load.length);
       const load = experts.map((_, expert) => over((layer) => layer.load[expert] ?? 0));
       const maxViolation = over((layer) => layer.maxViolation);
       return [{ group, router, domain, experts, load, maxViolation, dead: over((layer) => layer.deadExperts) }];
     }),
   );
-}
-
-/** The experts by the stages of the file that they came from. */
-function namesOf({ planned: { upcycle } }: Member, count: number): string[] {
-  const experts = upcycle?.experts?.map((name) => readVariantName(name).stage);
-  const names = upcycle ? expertNames({ ...upcycle, ...(experts && { experts }) }) : [];
-  return Array.from({ length: count }, (_, i) => names[i] ?? String(i));
 }

@@ -3,6 +3,7 @@ import { RunError } from '../../base/errors';
 import { letterOf } from '../../base/run-letter';
 import { summarize } from '../../base/statistics';
 import { readVariantName } from '../../base/variant-name';
+import { namedExperts } from '../../plan/expert-names';
 import type { PlannedDomain } from '../../plan/plan';
 import { readResult } from '../../plan/result';
 import { queryTimedEvaluations } from '../../store/compared-curves';
@@ -95,9 +96,9 @@ export async function collectStudy(
   for (const { group, role } of results.rows) {
     const done = members.filter((member) => isDone(member) && groupOf(member) === group);
     if (role === 'mixture') {
-      const points = done.map(async (member) => ({
-        member,
-        points: await queryLastRouting(index, member.run, member.name),
+      const points = done.map(async ({ run, name }) => ({
+        ...namedExperts(runs.find(({ details }) => details.id === run)?.plan, name),
+        points: await queryLastRouting(index, run, name),
       }));
       routing.push(...studyRouting(group, await Promise.all(points), results.domains));
     }

@@ -35,6 +35,15 @@ describe('mistakes in a split', () => {
     const again = '  s: { from: seed, split: { experts: 4, width: 16, shared: 8 } }\n';
     const mixture = `${again}  t: { from: s, split: { experts: 2, width: 4, shared: 0 } }`;
     assert.deepEqual(mistakesOf(mixture), ['stages.t.from: expected a dense stage, found the mixture "s"']);
+    for (const made of [
+      'upcycle: { method: bam, experts: [seed, seed] }',
+      'upcycle: { method: bam, attention: shared-kv, experts: [seed, seed] }',
+      'upcycle: { method: btx, experts: [seed, seed] }',
+      'upcycle: { method: sparse, experts: [seed], copies: 2, zeroComputation: {} }',
+    ]) {
+      const of = `  m: { ${made} }\n  t: { from: m, split: { experts: 2, width: 4, shared: 0 } }`;
+      assert.deepEqual(mistakesOf(of), ['stages.t.from: expected a dense stage, found the mixture "m"'], made);
+    }
     const narrow = mixture.replace('experts: 4', 'experts: 1');
     assert.deepEqual(mistakesOf(narrow), [], 'one expert stays dense');
     assert.deepEqual(mistakesOf(`${again}  b: { upcycle: { method: btx, experts: [seed, s] } }`), [

@@ -50,11 +50,12 @@ describe('zero-computation experts and gating residuals in a file', () => {
     }
   });
 
-  it('keep a mixture from being pruned', () => {
-    const prune = '  p: { from: moe, prune: { method: random, keep: 2 } }\n';
-    assert.deepEqual(mistakesOf('gatingResidual: true', prune), [
-      'p.from: expected a mixture without `gatingResidual`, found "moe"',
-    ]);
-    assert.match(mistakesOf('zeroComputation: {}', prune)[0]!, /without `zeroComputation`/);
+  it('stand in a mixture that is pruned as in others', () => {
+    const prune = (keys: string): string => `  p: { from: moe, prune: { method: random, ${keys} } }\n`;
+    const others = 'ffnTopK: 2, zeroComputation: {}, gatingResidual: true';
+    assert.deepEqual(mistakesOf(others, prune('keep: 2')), []);
+    assert.deepEqual(mistakesOf(others, prune('keep: 3, scope: global, routing: masked')), []);
+    assert.match(mistakesOf(others, prune('keep: 5'))[0]!, /at most 4, the experts that there are/);
+    assert.match(mistakesOf(others, prune('keep: 1'))[0]!, /at least 2 experts/);
   });
 });

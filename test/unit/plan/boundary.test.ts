@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseExperiment } from '../../../src/config/parse';
-import { pathsOutside } from '../../../src/plan/boundary';
+import { globsOutside, pathsOutside } from '../../../src/plan/boundary';
 
 function outside(files: string, tokenizer = 'bytes', model = 'model', more = ''): string[] {
   const text = `name: x
@@ -36,5 +36,10 @@ describe('paths that lead out of the workspace', () => {
 
   it('does not take a neighbour with a longer name for the workspace', () => {
     assert.deepEqual(outside('/work/spaceship/*.txt'), ['/work/spaceship/*.txt']);
+  });
+
+  it('finds them among any globs, read from a folder', () => {
+    const globs = ['../law/*.txt', '!../../secret/*', '/work/space/a', '/work/other'];
+    assert.deepEqual(globsOutside(globs, '/work/space/examples', '/work/space'), ['!../../secret/*', '/work/other']);
   });
 });

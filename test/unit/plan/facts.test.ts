@@ -46,6 +46,8 @@ describe('what is known of an experiment', () => {
     const facts = valuesOf(stageFacts(stage, { speed: 1e9, last }));
     assert.equal(facts['upcycled by'], 'bam');
     assert.equal(facts['starts from'], 'seed + copy');
+    assert.equal(facts.experts, undefined, 'they were not named');
+    assert.equal(valuesOf(stageFacts(stage, { experts: ['seed', 'copy'] })).experts, 'seed, copy');
     assert.equal(facts.tokens, undefined, 'it does not train');
     assert.equal(facts['last perplexity'], '5.432 on average, law 4.000, math 66.66');
   });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { meanFfnExpertsPerToken } from '../../../src/architecture/architecture';
 import { countParameters, forwardFlops } from '../../../src/architecture/counts';
 import { parameterSpecs } from '../../../src/architecture/parameters';
-import { ffnShare } from '../../../src/architecture/zero-computation';
+import { capacities, ffnShare } from '../../../src/architecture/zero-computation';
 import { stageFacts } from '../../../src/plan/facts';
 import type { PlannedStage } from '../../../src/plan/plan';
-import { expertNames } from '../../../src/plan/upcycling';
+
 import { newRouters } from '../../../src/upcycle/routers';
 import { experimentWith, planned } from './experiment';
 
@@ -42,6 +43,32 @@ describe('plan of zero-computation experts and gating residuals', () => {
     assert.equal(forwardFlops(moe.architecture).routers, 2 * 32 * 12 + 2 * 12 * 12);
   });
 
+  it('counts, where FFN experts were pruned, those that are left', () => {
+    const stages = (prune: string): PlannedStage => {
+      const file = `  seed: { train: { tokens: 64k } }
+  moe: { upcycle: { method: sparse, experts: [seed], copies: 8, ffnTopK: 2${KINDS} } }
+  less: { from: moe, prune: { method: random, ${prune} } }
+`;
+      return planned(experimentWith(file)).less!;
+    };
+    const ffns = (prune: string): number => meanFfnExpertsPerToken(stages(prune).architecture.mixture!, 0);
+    // Masked: 2 choices, of which 0.75 x 4 of 0.75 x 4 + 4 go to FFN experts; zero: 0.75 x 8 of 10, half of them to nobody.
+    assert.ok(Math.abs(ffns('keep: 4, routing: masked') - (2 * 3) / 7) < 1e-12);
+    assert.ok(Math.abs(ffns('keep: 4') - 0.6) < 1e-12);
+    assert.equal(ffns('keep: 8'), meanFfnExpertsPerToken(mixture(KINDS).architecture.mixture!, 0), 'to the bit');
+    assert.equal(stages('keep: 4').parameters.total, mixture(KINDS).parameters.total - 2 * 4 * EXPERT);
+    const { mixture: masked } = stages('keep: 4, routing: masked').architecture;
+    const capacity = { ...masked!.zeroComputation!, capacity: 1 };
+    const room = capacities({ ...masked!, zeroComputation: capacity }, 70, 4)!;
+    assert.equal(room.length, 12);
+    for (const [column, wanted] of [
+      [0, 7.5],
+      [11, 10],
+    ] as const) {
+      assert.ok(Math.abs(room[column]! - wanted) < 1e-12);
+    }
+  });
+
   it('leaves keys as they are where neither is asked for', () => {
     const keys = ['', ', gatingResidual: false', KINDS, `${KINDS}, gatingResidual: true`].map(
       (more) => mixture(more).key,
@@ -51,20 +78,8 @@ describe('plan of zero-computation experts and gating residuals', () => {
     assert.ok(!('zeroComputation' in mixture().architecture.mixture!) && !('gatingResidual' in mixture().upcycle!));
   });
 
-  it('names them, and says them', () => {
-    const moe = mixture(KINDS);
-    const names = [
-      'seed',
-      ...[2, 3, 4, 5, 6, 7, 8].map((i) => `seed ${i}`),
-      'constant 1',
-      'constant 2',
-      'copy',
-      'zero',
-    ];
-    assert.deepEqual(expertNames(moe.upcycle!), names);
-    const { experts: _, ...random } = moe.upcycle!;
-    assert.deepEqual(expertNames(random).slice(6, 9), ['6', '7', 'constant 1']);
-    const facts = Object.fromEntries(stageFacts(moe, {}));
+  it('says them', () => {
+    const facts = Object.fromEntries(stageFacts(mixture(KINDS), {}));
     assert.equal(facts['zero-computation experts'], '1 zero, 1 copy, 2 constant, tau 0.75');
   });
 

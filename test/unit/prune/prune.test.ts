@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Architecture } from '../../../src/architecture/architecture';
 import { ffnName, parameterSpecs, routerName } from '../../../src/architecture/parameters';
+import { gatingResidualName } from '../../../src/architecture/zero-computation';
 import { uniformGenerator } from '../../../src/base/random';
 import { type Choice, removedByScore } from '../../../src/prune/choose';
 import { groupAlike, joinGreedily, likeness } from '../../../src/prune/groups';
@@ -137,6 +138,26 @@ describe('merging experts', () => {
     }
     // Rows (1, 2), (3, 4), (5, 6).
     assert.deepEqual([...merged.get(routerName(1, 'ffn'))!], [3, 4, 3, 4, 5, 6]);
+  });
+
+  it('merges their gating residuals: the mean of their rows, the sum of the columns by which the next router reads them', () => {
+    const zeroComputation = { zero: 1, copy: 0, constant: 0, tau: 1 };
+    const mixture = { ...MODEL.mixture!, zeroComputation, gatingResidual: true as const };
+    const model = { ...MODEL, layers: 3, mixture };
+    const residual = Float32Array.from({ length: 16 }, (_, i) => i);
+    const merged = new Map(
+      parameterSpecs(model).map(({ name, shape }) => {
+        const size = shape.reduce((product, length) => product * length, 1);
+        return [name, name.includes('residual') ? residual.slice() : new Float32Array(size)];
+      }),
+    );
+    mergeExperts(merged, model, 1, [0, 2]);
+    const rows = [4, 5, 6, 7, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    assert.deepEqual([...merged.get(gatingResidualName(1))!], rows);
+    const columns = [0 + 2, 1, 2, 3, 4 + 6, 5, 6, 7, 8 + 10, 9, 10, 11, 12 + 14, 13, 14, 15];
+    assert.deepEqual([...merged.get(gatingResidualName(2))!], columns);
+    mergeExperts(merged, model, 0, [1]);
+    assert.deepEqual([...merged.get(gatingResidualName(1))!], rows, 'a group of one');
   });
 
   it('leaves a group of one, and the mean of equal experts, as they are to the bit', () => {

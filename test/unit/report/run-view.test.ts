@@ -34,8 +34,9 @@ function writePlan(workspace: Workspace, experts = ['seed', 'law']): void {
     upcycle: { method: 'bam', experts },
     train: { steps: 40 },
     parameters,
+    architecture: {},
   };
-  const seed = { name: 'seed', parents: [], train: { steps: 100 }, parameters };
+  const seed = { name: 'seed', parents: [], train: { steps: 100 }, parameters, architecture: {} };
   const plan = { domains: [{ name: 'law' }, { name: 'code' }], stages: [seed, bam] };
   writeFileSync(workspace.planFile(RUN), JSON.stringify(plan));
 }
@@ -55,7 +56,7 @@ describe('a run for panels', () => {
       const bam = run.stages[1]!;
       assert.deepEqual(
         [bam.method, bam.parents, bam.experts, bam.steps],
-        ['bam', ['seed', 'law'], ['seed', 'law'], 40],
+        ['bam of seed + law', ['seed', 'law'], ['seed', 'law'], 40],
       );
       assert.deepEqual([bam.totalParameters, bam.activeParameters], [300, 100]);
       assert.equal(run.state, 'interrupted');

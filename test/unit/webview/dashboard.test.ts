@@ -15,6 +15,7 @@ function stage(name: string, parents: string[] = [], more: Partial<Stage> = {}):
   const shape = {
     method: 'train',
     experts: [],
+    zeroComputation: 0,
     pooledLoss: null,
     accuracy: {},
     later: null,

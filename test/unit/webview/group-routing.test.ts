@@ -55,6 +55,7 @@ describe('the routing of stages that differ in their seed only', () => {
     assert.deepEqual(routersAt(data, 'code', 10), []);
     assert.equal(groupText(group), 'bam@z=0, mean over 2 seeds');
     assert.deepEqual(expertsOf(group, 'ffn', 3), ['law', 'seed', '2']);
+    assert.deepEqual(expertsOf(group, 'adapter key', 2), ['0', '1'], 'experts of adapters have no names');
   });
 
   it('averages every number of a router, layer by layer', () => {
