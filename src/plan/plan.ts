@@ -2,6 +2,7 @@ import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
 import type { DistillConfig } from '../config/distill-schema';
+import type { LaunchConfig } from '../config/launch-schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { ServeConfig } from '../config/serve-schema';
 import type { SplitConfig } from '../config/split-schema';
@@ -122,6 +123,8 @@ export interface Plan {
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */
   step?: StepChoice;
+  /** Where stages are executed. Absent where one is at a time. */
+  launch?: LaunchConfig;
   /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
   folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };
