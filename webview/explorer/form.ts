@@ -32,6 +32,7 @@ export interface FormActions {
 /** The prompt, how its continuation is drawn, and the buttons that begin and end it. */
 export class PromptForm {
   readonly root: HTMLElement;
+  private readonly prompt: HTMLElement;
   private readonly generateButton: HTMLElement;
   private readonly stopButton: HTMLElement;
   private readonly progress = element('span', { class: 'progress', role: 'status' });
@@ -45,9 +46,9 @@ export class PromptForm {
     choice: HTMLElement,
     private readonly actions: FormActions,
   ) {
-    const prompt = textArea('Prompt', form.prompt, { placeholder: 'Type a prompt', rows: 4 }, (value) =>
+    this.prompt = textArea('Prompt', form.prompt, { placeholder: 'Type a prompt', rows: 4 }, (value) =>
       this.type('prompt', value),
-    );
+    ).root;
     const fields = (Object.keys(FIELDS) as ShortField[]).map((name) => {
       const { label, ...options } = FIELDS[name];
       return [name, shortField(label, form[name], options, (value) => this.type(name, value))] as const;
@@ -58,7 +59,7 @@ export class PromptForm {
     this.stopButton = button('Stop', actions.stop);
     const bar = element('div', { class: 'tools' }, this.generateButton, this.stopButton, choice, this.progress);
     const short = element('div', { class: 'tools fields' }, ...fields.map(([, field]) => field.root));
-    this.root = element('section', { class: 'form', 'aria-label': 'Prompt' }, prompt.root, short, bar, this.problem);
+    this.root = element('section', { class: 'form', 'aria-label': 'Prompt' }, this.prompt, short, bar, this.problem);
     this.root.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) this.submit();
     });
@@ -84,6 +85,11 @@ export class PromptForm {
     if (this.progress.textContent !== progress) this.progress.textContent = progress;
     setEnabled(this.generateButton, isAble);
     setEnabled(this.stopButton, isBusy);
+  }
+
+  /** Lets a person type at once. */
+  focus(): void {
+    this.prompt.focus();
   }
 
   private type(field: keyof Form, value: string): void {
