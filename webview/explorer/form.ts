@@ -35,7 +35,9 @@ export class PromptForm {
   private readonly prompt: HTMLElement;
   private readonly generateButton: HTMLElement;
   private readonly stopButton: HTMLElement;
-  private readonly progress = element('span', { class: 'progress', role: 'status' });
+  private readonly progress = element('span', { class: 'progress' });
+  /** Says to screen readers when an answer begins and ends: counting its tokens aloud would drown all else. */
+  private readonly status = element('span', { class: 'visually-hidden', role: 'status' });
   private readonly problem = element('p', { class: 'problem', role: 'alert', hidden: true });
   private readonly fields: Record<ShortField, ReturnType<typeof shortField>>;
   private isAble = true;
@@ -57,7 +59,15 @@ export class PromptForm {
     this.generateButton = button('Generate', () => this.submit(), { isPrimary: true });
     this.generateButton.title = 'Generate (Ctrl+Enter)';
     this.stopButton = button('Stop', actions.stop);
-    const bar = element('div', { class: 'tools' }, this.generateButton, this.stopButton, choice, this.progress);
+    const bar = element(
+      'div',
+      { class: 'tools' },
+      this.generateButton,
+      this.stopButton,
+      choice,
+      this.progress,
+      this.status,
+    );
     const short = element('div', { class: 'tools fields' }, ...fields.map(([, field]) => field.root));
     this.root = element('section', { class: 'form', 'aria-label': 'Prompt' }, this.prompt, short, bar, this.problem);
     this.root.addEventListener('keydown', (event) => {
@@ -83,6 +93,8 @@ export class PromptForm {
   show({ progress, isBusy, isAble }: { progress: string; isBusy: boolean; isAble: boolean }): void {
     this.isAble = isAble;
     if (this.progress.textContent !== progress) this.progress.textContent = progress;
+    const status = isBusy ? 'Generating' : this.status.textContent && 'Done';
+    if (this.status.textContent !== status) this.status.textContent = status;
     setEnabled(this.generateButton, isAble);
     setEnabled(this.stopButton, isBusy);
   }
