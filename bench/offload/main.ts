@@ -9,17 +9,17 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { loadCheckpoint } from '../../src/checkpoint/checkpoint';
 import { startBackend } from '../../src/engine/backend';
-import { denseFfn } from '../../src/engine/ops/ffn-forms';
 import { quantizeCheckpoint } from '../../src/launch/quantize';
 import { choosePolicy } from '../../src/offload/calibrate';
 import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-folder';
 import type { OffloadCounts } from '../../src/offload/scheduler';
+import { setForDecoding } from '../../src/serve/decoding-settings';
 import { type DecodingSpeed, measureDecoding } from '../../src/serve/measure';
 import { decodingModel, disposeModel } from '../../src/serve/model';
 import { OffloadedExperts } from '../../src/serve/offloaded-experts';
 import { routingTrace, type ServedText } from '../../src/serve/recorded-experts';
 import { storedExpert } from '../../src/serve/stored-expert';
-import { type ServingSystem, servingSystems, THRESHOLDS } from './systems';
+import { matchingThresholds, type ServingSystem, servingSystems } from './systems';
 
 const PROMPT = 32;
 const DECODED = 48;
@@ -28,6 +28,8 @@ const TEXTS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 /** Of the experts' bytes in float32. */
 const BUDGET = 0.4;
+/** A scale for every row: then a product of whole numbers is scaled. */
+const GROUP = 1024;
 /** How many times as long as computing an expert its load takes. */
 const SLOWNESS = 10;
 
@@ -57,7 +59,7 @@ async function expertSeconds(folder: ExpertFolder, precision: 'float32' | 'int4'
   const token = tf.ones<tf.Rank.R2>([1, folder.architecture.width]);
   const times = Array.from({ length: 201 }, () => {
     const begun = performance.now();
-    tf.tidy(() => denseFfn(token, expert.weights()).dataSync());
+    tf.tidy(() => expert.ffn(token).dataSync());
     return (performance.now() - begun) / 1000;
   });
   expert.dispose();
@@ -92,16 +94,14 @@ function row(name: string, rounds: readonly Measured[], reference: { onDemand: n
 async function main(): Promise<void> {
   const [checkpoint, ...files] = process.argv.slice(2);
   if (!checkpoint || !files.length) throw new Error('Expected the folder of a checkpoint and one or more text files.');
-  // As in the serving process (src/serve/main.ts). TensorFlow reads these when its library is loaded.
-  process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
-  process.env.TF_NUM_INTRAOP_THREADS ??= '1';
+  setForDecoding();
   const { description } = await startBackend('native');
   const texts = files.map(textsOf);
   const measured = texts.flatMap((one) => one.measured);
   const temporary = mkdtempSync(join(tmpdir(), 'bam-bench-offload-'));
   try {
     const to = join(temporary, 'experts');
-    const written = quantizeCheckpoint({ checkpoint, to, precisions: ['float32', 'int4'], group: 64 });
+    const written = quantizeCheckpoint({ checkpoint, to, precisions: ['float32', 'int4'], group: GROUP });
     const folder = await openExpertFolder(to);
     const { architecture, parameters } = loadCheckpoint(checkpoint, 'model');
     const resident = decodingModel(architecture, parameters);
@@ -117,11 +117,12 @@ async function main(): Promise<void> {
     const computing = { float32: await expertSeconds(folder, 'float32'), int4: await expertSeconds(folder, 'int4') };
     const link = expertBytes.high / (SLOWNESS * computing.float32);
     const budget = { bytes, expertBytes };
+    const thresholds = matchingThresholds(trace);
     const policies = {
-      mixed: choosePolicy(trace, { budget, thresholds: THRESHOLDS }),
+      mixed: choosePolicy(trace, { budget, thresholds }),
       high: choosePolicy(trace, { budget }),
     };
-    const systems = servingSystems(bytes, link, policies);
+    const systems = servingSystems(bytes, link, { ...policies, thresholds });
 
     const { layers, width, ffnHidden, mixture } = architecture;
     console.log(
@@ -136,6 +137,9 @@ async function main(): Promise<void> {
     );
     console.log(
       `emulated link: ${(link / 1e6).toFixed(1)} MB/s, ${(1e3 * SLOWNESS * computing.float32).toFixed(2)} ms a float32 expert`,
+    );
+    console.log(
+      `thresholds ${thresholds.t1} and ${thresholds.t2}, with which as many are wanted in each precision as of Mixtral`,
     );
     console.log(
       `weights with two precisions ${JSON.stringify(policies.mixed.weights)}, low part ${policies.mixed.lowShare}; with one ${JSON.stringify(policies.high.weights)}`,

@@ -6,6 +6,7 @@ import { withAncestors } from '../plan/graph';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
+import { chooseDevices } from './devices';
 import { Execution } from './execution';
 import { gitCommit } from './git-commit';
 import { LocalLauncher } from './local';
@@ -41,25 +42,26 @@ export interface RunOutcome {
 /**
  * Executes a run: each stage in a trainer process when what it needs is done, those with a result taken from the cache. Before the first
  * training it waits until no other run uses the devices. Everything that happens goes to the run's log. Throws a `RunError` (`locked`, `other-plan`,
- * `unknown-stage`, `exists`) before anything is written.
+ * `unknown-stage`, `exists`, `no-device`) before anything is written.
  */
 export async function executeRun(options: RunOptions): Promise<RunOutcome> {
   const { workspace, plan, id, resume, session: announced } = options;
   const stages = chooseStages(plan, options.stages);
   if (resume) requireSamePlan(workspace, resume, plan);
-  if (announced) return execute(options, (resume ?? id)!, stages, announced);
+  const launcher = new LocalLauncher(options.trainerScript, chooseDevices(plan.launch));
+  if (announced) return execute({ ...options, launcher }, (resume ?? id)!, stages, announced);
   const run = resume ?? (id ? claimRunId(workspace, id) : newRunId(workspace, plan.name, new Date()));
   const session = await RunSession.open(workspace, run);
   try {
     if (resume) session.append({ type: 'run.resumed', version: options.version });
-    return await execute(options, run, stages, session);
+    return await execute({ ...options, launcher }, run, stages, session);
   } finally {
     session.close();
   }
 }
 
 async function execute(
-  options: RunOptions,
+  options: RunOptions & StageOptions,
   run: string,
   stages: PlannedStage[],
   session: RunSession,
@@ -69,8 +71,7 @@ async function execute(
     session.append(firstEvent(options, run, stages));
   }
   options.onStart?.(run);
-  const launcher = new LocalLauncher(options.trainerScript);
-  const outcome = await new Execution({ ...options, launcher }, run, session).execute(stages);
+  const outcome = await new Execution(options, run, session).execute(stages);
   session.end(outcome);
   return { run, ...outcome };
 }

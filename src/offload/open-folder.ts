@@ -8,7 +8,7 @@ import { readJson } from '../base/files';
 import { readSafetensors } from '../checkpoint/safetensors';
 import { damaged, type ExpertIndex, expertTitle, INDEX_FILE, indexSchema, RESIDENT_FILE, sha256 } from './expert-index';
 import { type ExpertLayout, expertLayout } from './layout';
-import { type Precision, PRECISIONS } from './precision';
+import { type Precision, PRECISIONS } from '../base/offload-words';
 
 /** A folder of experts that is open for reading. */
 export interface ExpertFolder {

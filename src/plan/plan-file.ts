@@ -71,7 +71,12 @@ export function planWithData(experiment: Experiment, folder: string, data: Found
   const seed = seedsOf(experiment)[0]!;
   const { backend, step } = experiment.engine;
   const plan = { name, seed, backend, step, folder, tokenizer, domains, ...(tasks.length && { tasks }) };
-  return { ...plan, stages: planVariants(experiment, { imports: data.imports, folder, tokenizer, domains }) };
+  const { launch } = experiment;
+  return {
+    ...plan,
+    ...(launch && { launch }),
+    stages: planVariants(experiment, { imports: data.imports, folder, tokenizer, domains }),
+  };
 }
 
 function readExperimentFile(file: string): string {

@@ -3,10 +3,9 @@ import type { CachePolicy, ExpertCopy, Part } from '../offload/cache';
 import { type Demand, demandsOf, gatesWithout, type Thresholds } from '../offload/loading';
 import type { ExpertFolder } from '../offload/open-folder';
 import { slotsOf } from '../offload/policies';
-import type { Precision } from '../offload/precision';
+import type { Precision } from '../base/offload-words';
 import { emptyCounts, ExpertScheduler, type OffloadCounts } from '../offload/scheduler';
 import type { LayerRouting } from '../offload/trace';
-import { denseFfn } from '../engine/ops/ffn-forms';
 import type { ExpertSource, RoutedLayer } from './experts';
 import { routingOf } from './recorded-experts';
 import { memoryBytes, type StoredExpert, storedExpert } from './stored-expert';
@@ -132,7 +131,7 @@ export class OffloadedExperts implements ExpertSource {
   private compute({ expert }: ExpertCopy, stored: StoredExpert, rows: tf.Tensor2D): tf.Tensor2D {
     const factors = this.current!.factors.get(expert);
     return tf.tidy(() => {
-      const output = denseFfn(rows, stored.weights());
+      const output = stored.ffn(rows);
       return factors ? tf.mul(output, tf.tensor2d(factors, [factors.length, 1])) : output;
     });
   }

@@ -22,6 +22,7 @@ import {
 } from '../plan/order';
 import type { Plan } from '../plan/plan';
 import { checkpointsFolder, writeResult } from '../plan/result';
+import { setForDecoding } from '../serve/decoding-settings';
 import { evaluateStages } from './evaluate-stages';
 import { profileStage } from './profile';
 import { runStage } from './stage';
@@ -66,6 +67,7 @@ async function train(order: TrainerOrder): Promise<number> {
 async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void): Promise<number> {
   const { plan, stagesFolder, run, version } = order;
   const stage = plan.stages.find(({ name }) => name === order.stage)!;
+  if (stage.serve) setForDecoding();
   const backend = await startBackend(plan.backend);
   if (backend.fellBackBecause) {
     const message = `Training on wasm, 10 to 40 times slower, since ${backend.fellBackBecause}.`;

@@ -22,7 +22,7 @@ const withLine = (line: string, other: string): string => {
 };
 
 /** Keys of a stage; `slice(0, BEFORE_ENSEMBLE)` are those beside which `train` may stand. */
-const STAGE_KEYS = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'train'];
+const STAGE_KEYS = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'serve', 'train'];
 const BEFORE_ENSEMBLE = 6;
 const TRAIN_FIRST = ['like', 'match', 'countParents'];
 
@@ -98,7 +98,7 @@ describe('completion of keys', () => {
   });
 
   it('leaves out keys of which the group has an alternative', () => {
-    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'prune', 'adapt', 'train']);
+    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'prune', 'adapt', 'serve', 'train']);
     assert.deepEqual(labels('stages:\n  a:\n    adapt: {}\n    |'), ['from', 'train']);
     assert.ok(!labels('domains: { a: { prompt: q, | } }').includes('field'));
     const train = labels('stages: { a: { train: { flops: 1e9, | } } }');

@@ -75,6 +75,8 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.adapt.parts',
         'stages.*.import',
         'stages.*.ensemble',
+        'stages.*.serve',
+        'stages.*.serve.link',
         'stages.*.train',
         'stages.*.train.like',
         'stages.*.train.match',
