@@ -1,4 +1,4 @@
-import { loadCheckpoint } from '../checkpoint/checkpoint';
+import { loadCheckpoint, readProvenance } from '../checkpoint/checkpoint';
 import { mergeAdapters } from '../interop/merge-adapters';
 import type { Precision } from '../base/offload-words';
 import { writeExpertFolder, type WrittenExperts } from '../offload/write-folder';
@@ -18,7 +18,7 @@ export interface QuantizeOptions {
 export function quantizeCheckpoint({ checkpoint, ...options }: QuantizeOptions): WrittenExperts & { step: number } {
   const loaded = loadCheckpoint(checkpoint, 'model');
   const { step } = loaded.training;
-  const { stage = checkpoint, key = '' } = loaded.provenance ?? {};
+  const { stage = checkpoint, key = '' } = readProvenance(checkpoint);
   const { architecture, parameters } = mergeAdapters(loaded);
   return { step, ...writeExpertFolder({ ...options, architecture, parameters, source: { stage, key, step } }) };
 }
