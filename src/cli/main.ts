@@ -84,6 +84,8 @@ program
 program
   .command('plan <file>')
   .description('check an experiment file and show its stages, parameter counts and budgets')
+  .option('--devices <count>', 'also show memory, time and checkpoints on so many devices')
+  .option('--flops <count>', 'FLOPs that a device computes in a second, e.g. 100T; default 100G')
   .option(...SET_OPTION)
   .option(...JSON_OPTION)
   .action((file, options) => action(planCommand)(file, options));

@@ -1,8 +1,8 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
-import type { DistillConfig } from '../config/distill-schema';
 import type { LaunchConfig } from '../config/launch-schema';
+import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { ServeConfig } from '../config/serve-schema';
 import type { SplitConfig } from '../config/split-schema';
@@ -123,7 +123,7 @@ export interface Plan {
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */
   step?: StepChoice;
-  /** Where stages are executed. Absent where one is at a time. */
+  /** Where and how stages are executed, if the file says it. */
   launch?: LaunchConfig;
   /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
   folder: string;
