@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { staysBelow } from '../base/plain-name';
 import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
@@ -149,7 +150,7 @@ const bodies = [
     stage: z.string(),
     step: count,
     /** Relative to the `.bam` folder. */
-    folder: z.string(),
+    folder: z.string().refine(staysBelow),
     best: z.boolean(),
   }),
   z.object({

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { loadCheckpoint, MODEL_FILE, type Provenance } from '../checkpoint/checkpoint';
+import { loadCheckpoint, MODEL_FILE, readProvenance } from '../checkpoint/checkpoint';
 import { readSafetensorsHeader } from '../checkpoint/safetensors';
 import { mergeAdapters } from '../interop/merge-adapters';
 import type { Precision } from '../offload/precision';
@@ -21,7 +21,7 @@ export function quantizeCheckpoint({ checkpoint, ...options }: QuantizeOptions):
   const loaded = loadCheckpoint(checkpoint, 'model');
   const { step } = loaded.training;
   const { metadata } = readSafetensorsHeader(join(checkpoint, MODEL_FILE));
-  const { stage = checkpoint, key = '' } = JSON.parse(metadata.provenance ?? '{}') as Partial<Provenance>;
+  const { stage = checkpoint, key = '' } = readProvenance(metadata.provenance) ?? {};
   const { architecture, parameters } = mergeAdapters(loaded);
   return { step, ...writeExpertFolder({ ...options, architecture, parameters, source: { stage, key, step } }) };
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
-import { MODEL_FILE, type Provenance } from '../checkpoint/checkpoint';
+import { MODEL_FILE, type Provenance, readProvenance } from '../checkpoint/checkpoint';
 import { readSafetensorsHeader } from '../checkpoint/safetensors';
 import type { Plan } from '../plan/plan';
 import { namedExperts } from '../plan/expert-names';
@@ -51,7 +51,7 @@ export function servedFolder(folder: string): Servable {
 }
 
 function provenanceOf(file: string): Partial<Provenance> {
-  return JSON.parse(readSafetensorsHeader(file).metadata.provenance ?? '{}') as Partial<Provenance>;
+  return readProvenance(readSafetensorsHeader(file).metadata.provenance) ?? {};
 }
 
 function ofPlan(plan: Plan, stage: string, checkpoint: string): Servable {

@@ -48,7 +48,7 @@ export interface FuzzOptions {
 }
 
 /** The input of a number: the first third are bytes that were changed, the others structured where the target has such. */
-function inputAt(target: Target, seed: number, index: number, blocks: Map<number, Buffer[]>): Buffer {
+export function inputAt(target: Target, seed: number, index: number, blocks: Map<number, Buffer[]>): Buffer {
   const { corpus, structured, name } = target;
   const own = uniformGenerator(deriveSeed(seed, name, index));
   if (index < corpus.length) return corpus[index]!;
@@ -76,7 +76,8 @@ export async function fuzz(target: Target, { seed, inputs, only }: FuzzOptions):
     const input = inputAt(target, seed, index, blocks);
     const note = (kind: Finding['kind'], where: string, message: string): void => {
       const key = `${kind} ${where}`;
-      if (findings.size < MAXIMUM_FINDINGS && !findings.has(key)) findings.set(key, { kind, where, message, index, input });
+      if (findings.size < MAXIMUM_FINDINGS && !findings.has(key))
+        findings.set(key, { kind, where, message, index, input });
     };
     watch.begin(index);
     const start = performance.now();
@@ -95,12 +96,26 @@ export async function fuzz(target: Target, { seed, inputs, only }: FuzzOptions):
   }
   const growth = only === undefined && inputs > warm ? heapBytes() - heapBefore : 0;
   if (growth > MAXIMUM_GROWTH) {
-    const whole: Finding = { kind: 'memory', where: '', message: `${growth} bytes more`, index: inputs, input: Buffer.alloc(0) };
+    const whole: Finding = {
+      kind: 'memory',
+      where: '',
+      message: `${growth} bytes more`,
+      index: inputs,
+      input: Buffer.alloc(0),
+    };
     findings.set('memory', whole);
   }
   watch.stop();
   const seconds = (performance.now() - began) / 1000;
-  return { target: target.name, inputs, taken, seconds, slowestMilliseconds: slowest, growth, findings: [...findings.values()] };
+  return {
+    target: target.name,
+    inputs,
+    taken,
+    seconds,
+    slowestMilliseconds: slowest,
+    growth,
+    findings: [...findings.values()],
+  };
 }
 
 /** What is wrong with a thrown value; nothing where it is an error of the project that says what to expect. */

@@ -5,10 +5,39 @@ const DEEP = '@@deep@@';
 
 const STRINGS = [
   ...['', ' ', 'a', '0', '-1', '1e9', '__proto__', 'constructor', 'hasOwnProperty', 'a'.repeat(3000), '\0', '\ud800'],
-  ...['../../etc/passwd', '/etc/passwd', 'C:\\secret', '..\\up', '<img src=x onerror=1>', '[a](command:x)', '$(rm -rf /)', '`x`'],
+  ...[
+    '../../etc/passwd',
+    '/etc/passwd',
+    'C:\\secret',
+    '..\\up',
+    '<img src=x onerror=1>',
+    '[a](command:x)',
+    '$(rm -rf /)',
+    '`x`',
+  ],
   ...['500k', '1e15', 'equal', 'bytes', 'seed', 'bam', 'btx', 'F32', 'F16', 'I64', 'model.safetensors', DEEP],
 ];
-const NUMBERS = [0, 1, -1, 2, 3, 7, 0.5, -0.5, 1e-9, 64, 255, 65_536, 1e6, 2 ** 31, 2 ** 32, 2 ** 53, 1e15, 1e300, -1e300];
+const NUMBERS = [
+  0,
+  1,
+  -1,
+  2,
+  3,
+  7,
+  0.5,
+  -0.5,
+  1e-9,
+  64,
+  255,
+  65_536,
+  1e6,
+  2 ** 31,
+  2 ** 32,
+  2 ** 53,
+  1e15,
+  1e300,
+  -1e300,
+];
 
 const leaf = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...STRINGS) },
@@ -60,20 +89,24 @@ function apply(document: unknown, { kind, at, other, value }: Edit): void {
     put(slot, structuredClone(get(another)));
     // The other place may have gone with what was replaced; then the change is lost, which does no harm.
     put(another, before);
-  } else if (Array.isArray(slot.holder)) slot.holder.splice(Number(slot.key), kind === 'remove' ? 1 : 0, structuredClone(value));
+  } else if (Array.isArray(slot.holder))
+    slot.holder.splice(Number(slot.key), kind === 'remove' ? 1 : 0, structuredClone(value));
   else {
     Reflect.deleteProperty(slot.holder, slot.key);
-    if (kind === 'rename') put({ ...slot, key: typeof value === 'string' ? value : JSON.stringify(value).slice(0, 99) }, before);
+    if (kind === 'rename')
+      put({ ...slot, key: typeof value === 'string' ? value : JSON.stringify(value).slice(0, 99) }, before);
   }
 }
 
 /** Valid documents with one to five places changed, as data. */
 export function editedDocuments(documents: readonly unknown[]): fc.Arbitrary<unknown> {
-  return fc.tuple(fc.nat(documents.length - 1), fc.array(edit, { minLength: 1, maxLength: 5 })).map(([index, edits]) => {
-    const root = { document: structuredClone(documents[index]) };
-    for (const one of edits) apply(root, one);
-    return root.document ?? null;
-  });
+  return fc
+    .tuple(fc.nat(documents.length - 1), fc.array(edit, { minLength: 1, maxLength: 5 }))
+    .map(([index, edits]) => {
+      const root = { document: structuredClone(documents[index]) };
+      for (const one of edits) apply(root, one);
+      return root.document ?? null;
+    });
 }
 
 /** A document as JSON text. */

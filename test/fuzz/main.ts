@@ -23,7 +23,9 @@ async function main(): Promise<void> {
     const result = await fuzz(target, { seed, inputs: Number(values.inputs), ...only });
     const { inputs, taken, seconds, slowestMilliseconds, growth, findings } = result;
     const speed = `${seconds.toFixed(1)} s, slowest ${slowestMilliseconds.toFixed(0)} ms, heap ${(growth / 1e6).toFixed(1)} MB`;
-    console.log(`${target.name}: ${inputs} inputs of seed ${seed}, ${taken} taken, ${speed}, ${findings.length} findings`);
+    console.log(
+      `${target.name}: ${inputs} inputs of seed ${seed}, ${taken} taken, ${speed}, ${findings.length} findings`,
+    );
     for (const finding of findings) {
       const smallest = finding.kind === 'crash' ? await shrink(target, finding, seed) : finding.input;
       console.log(`  ${finding.kind} at input ${finding.index}: ${finding.message}\n    ${finding.where}`);

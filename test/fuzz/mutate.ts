@@ -2,18 +2,71 @@ import type { Random } from './target';
 
 /** Pieces that readers stumble over: edges of numbers, names that mean something, nesting, markup, paths. */
 const INTERESTING = [
-  ...['0', '-1', '-0', '1e308', '1e-320', '9007199254740993', '4294967296', '2147483648', '0.5', '1e999', 'NaN', '.inf'],
-  ...['null', 'true', '~', '""', '[]', '{}', '__proto__', 'constructor', 'toString', '*a', '&a ', '!!binary ', '<<: ', '? '],
-  ...['<img src=x onerror=1>', '[a](command:x)', '$(rm)', '../../../etc/passwd', 'C:\\x\\y', '/dev/zero', '\u202e', '\ufeff', '\0'],
-  ...['\ud83d\ude42', 'a'.repeat(5000), '['.repeat(3000), '{"a":'.repeat(3000), '- '.repeat(300), ' '.repeat(2000), '\n', '\r\n', '\t', ': ', '"', "'"],
+  ...[
+    '0',
+    '-1',
+    '-0',
+    '1e308',
+    '1e-320',
+    '9007199254740993',
+    '4294967296',
+    '2147483648',
+    '0.5',
+    '1e999',
+    'NaN',
+    '.inf',
+  ],
+  ...[
+    'null',
+    'true',
+    '~',
+    '""',
+    '[]',
+    '{}',
+    '__proto__',
+    'constructor',
+    'toString',
+    '*a',
+    '&a ',
+    '!!binary ',
+    '<<: ',
+    '? ',
+  ],
+  ...[
+    '<img src=x onerror=1>',
+    '[a](command:x)',
+    '$(rm)',
+    '../../../etc/passwd',
+    'C:\\x\\y',
+    '/dev/zero',
+    '\u202e',
+    '\ufeff',
+    '\0',
+  ],
+  ...[
+    '\ud83d\ude42',
+    'a'.repeat(5000),
+    '['.repeat(3000),
+    '{"a":'.repeat(3000),
+    '- '.repeat(300),
+    ' '.repeat(2000),
+    '\n',
+    '\r\n',
+    '\t',
+    ': ',
+    '"',
+    "'",
+  ],
 ].map((text) => Buffer.from(text));
 
 /** Numbers of eight bytes as binary headers have them. */
-const WORDS = [0n, 1n, 7n, 0x7fffffffn, 0xffffffffn, 0x100000000n, 0x7fffffffffffffffn, 0xffffffffffffffffn].map((value) => {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(value);
-  return bytes;
-});
+const WORDS = [0n, 1n, 7n, 0x7fffffffn, 0xffffffffn, 0x100000000n, 0x7fffffffffffffffn, 0xffffffffffffffffn].map(
+  (value) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(value);
+    return bytes;
+  },
+);
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
 

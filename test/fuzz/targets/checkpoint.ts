@@ -4,7 +4,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Architecture } from '../../../src/architecture/architecture';
 import { loadCheckpoint, saveCheckpoint } from '../../../src/checkpoint/checkpoint';
-import { readSafetensors, readSafetensorsHeader, readTensor, writeSafetensors } from '../../../src/checkpoint/safetensors';
+import {
+  readSafetensors,
+  readSafetensorsHeader,
+  readTensor,
+  writeSafetensors,
+} from '../../../src/checkpoint/safetensors';
 import { inspectModel } from '../../../src/interop/import';
 import { openExpertFolder } from '../../../src/offload/open-folder';
 import { PRECISIONS } from '../../../src/offload/precision';
@@ -34,9 +39,9 @@ function partsOf(file: Buffer): { header: Record<string, unknown>; data: Buffer 
 function editedFiles(files: readonly Buffer[]): fc.Arbitrary<Buffer> {
   const parts = files.map(partsOf);
   const documents = parts.map(({ header }, index) => ({ index, header }));
-  return fc.nat(parts.length - 1).chain((index) =>
-    editedDocuments([documents[index]!.header]).map((header) => fileOf(header, parts[index]!.data)),
-  );
+  return fc
+    .nat(parts.length - 1)
+    .chain((index) => editedDocuments([documents[index]!.header]).map((header) => fileOf(header, parts[index]!.data)));
 }
 
 const PARITY = 'test/parity/checkpoints';
@@ -44,9 +49,16 @@ const SMALL = Object.assign(new Folder(), {}).write('small.safetensors', '');
 
 /** Small files of every type that is read. */
 function safetensorsCorpus(): Buffer[] {
-  writeSafetensors(SMALL, [['a', { shape: [2, 3], values: new Float32Array(6) }], ['b', { shape: [1], values: new Float32Array(1) }]], {
-    architecture: '{}',
-  });
+  writeSafetensors(
+    SMALL,
+    [
+      ['a', { shape: [2, 3], values: new Float32Array(6) }],
+      ['b', { shape: [1], values: new Float32Array(1) }],
+    ],
+    {
+      architecture: '{}',
+    },
+  );
   const half = fileOf(
     {
       __metadata__: { format: 'pt' },
@@ -69,7 +81,8 @@ function safetensorsTarget(): Target {
     run(input) {
       const path = folder.write('x.safetensors', input);
       const header = readSafetensorsHeader(path);
-      for (const [name, { dtype }] of header.tensors) if (['F32', 'F16', 'BF16'].includes(dtype)) readTensor(path, header, name);
+      for (const [name, { dtype }] of header.tensors)
+        if (['F32', 'F16', 'BF16'].includes(dtype)) readTensor(path, header, name);
       Object.values(header.metadata).forEach((value) => value.length);
       readSafetensors(path);
     },
@@ -83,7 +96,11 @@ async function checkpointTarget(): Promise<Target> {
   const adapted: Architecture = { ...MIXTURE, adapters: { method: 'mov', experts: 2, parts: ['attention'] } };
   const training = { step: 1, draws: {}, seconds: 1 };
   const files: Buffer[] = [];
-  for (const architecture of [MIXTURE, { ...MIXTURE, mixture: { ...MIXTURE.mixture!, attention: 'kv-experts' as const } }, adapted]) {
+  for (const architecture of [
+    MIXTURE,
+    { ...MIXTURE, mixture: { ...MIXTURE.mixture!, attention: 'kv-experts' as const } },
+    adapted,
+  ]) {
     const parameters = parametersOf(architecture);
     const path = await saveCheckpoint(folder.at('made'), { architecture, parameters, training }, provenance);
     files.push(readFileSync(join(path, 'model.safetensors')));
@@ -92,11 +109,15 @@ async function checkpointTarget(): Promise<Target> {
   const parts = files.map(partsOf);
   const opened = parts.map(({ header }) => {
     const { __metadata__: metadata, ...tensors } = header as { __metadata__: Record<string, string> };
-    return { architecture: JSON.parse(metadata.architecture!) as unknown, provenance: JSON.parse(metadata.provenance!) as unknown, tensors };
+    return {
+      architecture: JSON.parse(metadata.architecture!) as unknown,
+      provenance: JSON.parse(metadata.provenance!) as unknown,
+      tensors,
+    };
   });
   const closed = fc.nat(opened.length - 1).chain((index) =>
     editedDocuments([opened[index]]).map((document) => {
-      const { architecture, provenance: from, tensors } = document as (typeof opened)[number];
+      const { architecture, provenance: from, tensors } = (document ?? {}) as (typeof opened)[number];
       const metadata = { architecture: jsonText(architecture), provenance: jsonText(from) };
       return fileOf({ __metadata__: metadata, ...tensors }, parts[index]!.data);
     }),
@@ -119,7 +140,10 @@ async function checkpointTarget(): Promise<Target> {
 function stateTarget(): Target {
   const folder = new Folder();
   const digest = { bytes: 0, sha256: createHash('sha256').update('').digest('hex') };
-  const state = { training: { step: 3, draws: { law: 3 }, best: { step: 1, averagePerplexity: 2.5 }, seconds: 1.5 }, files: { 'model.safetensors': digest } };
+  const state = {
+    training: { step: 3, draws: { law: 3 }, best: { step: 1, averagePerplexity: 2.5 }, seconds: 1.5 },
+    files: { 'model.safetensors': digest },
+  };
   folder.write('c/model.safetensors', '');
   return {
     name: 'state.json',
@@ -137,7 +161,14 @@ function expertsTarget(): Target {
   const folder = new Folder();
   const to = folder.at('experts');
   const source = { stage: 'bam', key: 'k', step: 3 };
-  writeExpertFolder({ architecture: MIXTURE, parameters: parametersOf(MIXTURE), source, to, precisions: PRECISIONS, group: 4 });
+  writeExpertFolder({
+    architecture: MIXTURE,
+    parameters: parametersOf(MIXTURE),
+    source,
+    to,
+    precisions: PRECISIONS,
+    group: 4,
+  });
   const index = readFileSync(join(to, 'experts.json'));
   return {
     name: 'expert folder',
@@ -161,13 +192,16 @@ const FAMILIES = ['llama', 'cohere', 'gpt-neox'];
 function configTarget(): Target {
   const folder = new Folder();
   const corpus = FAMILIES.map((family) => readFileSync(join(PARITY, family, 'config.json')));
-  for (const family of FAMILIES) folder.write(`${family}/model.safetensors`, readFileSync(join(PARITY, family, 'model.safetensors')));
+  for (const family of FAMILIES)
+    folder.write(`${family}/model.safetensors`, readFileSync(join(PARITY, family, 'model.safetensors')));
   return {
     name: 'config.json',
     corpus,
     structured: editedJson(corpus.map((text) => JSON.parse(text.toString()) as unknown)),
     run(input, random) {
-      const family = FAMILIES.find((name) => input.includes(name.replace(/-/g, '_').slice(0, 4))) ?? FAMILIES[Math.floor(random() * 3)]!;
+      const family =
+        FAMILIES.find((name) => input.includes(name.replace(/-/g, '_').slice(0, 4))) ??
+        FAMILIES[Math.floor(random() * 3)]!;
       folder.write(`${family}/config.json`, input);
       const model = inspectModel(folder.at(family), { context: 16, parallelize: random() < 0.5 });
       if (!model.places.length) throw new Error('a model without parameters');

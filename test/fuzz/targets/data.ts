@@ -18,10 +18,34 @@ const TOKENIZERS = [
   },
   {
     added_tokens: [{ id: 3, content: '<eos>', special: true }],
-    normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, { type: 'Prepend', prepend: '▁' }, { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        { type: 'NFKC' },
+        { type: 'Prepend', prepend: '▁' },
+        { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+      ],
+    },
     pre_tokenizer: { type: 'Split', pattern: { Regex: '\\w+|\\s+' }, behavior: 'Isolated', invert: false },
-    decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }] },
-    model: { type: 'Unigram', unk_id: 0, vocab: [['<unk>', 0], ['▁the', -1.5], ['e', -3], ['<eos>', 0]], byte_fallback: false },
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+      ],
+    },
+    model: {
+      type: 'Unigram',
+      unk_id: 0,
+      vocab: [
+        ['<unk>', 0],
+        ['▁the', -1.5],
+        ['e', -3],
+        ['<eos>', 0],
+      ],
+      byte_fallback: false,
+    },
   },
 ];
 const TEXT = 'Straße, the  naïve 漢字 🙂 .\n\n\tthe end\r\n';
@@ -37,11 +61,14 @@ function tokenizerTarget(): Target {
     run(input) {
       const text = input.toString('utf8');
       const isBoth = text.startsWith('{"tokenizer"') && text.endsWith('\n');
-      const { tokenizer, config } = isBoth ? (JSON.parse(text) as Record<string, unknown>) : { tokenizer: undefined, config: {} };
+      const { tokenizer, config } = isBoth
+        ? (JSON.parse(text) as Record<string, unknown>)
+        : { tokenizer: undefined, config: {} };
       folder.write('tokenizer.json', isBoth ? (JSON.stringify(tokenizer) ?? '') : text);
       folder.write('tokenizer_config.json', JSON.stringify(config) ?? '');
       const loaded = loadTokenizer('tokenizer.json', folder.path);
-      if (!Number.isSafeInteger(loaded.vocabulary) || !Number.isSafeInteger(loaded.endOfDocument)) throw new Error('no vocabulary');
+      if (!Number.isSafeInteger(loaded.vocabulary) || !Number.isSafeInteger(loaded.endOfDocument))
+        throw new Error('no vocabulary');
       const ids = [...loaded.encode(TEXT)];
       if (ids.some((id) => id >= loaded.vocabulary)) throw new Error('an id beyond the vocabulary');
       loaded.decode(ids);
@@ -67,7 +94,8 @@ async function drain(file: string, kind: FileKind, fields: DocumentFields, input
   const source = { path: file, kind, size: input.length, hash: 'content' };
   for await (const document of readDocuments(source, fields, () => undefined)) {
     for await (const piece of document.pieces) if (!piece.length) throw new Error('an empty piece');
-    if (document.prompt) for await (const piece of document.prompt) if (!piece.length) throw new Error('an empty piece');
+    if (document.prompt)
+      for await (const piece of document.prompt) if (!piece.length) throw new Error('an empty piece');
   }
 }
 
@@ -90,11 +118,20 @@ function documentsTarget(): Target {
     },
   ];
   const edited = editedDocuments([ROWS, ...ROWS.map((row) => [row])]);
-  const asLines = edited.map((rows) => Buffer.from(Array.isArray(rows) ? rows.map(jsonText).join('\n') : jsonText(rows)));
+  const asLines = edited.map((rows) =>
+    Buffer.from(Array.isArray(rows) ? rows.map(jsonText).join('\n') : jsonText(rows)),
+  );
   return {
     name: 'corpora, instructions, tasks',
-    corpus: [Buffer.from(LINES), Buffer.from(JSON.stringify(ROWS)), ...ROWS.map((row) => Buffer.from(JSON.stringify(row)))],
-    structured: fc.oneof(asLines, edited.map((rows) => Buffer.from(jsonText(rows)))),
+    corpus: [
+      Buffer.from(LINES),
+      Buffer.from(JSON.stringify(ROWS)),
+      ...ROWS.map((row) => Buffer.from(JSON.stringify(row))),
+    ],
+    structured: fc.oneof(
+      asLines,
+      edited.map((rows) => Buffer.from(jsonText(rows))),
+    ),
     async run(input, random) {
       const file = folder.write('x.jsonl', input);
       await readers[Math.floor(random() * readers.length)]!(file, input);

@@ -35,7 +35,10 @@ function askEditor(text: string, random: Random): void {
   const offset = Math.floor(random() * (text.length + 1));
   completionsAt(text, offset);
   subjectAt(text, offset);
-  const place = nameAt(outline, outline.names.length ? outline.names[Math.floor(random() * outline.names.length)]!.span.start : 0);
+  const place = nameAt(
+    outline,
+    outline.names.length ? outline.names[Math.floor(random() * outline.names.length)]!.span.start : 0,
+  );
   if (!place) return;
   definitionOf(outline, place);
   placesOf(outline, place);
@@ -51,8 +54,15 @@ function plan(experiment: Experiment): void {
     ...{ files: 1, bytes: 1000 },
   }));
   const tokenizer = { name: 'bytes', vocabulary: 257, fingerprint: 'bytes' };
-  const planned = planWithData(experiment, '/work', { tokenizer, domains, tasks: [], imports: new Map(), problems: [] });
-  for (const stage of planned!.stages.slice(0, 5)) stageFacts(stage, { ...namedExperts(planned, stage.name), speed: 1e9 });
+  const planned = planWithData(experiment, '/work', {
+    tokenizer,
+    domains,
+    tasks: [],
+    imports: new Map(),
+    problems: [],
+  });
+  for (const stage of planned!.stages.slice(0, 5))
+    stageFacts(stage, { ...namedExperts(planned, stage.name), speed: 1e9 });
   for (const domain of planned!.domains.slice(0, 5)) domainFacts(domain, planned!);
 }
 

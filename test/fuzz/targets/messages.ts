@@ -29,10 +29,27 @@ import type { Target } from '../target';
 const result = { average: 5, pooledLoss: 1.5, perplexity: { law: 5 }, accuracy: { quiz: 0.5 } };
 const stage = (name: string, parents: string[] = []): Stage => ({
   ...{ name, state: 'finished', parents, method: 'train', step: 10, steps: 100, secondsLeft: 3, ...result },
-  ...{ later: { ...result, tokens: 100 }, experts: ['seed', 'law'], zeroComputation: 1, totalParameters: 10, activeParameters: 5, detail: null },
+  ...{
+    later: { ...result, tokens: 100 },
+    experts: ['seed', 'law'],
+    zeroComputation: 1,
+    totalParameters: 10,
+    activeParameters: 5,
+    detail: null,
+  },
 });
 const run: Run = {
-  ...{ id: 'r', title: 'a run', experiment: 'x', state: 'running', seed: 1, started: 1e12, seconds: 4, message: null, domains: ['law'] },
+  ...{
+    id: 'r',
+    title: 'a run',
+    experiment: 'x',
+    state: 'running',
+    seed: 1,
+    started: 1e12,
+    seconds: 4,
+    message: null,
+    domains: ['law'],
+  },
   stages: [stage('seed'), stage('law@seed=1', ['seed']), stage('bam', ['seed', 'law@seed=1'])],
   alerts: [{ level: 'warning', stage: 'seed', message: 'look' }],
 };
@@ -45,16 +62,37 @@ const points = {
   evaluations: [evaluation],
   routing: [{ step: 1, domain: null, routers: [router] }],
 };
-const view = { query: 'stage:bam', columns: ['run'], frozen: 1, sort: { column: 'started', descending: true }, grouped: true, baseline: null };
+const view = {
+  query: 'stage:bam',
+  columns: ['run'],
+  frozen: 1,
+  sort: { column: 'started', descending: true },
+  grouped: true,
+  baseline: null,
+};
 const row = { runs: ['r'], title: 'r', starred: false, isBaseline: true, cells: ['a'], differences: [''] };
 const checkpoint = { run: 'r', stage: 'bam', step: 3 };
 const asked = {
   ...{ checkpoint, prompt: 'once', tokens: 5, sampling: { temperature: 1, topK: 3, topP: 0.5, seed: 1 }, stop: ['.'] },
   routing: { off: [{ layer: 0, expert: 1 }], force: [{ layer: 1, expert: 0 }] },
 };
-const token: Token = { position: 0, id: 5, text: 'a\n', isPrompt: true, logProbability: -1, ffn: [[{ expert: 0, gate: 1 }], []], attention: [[0.5, 0.5]] };
+const token: Token = {
+  position: 0,
+  id: 5,
+  text: 'a\n',
+  isPrompt: true,
+  logProbability: -1,
+  ffn: [[{ expert: 0, gate: 1 }], []],
+  attention: [[0.5, 0.5]],
+};
 const model = {
-  ...{ stage: 'bam', step: 3, layers: 2, ffnExperts: [{ name: 'seed', kind: 'ffn' }], removed: [{ layer: 0, expert: 1 }] },
+  ...{
+    stage: 'bam',
+    step: 3,
+    layers: 2,
+    ffnExperts: [{ name: 'seed', kind: 'ffn' }],
+    removed: [{ layer: 0, expert: 1 }],
+  },
   ...{ attentionExperts: ['seed'], parameters: 100, context: 8 },
 };
 
@@ -68,7 +106,12 @@ const MESSAGES: unknown[] = [
   { type: 'save', fileName: 'x.csv', kind: 'csv', content: 'a,b' },
   { type: 'command', command: 'stop' },
   {
-    ...{ type: 'comparison', root: '/work', runs: [run, run], differences: [{ from: 'run', key: 'seed', values: ['1', null] }] },
+    ...{
+      type: 'comparison',
+      root: '/work',
+      runs: [run, run],
+      differences: [{ from: 'run', key: 'seed', values: ['1', null] }],
+    },
     curves: [{ run: 'r', stage: 'bam', evaluations: [{ ...evaluation, seconds: 3 }] }],
   },
   {
@@ -80,7 +123,14 @@ const MESSAGES: unknown[] = [
   { type: 'dashboard', run: 'r' },
   { type: 'compare', runs: ['r', 's'] },
   { type: 'star', run: 'r', starred: true },
-  { type: 'explorer', root: '/work', shown: { ...checkpoint, title: 'r' }, others: [], domains: ['law'], isTrusted: true },
+  {
+    type: 'explorer',
+    root: '/work',
+    shown: { ...checkpoint, title: 'r' },
+    others: [],
+    domains: ['law'],
+    isTrusted: true,
+  },
   { type: 'model', id: 1, model },
   { type: 'tokens', id: 1, tokens: [token] },
   { type: 'done', id: 1, reason: 'length', seconds: 1, perplexity: 4 },
@@ -117,7 +167,8 @@ function show(message: unknown): void {
   if (comparison.success && comparison.data.type === 'comparison') {
     const { data } = comparison;
     resultLines(data, true);
-    for (const group of stagesOf(data)) for (const domain of [AVERAGE, ...domainsOf(data)]) curvesOf(data, group, domain, 'time');
+    for (const group of stagesOf(data))
+      for (const domain of [AVERAGE, ...domainsOf(data)]) curvesOf(data, group, domain, 'time');
   }
   const table = tableMessage.safeParse(message);
   if (table.success && table.data.type === 'table') columnCharacters(table.data);

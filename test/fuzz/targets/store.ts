@@ -40,7 +40,11 @@ const router = (load: number[], more: Partial<Routing> = {}): Routing => ({
 
 function bodies(): EventBody[] {
   const names = ['seed', 'law', 'bam', 'dense', 'btx'];
-  const result = made.evaluation(100, { general: 6, law: 3 }, { law: [router([1, 0], { coActivation: [0.5], saturation: 1 })] });
+  const result = made.evaluation(
+    100,
+    { general: 6, law: 3 },
+    { law: [router([1, 0], { coActivation: [0.5], saturation: 1 })] },
+  );
   return [
     made.runStarted(RUN, names),
     { type: 'run.queued', device: 'cpu', ahead: 1 },
@@ -60,7 +64,9 @@ function bodies(): EventBody[] {
 }
 
 const EVENTS = made.eventLines(bodies());
-const EVENT_VALUES = EVENTS.trimEnd().split('\n').map((line) => JSON.parse(line) as unknown);
+const EVENT_VALUES = EVENTS.trimEnd()
+  .split('\n')
+  .map((line) => JSON.parse(line) as unknown);
 const PLAN = { ...planOf('seeds: [1, 2]'), name: 'x', seed: 1, backend: 'auto', folder: '/' };
 
 function eventsTarget(): Target {
@@ -76,13 +82,14 @@ function eventsTarget(): Target {
       const path = folder.write('events.ndjson', input);
       const whole = readLog(path);
       let inParts = 0;
-      for (let offset = 0, before = -1; offset !== before; ) {
+      for (let offset = 0, before = -1; offset !== before;) {
         before = offset;
         const part = readLog(path, offset, 3);
         inParts += part.events.length;
         offset = part.offset;
       }
-      if (inParts !== whole.events.length) throw new Error(`${inParts} events in parts, ${whole.events.length} at once`);
+      if (inParts !== whole.events.length)
+        throw new Error(`${inParts} events in parts, ${whole.events.length} at once`);
       const { log } = EventLog.open(path);
       log.append({ type: 'note', level: 'info', message: 'on' });
       log.close();
@@ -150,7 +157,10 @@ function resultTarget(): Target {
 }
 
 const ROWS = [
-  tableRun('a', { stages: [tableStage('bam@seed=1,batch=8', 5, { law: 4 }), tableStage('seed', 9, { law: 8 })], tags: ['best'] }),
+  tableRun('a', {
+    stages: [tableStage('bam@seed=1,batch=8', 5, { law: 4 }), tableStage('seed', 9, { law: 8 })],
+    tags: ['best'],
+  }),
   tableRun('b', { stages: [tableStage('bam', null)], title: 'the "second" one', state: 'failed', note: 'note' }),
 ];
 const QUERIES = [
@@ -182,10 +192,27 @@ function queryTarget(): Target {
 function runTarget(): Target {
   const folder = new Folder();
   const workspace = runFolder(folder);
-  const evaluation = { key: 'key-seed', time: made.START, engine: 'wasm', evaluation: made.evaluation(100, { law: 3 }) };
-  const whole = { plan: PLAN, events: EVENT_VALUES, annotations: { title: 'a title', tags: ['x'] }, evaluation, file: 'name: x\n' };
-  const named = (stage: Record<string, unknown>, i: number): unknown => ({ ...stage, name: ['seed', 'law', 'bam', 'dense', 'btx'][i] });
-  const matching = { ...whole, plan: { ...PLAN, stages: (PLAN.stages as unknown as Record<string, unknown>[]).slice(0, 5).map(named) } };
+  const evaluation = {
+    key: 'key-seed',
+    time: made.START,
+    engine: 'wasm',
+    evaluation: made.evaluation(100, { law: 3 }),
+  };
+  const whole = {
+    plan: PLAN,
+    events: EVENT_VALUES,
+    annotations: { title: 'a title', tags: ['x'] },
+    evaluation,
+    file: 'name: x\n',
+  };
+  const named = (stage: Record<string, unknown>, i: number): unknown => ({
+    ...stage,
+    name: ['seed', 'law', 'bam', 'dense', 'btx'][i],
+  });
+  const matching = {
+    ...whole,
+    plan: { ...PLAN, stages: (PLAN.stages as unknown as Record<string, unknown>[]).slice(0, 5).map(named) },
+  };
   return {
     name: 'files of a run, into all views',
     corpus: [Buffer.from(JSON.stringify(whole)), Buffer.from(JSON.stringify(matching))],
