@@ -24,7 +24,7 @@ import { type ServingSystem, servingSystems, THRESHOLDS } from './systems';
 const PROMPT = 32;
 const DECODED = 48;
 /** Texts of every file that are measured; as many others choose the policy. */
-const TEXTS = 3;
+const TEXTS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 /** Of the experts' bytes in float32. */
 const BUDGET = 0.4;
@@ -92,6 +92,9 @@ function row(name: string, rounds: readonly Measured[], reference: { onDemand: n
 async function main(): Promise<void> {
   const [checkpoint, ...files] = process.argv.slice(2);
   if (!checkpoint || !files.length) throw new Error('Expected the folder of a checkpoint and one or more text files.');
+  // As in the serving process (src/serve/main.ts). TensorFlow reads these when its library is loaded.
+  process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
+  process.env.TF_NUM_INTRAOP_THREADS ??= '1';
   const { description } = await startBackend('native');
   const texts = files.map(textsOf);
   const measured = texts.flatMap((one) => one.measured);

@@ -26,7 +26,8 @@ const SHOWN_LINES = 5;
 
 /** Starts a serving process. It stands in a process group of its own, so that Ctrl-C in a terminal does not reach it; it ends when this one does. */
 export function startServing({ script, backend = 'auto', onMessage, onEnd }: ServingOptions): ServingProcess {
-  const env = { ...TRAINER_ENVIRONMENT, ...process.env };
+  // In the extension host this program is the editor, which then acts as Node.
+  const env = { ...TRAINER_ENVIRONMENT, ...process.env, ELECTRON_RUN_AS_NODE: '1' };
   const child = fork(script, [backend], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env,

@@ -1,3 +1,4 @@
+import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { BamError } from '../base/errors';
@@ -51,7 +52,8 @@ const laterEvaluationSchema = z.object({
 /** What a finished stage came to when it was evaluated once more. */
 export type LaterEvaluation = z.output<typeof laterEvaluationSchema>;
 
-function laterEvaluationFile(stagesFolder: string, key: string): string {
+/** Where an evaluation of a stage after its training is kept. */
+export function laterEvaluationFile(stagesFolder: string, key: string): string {
   return join(stageFolder(stagesFolder, key), 'evaluation.json');
 }
 
@@ -64,9 +66,15 @@ export function readLaterEvaluation(stagesFolder: string, key: string): LaterEva
   }
 }
 
-/** Keeps an evaluation beside the result of its stage. */
+/** Keeps an evaluation beside the result of its stage. Who looks for news looks at the time of the folder of all stages, one look for all. */
 export function writeLaterEvaluation(stagesFolder: string, found: LaterEvaluation): void {
   writeFileAtomic(laterEvaluationFile(stagesFolder, found.key), `${JSON.stringify(found, undefined, 2)}\n`);
+  const now = new Date();
+  try {
+    utimesSync(stagesFolder, now, now);
+  } catch {
+    // The folder is another user's: the evaluation is seen at the next look for another reason.
+  }
 }
 
 /** Marks a stage as done. */

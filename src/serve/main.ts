@@ -16,6 +16,10 @@ import { type LoadedModel, loadServed } from './served';
 /** How many checkpoints stay in memory: a person compares two. */
 const KEPT_MODELS = 2;
 
+// A token is many small operations: oneDNN makes new code for every length of the keys, and a second thread costs more than it gives
+// (docs/performance.md). TensorFlow reads these when its library is loaded.
+process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
+process.env.TF_NUM_INTRAOP_THREADS ??= '1';
 const backend = startBackend((process.argv[2] ?? 'auto') as BackendChoice);
 // Whoever asks is told why it does not start.
 backend.catch(() => undefined);

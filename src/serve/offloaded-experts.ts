@@ -110,9 +110,12 @@ export class OffloadedExperts implements ExpertSource {
   private async computeLayer(): Promise<void> {
     const { asked, demands } = this.current!;
     try {
-      for (let next = this.scheduler.next(now()); next; next = this.scheduler.next(now())) {
+      for (;;) {
+        const asking = now();
+        const next = this.scheduler.next(asking);
+        if (!next) return;
         const { copy, ready } = next;
-        if (ready > now()) {
+        if (ready > asking) {
           await until(ready);
           continue;
         }

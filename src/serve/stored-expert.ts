@@ -3,7 +3,7 @@ import { elementCount, type FfnProjection } from '../architecture/parameters';
 import type { FfnWeights } from '../engine/ops/ffn-forms';
 import { byteValues, nibbleValues } from '../engine/ops/packed-bytes';
 import { decodeExpert } from '../offload/encode';
-import { type ExpertLayout, nibbleBytes, scaleCount } from '../offload/layout';
+import { type ExpertLayout, type ExpertMatrix, nibbleBytes, scaleCount } from '../offload/layout';
 import { isQuantized, OFFSETS, type Quantized } from '../offload/precision';
 
 /** An expert in memory, in the precision that it was stored in. */
@@ -42,30 +42,58 @@ function quantizedExpert(layout: ExpertLayout, precision: Quantized, buffer: Buf
   let at = 0;
   const take = (count: number): Float32Array => floats.subarray(at, (at += count));
   const biases = new Map(layout.biases.map(({ projection, size }) => [projection, tf.tensor1d(take(size))]));
-  const scales = layout.matrices.map((matrix) => tf.tensor2d(take(scaleCount(matrix)), [scaleCount(matrix), 1]));
+  const runs = runsOf(layout.matrices).map((matrices): Run => {
+    const scales = matrices.reduce((sum, matrix) => sum + scaleCount(matrix), 0);
+    return { matrices, scales: tf.tensor2d(take(scales), [scales, 1]) };
+  });
   return {
-    weights: () => weightsOf(dequantized(layout, precision, packed, scales), biases),
-    dispose: () => tf.dispose([packed, ...scales, ...biases.values()]),
+    weights: () => weightsOf(dequantized(layout, precision, packed, runs), biases),
+    dispose: () => tf.dispose([packed, ...runs.map(({ scales }) => scales), ...biases.values()]),
   };
+}
+
+/** Matrices with groups of one length, which are scaled together: each operation costs time to start. */
+interface Run {
+  matrices: ExpertMatrix[];
+  /** (groups, 1) */
+  scales: tf.Tensor2D;
+}
+
+function runsOf(matrices: readonly ExpertMatrix[]): ExpertMatrix[][] {
+  const runs: ExpertMatrix[][] = [];
+  for (const matrix of matrices) {
+    const last = runs.at(-1);
+    if (last?.[0]!.group === matrix.group) last.push(matrix);
+    else runs.push([matrix]);
+  }
+  return runs;
 }
 
 /** The matrices of an expert: every whole number times the scale of its group. */
 function dequantized(
-  { matrices, weights }: ExpertLayout,
+  { weights }: ExpertLayout,
   precision: Quantized,
   packed: tf.Tensor1D,
-  scales: readonly tf.Tensor2D[],
+  runs: readonly Run[],
 ): Map<FfnProjection, tf.Tensor2D> {
   const values = precision === 'int8' ? byteValues(packed) : nibbleValues(packed);
-  const rest = values.shape[0] - weights;
-  const sizes = [...matrices.map(({ shape }) => elementCount(shape)), ...(rest ? [rest] : [])];
-  const parts: tf.Tensor1D[] = tf.split(values, sizes);
+  const sizeOf = ({ shape }: ExpertMatrix): number => elementCount(shape);
+  const sizes = runs.map(({ matrices }) => matrices.reduce((sum, matrix) => sum + sizeOf(matrix), 0));
+  const parts = splitInto(values, [...sizes, values.shape[0] - weights]);
   return new Map(
-    matrices.map(({ projection, shape, group }, i) => {
-      const whole = tf.sub(tf.reshape(parts[i]!, [-1, group]), OFFSETS[precision]);
-      return [projection, tf.reshape(tf.mul(whole, scales[i]!), shape)];
+    runs.flatMap(({ matrices, scales }, i) => {
+      const whole = tf.sub(tf.reshape(parts[i]!, [scales.shape[0], -1]), OFFSETS[precision]);
+      const scaled = tf.reshape(tf.mul(whole, scales), [-1]) as tf.Tensor1D;
+      const own = splitInto(scaled, matrices.map(sizeOf));
+      return matrices.map(({ projection, shape }, j) => [projection, tf.reshape(own[j]!, shape)] as const);
     }),
   );
+}
+
+/** Parts of these sizes, those of size 0 left out. */
+function splitInto(values: tf.Tensor1D, sizes: readonly number[]): tf.Tensor1D[] {
+  const some = sizes.filter((size) => size > 0);
+  return some.length === 1 ? [values] : tf.split(values, some);
 }
 
 function weightsOf(

@@ -72,7 +72,7 @@ describeWorkbench('the routing explorer in the workbench', function () {
     page = await workbench.webview('Generate mixture');
     await page.locator('textarea').fill(PROMPT);
     await page.getByRole('textbox', { name: 'tokens', exact: true }).fill(String(TOKENS));
-    await page.getByRole('textbox', { name: 'temperature' }).fill('0');
+    await page.getByRole('textbox', { name: 'temperature' }).fill('0.7');
     await page.getByRole('button', { name: 'Generate', exact: true }).click();
     await answered('mixture');
     const written = await pane('mixture').locator('.token.continuation').count();
@@ -156,6 +156,7 @@ describeWorkbench('the routing explorer in the workbench', function () {
     await answered('words');
     assert.equal(await textOf(tokensOf('mixture')), before);
     assert.equal(await page.locator('textarea').inputValue(), PROMPT);
+    assert.match(await page.getByRole('combobox', { name: 'beside' }).ariaSnapshot(), /: words$/);
   });
 
   it('reads held-out texts of each domain, and says how they are routed', async () => {
@@ -177,6 +178,21 @@ describeWorkbench('the routing explorer in the workbench', function () {
       .waitFor();
   });
 
+  it('shows the tokens of one expert only', async () => {
+    const experts = page.getByRole('region', { name: 'Experts' });
+    await experts
+      .getByRole('button', { name: /words$/ })
+      .first()
+      .click();
+    await tokensOf('mixture').and(page.locator('.dimmed')).first().waitFor();
+    await experts
+      .getByRole('button', { name: /words$/ })
+      .first()
+      .click();
+    await page.locator('.dimmed').first().waitFor({ state: 'detached' });
+    await workbench.command('View: Toggle Primary Side Bar Visibility');
+  });
+
   for (const theme of themes) {
     it(`is pictured in ${theme}, and axe-core finds no serious fault`, async () => {
       await workbench.wear(theme);
@@ -186,8 +202,12 @@ describeWorkbench('the routing explorer in the workbench', function () {
       await tokensOf('mixture')
         .nth(PROMPT.length + 2)
         .focus();
+      await page.evaluate('window.scrollTo(0, 0)');
       await setTimeout(700);
       await workbench.screenshot(join(PICTURES, `explorer-${NAMES[theme]}.png`));
+      await page.evaluate('window.scrollTo(0, document.body.scrollHeight)');
+      await setTimeout(300);
+      await workbench.screenshot(join(PICTURES, `explorer-domains-${NAMES[theme]}.png`));
       assert.deepEqual(await accessibilityViolations(page), []);
     });
   }
@@ -197,9 +217,9 @@ describeWorkbench('the routing explorer in the workbench', function () {
     await workbench.command('View: Close Editor');
     for (const pid of servingProcesses()) await untilGone(pid);
     await workbench.openFile('tiny.bam.yaml');
+    // One a stage.
     const lenses = workbench.lens('Generate');
-    assert.equal(await lenses.count(), 4, 'one a stage');
-    await lenses.last().click();
+    await lenses.nth(3).click();
     await workbench.webview('Generate mixture');
     assert.deepEqual(servingProcesses(), [], 'nothing is started before something is asked');
   });

@@ -111,6 +111,19 @@ describeWorkbench('lighter mixtures in the workbench', () => {
     assert.match(await cellText(dashboard, /^Adapter router, key: prose/, 2), /^Layer 0, expert 2: (?!.*dead)/);
   });
 
+  it('shows what a stage comes to when it is evaluated once more while the dashboard is open', async () => {
+    const dashboard = await routersOf('pruned');
+    const later = dashboard.getByRole('region', { name: /^Evaluated after training/ });
+    assert.equal(await later.count(), 0);
+    assertSucceeded(await files.bam('evaluate', run, '--stages', 'pruned', '--tokens', '256'));
+    await later.getByRole('row').filter({ hasText: 'pruned' }).waitFor();
+    await workbench.command('BAM: Open Run Table');
+    const table = await workbench.webview('Runs');
+    await table.getByText('pruned.later').first().waitFor();
+    assertSucceeded(await files.bam('evaluate', run, '--stages', 'mov', '--tokens', '256'));
+    await table.getByText('mov.later').first().waitFor();
+  });
+
   it('says above each stage what is lighter, and in the hover the counts', async () => {
     await workbench.tab('tiny.bam.yaml').click();
     const texts = [

@@ -44,7 +44,8 @@ export function progressOf({ asked, model, tokens, end }: Answer): string {
   const made = tokens.filter(({ isPrompt }) => !isPrompt).length;
   if (end?.type === 'failed') return 'failed';
   if (end) {
-    const reasons = { length: '', stop: ', ended by a stop string', stopped: ', stopped' };
+    const ending = asked.stop.length ? ', ended with the document or at a stop string' : ', ended with the document';
+    const reasons = { length: '', stop: ending, stopped: ', stopped' };
     return `${made} token${made === 1 ? '' : 's'} in ${end.seconds.toFixed(1)} s${reasons[end.reason]}`;
   }
   if (!model) return 'loading the checkpoint…';

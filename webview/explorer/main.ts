@@ -99,11 +99,12 @@ function showExplorer(message: Explorer): void {
   explorer = message;
   const { root, shown, others } = message;
   keep({ root, run: shown.run, stage: shown.stage, step: shown.step });
+  // The choice first: of choices that are there, the list shows the one that it knows.
+  beside.set(besides() ? valueOf(besides()!) : '');
   beside.setChoices([
     { value: '', label: 'nothing' },
     ...others.map((one) => ({ value: valueOf(one), label: labelOf(one) })),
   ]);
-  beside.set(besides() ? valueOf(besides()!) : '');
   if (isFirst) {
     showPage(message);
     asking.recall(choices.shown.flatMap(readAsked));
@@ -174,7 +175,10 @@ function draw(): void {
   if (!explorer) return;
   const { answers, isBusy } = asking;
   const view = offerLayers(answers[0]?.model?.layers);
-  results.draw(answers, { view, showsNumbers: numbers.get(), change: choices.change }, nameOf);
+  // Until somebody chooses, the theme does.
+  const showsNumbers = choices.showsNumbers ?? isHighContrast();
+  numbers.set(showsNumbers);
+  results.draw(answers, { view, showsNumbers, change: choices.change }, nameOf);
   load.draw({ view, palette: results.colors });
   const open = answers.filter(({ end }) => !end);
   const progress = explorer.isTrusted
@@ -185,13 +189,14 @@ function draw(): void {
 
 /** Offers so many layers to colour tokens by, and returns what is chosen; as before while the number is not known yet. */
 function offerLayers(layers: number | undefined): View {
-  if (layers !== undefined && layers !== offered) {
-    offered = layers;
-    const one = Array.from({ length: layers }, (_, i) => ({ value: String(i), label: `layer ${i}` }));
+  const count = layers ?? offered;
+  const view = choices.view === 'all' || choices.view < count ? choices.view : 'all';
+  layer.set(String(view));
+  if (count !== offered) {
+    offered = count;
+    const one = Array.from({ length: count }, (_, i) => ({ value: String(i), label: `layer ${i}` }));
     layer.setChoices([{ value: 'all', label: 'all layers' }, ...one]);
   }
-  const view = choices.view === 'all' || choices.view < offered ? choices.view : 'all';
-  layer.set(String(view));
   return view;
 }
 

@@ -63,7 +63,8 @@ function attendBlock(
   const q = tf.reshape(positions(query, start, end), [batch, keyHeads, rows, headSize]);
   const scores = tf.matMul(q, positions(key, 0, keys), false, true); // (B, K, G*t, keys)
   const grouped = tf.reshape(scores, [batch, keyHeads, group, end - start, keys]);
-  const masked = tf.add(grouped, tf.slice(mask, [start, 0], [end - start, keys]));
+  // A single query is the last: it may look at all keys.
+  const masked = context === 1 ? grouped : tf.add(grouped, tf.slice(mask, [start, 0], [end - start, keys]));
   const weights = tf.reshape(tf.softmax(masked), scores.shape);
   const output = tf.matMul(weights, positions(value, 0, keys)); // (B, K, G*t, D)
   return { q, weights, output: tf.reshape(output, [batch, keyHeads, group, end - start, headSize]) };

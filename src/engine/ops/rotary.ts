@@ -44,7 +44,8 @@ export function rotate<T extends tf.Tensor>(x: T, { cosine, sine }: RotaryTable,
   return ownGradient(
     [x],
     () => {
-      const table = [tf.mul(cosine, scale), tf.mul(sine, scale)] as [tf.Tensor2D, tf.Tensor2D];
+      const scaled = (table: tf.Tensor2D): tf.Tensor2D => (scale === 1 ? table : tf.mul(table, scale));
+      const table: [tf.Tensor2D, tf.Tensor2D] = [scaled(cosine), scaled(sine)];
       return { value: turn(x, ...table), saved: table };
     },
     (dy, [re, im]) => [turn(dy, re as tf.Tensor2D, tf.neg(im as tf.Tensor2D))],

@@ -5,6 +5,7 @@ import { ConfigKeys } from '../../report/run-table/config-key';
 import { runTableCsv, runTableMarkdown } from '../../report/run-table/export';
 import { runTableMessage } from '../../report/run-table/message';
 import { runTable, type RunTable } from '../../report/run-table/run-table';
+import { LaterAverages } from '../../store/later-averages';
 import { queryRunTable, type TableRun } from '../../store/run-table';
 import { saveAs } from '../commands/exporting';
 import { log, logError } from '../log';
@@ -48,6 +49,7 @@ export class RunTablePanel implements vscode.Disposable {
 class RunTableServer implements vscode.Disposable {
   private view: TableView;
   private readonly configs: ConfigKeys;
+  private readonly later: LaterAverages;
   /** The runs as of the last reading; choosing how to look at them reads nothing anew. */
   private runs: TableRun[] | undefined;
   private isStale = true;
@@ -64,6 +66,7 @@ class RunTableServer implements vscode.Disposable {
     const kept = tableViewSchema.safeParse(memory.get(this.memoryKey));
     this.view = kept.success ? kept.data : tableViewSchema.parse({});
     this.configs = new ConfigKeys(project.workspace);
+    this.later = new LaterAverages(project.workspace);
     this.subscriptions = [
       panel.webview.onDidReceiveMessage((message: unknown) => this.receive(message)),
       panel.onDidChangeViewState(() => (this.isAsked &&= panel.visible)),
@@ -93,7 +96,7 @@ class RunTableServer implements vscode.Disposable {
   private async table(): Promise<RunTable> {
     if (this.isStale || !this.runs) {
       this.isStale = false;
-      this.runs = await this.project.query((index) => queryRunTable(this.project.workspace, index));
+      this.runs = await this.project.query((index) => queryRunTable(this.project.workspace, index, this.later));
     }
     return runTable(this.runs, this.view, (run) => this.configs.of(run));
   }

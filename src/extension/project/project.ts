@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { lockHolder } from '../../base/lock';
+import { isHeld } from '../../store/attempts';
 import type { Database } from '../../store/database';
 import { withIndex } from '../../store/index';
 import { listRuns, type Workspace } from '../../store/layout';
@@ -90,11 +90,13 @@ export class Project implements vscode.Disposable {
     return this.known.some(isActive);
   }
 
+  /** A later evaluation of any stage, which touches the folder of all, may concern every run: they share stages. */
   private marks(): Map<string, string> {
-    return new Map(listRuns(this.workspace).map((run) => [run, this.mark(run)]));
+    const evaluated = statSync(this.workspace.stagesFolder, { throwIfNoEntry: false })?.mtimeMs;
+    return new Map(listRuns(this.workspace).map((run) => [run, `${this.mark(run)} ${evaluated}`]));
   }
 
-  /** Runs whose log, annotations or process changed since the last look that could read them. */
+  /** Runs whose log, annotations, process or stages' later evaluations changed since the last look that could read them. */
   private changedRuns(marks: ReadonlyMap<string, string>): string[] {
     const changed = [...marks].filter(([run, mark]) => this.seen.get(run) !== mark).map(([run]) => run);
     const gone = [...this.seen.keys()].filter((run) => !marks.has(run));
@@ -105,12 +107,7 @@ export class Project implements vscode.Disposable {
     const files = [this.workspace.eventsFile(run), this.workspace.annotationsFile(run)];
     const times = files.map((file) => statSync(file, { throwIfNoEntry: false })).map((s) => `${s?.mtimeMs}:${s?.size}`);
     const known = this.run(run);
-    return `${times.join(' ')} ${known && isActive(known) ? this.isHeld(run) : ''}`;
-  }
-
-  private isHeld(run: string): boolean {
-    const locks = [this.workspace.runLockFile(run), this.workspace.trainerLockFile(run)];
-    return locks.some((file) => lockHolder(file) !== undefined);
+    return `${times.join(' ')} ${known && isActive(known) ? isHeld(this.workspace, run) : ''}`;
   }
 
   /** A broken index is met at every look: it is told when it breaks, not ever after. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import type { EventBody, Routing } from '../../../src/events/event';
 import { PointFeed, type Query, RunFeed } from '../../../src/extension/panels/feed';
 import { type DashboardMessage, dashboardMessage, type Points } from '../../../src/messages/contract';
+import { writeLaterEvaluation } from '../../../src/plan/result';
 import { withIndex } from '../../../src/store/index';
 import type { Workspace } from '../../../src/store/layout';
 import {
@@ -65,6 +66,23 @@ describe('what a dashboard is sent', () => {
       const news = await take(feed.news());
       assert.deepEqual(shapes(news), ['run', ['seed', false, 2]]);
       assert.deepEqual((news[1] as Points).evaluations[0]!.perplexity, { law: 9 });
+    });
+  });
+
+  it('sends a run again when a stage of it was evaluated after its training', async () => {
+    await withWorkspace(async (workspace) => {
+      const result = evaluation(3, { law: 7 });
+      writeEvents(workspace, RUN, [runStarted(RUN, ['seed']), stageFinished('seed', result), RUN_FINISHED]);
+      const feed = new RunFeed(workspace, queryOf(workspace), RUN);
+      await take(feed.news());
+      mkdirSync(workspace.stagesFolder);
+      utimesSync(workspace.stagesFolder, 1, 1);
+      const found = { key: 'key-seed', time: 1, engine: 'wasm', evaluation: evaluation(3, { law: 6 }) };
+      writeLaterEvaluation(workspace.stagesFolder, found);
+      assert.ok(statSync(workspace.stagesFolder).mtimeMs > 1e12, 'the folder of all stages says that there is news');
+      const [news, ...rest] = await take(feed.news());
+      assert.equal(news!.type === 'run' && news!.run.stages[0]!.later!.average, 6);
+      assert.deepEqual(rest, []);
     });
   });
 

@@ -6,8 +6,10 @@ export function stage(name: string, average: number | null, perplexity: Record<s
   return {
     name,
     group: readVariantName(name).group,
+    key: `key-${name}`,
     state: 'finished',
     average,
+    later: null,
     tokens: 500_000,
     flops: 2e12,
     perplexity,

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { utimesSync, writeFileSync } from 'node:fs';
+import type { EventBody } from '../../../src/events/event';
 import { tableMessage, type TableView, tableViewSchema } from '../../../src/messages/contract';
+import { laterEvaluationFile, writeLaterEvaluation } from '../../../src/plan/result';
 import { ConfigKeys } from '../../../src/report/run-table/config-key';
 import { runTableCsv, runTableMarkdown } from '../../../src/report/run-table/export';
 import { runTableMessage } from '../../../src/report/run-table/message';
 import { runTable, type RunTable } from '../../../src/report/run-table/run-table';
 import { withIndex } from '../../../src/store/index';
+import { LaterAverages } from '../../../src/store/later-averages';
 import { queryRunTable } from '../../../src/store/run-table';
 import * as made from '../store/synthetic';
 import { run, stage } from './run-table-support';
@@ -137,7 +140,7 @@ describe('the run table of a workspace', () => {
         ],
       );
       const [seed, bam] = runs[1]!.stages;
-      const none = { average: null, tokens: null, flops: null, perplexity: {} };
+      const none = { key: null, average: null, later: null, tokens: null, flops: null, perplexity: {} };
       assert.deepEqual(seed, { name: 'seed', group: 'seed', state: 'waiting', ...none });
       assert.equal(bam!.average, 4);
       assert.equal(bam!.tokens, 20 * 2048);
@@ -145,6 +148,37 @@ describe('the run table of a workspace', () => {
         ['math', 3],
         ['law', 5],
       ]);
+    }));
+
+  it('has what stages came to when they were evaluated later, as a column of its own and in queries', () =>
+    made.withWorkspace(async (workspace) => {
+      const ids = ['law-math-20261124-171530-a1b2', 'law-math-20261125-090000-c3d4'];
+      ids.forEach((id, i) => {
+        const body = {
+          ...made.stageFinished('bam', made.evaluation(20, { law: 5 + i })),
+          key: `key-${i}`,
+        } as EventBody;
+        made.writeEvents(workspace, id, [made.runStarted(id, ['bam']), body], 1, made.START + i * 1e6);
+      });
+      const later = new LaterAverages(workspace);
+      const runs = async () => (await withIndex(workspace, (index) => queryRunTable(workspace, index, later))).value;
+      const view = tableViewSchema.parse({});
+      const columns = (table: RunTable): string[] => table.columns.map(({ id }) => id);
+      assert.ok(!columns(runTable(await runs(), view, () => '')).includes('bam.later'));
+      for (const law of [4, 3]) {
+        const evaluation = made.evaluation(20, { law });
+        writeLaterEvaluation(workspace.stagesFolder, { key: 'key-0', time: law, engine: 'wasm', evaluation });
+        // The same size: only its time says that it is another.
+        utimesSync(laterEvaluationFile(workspace.stagesFolder, 'key-0'), law, law);
+        const found = runTable(await runs(), view, () => '');
+        assert.ok(columns(found).indexOf('bam.later') > columns(found).indexOf('bam.average'));
+        assert.deepEqual(texts(found, 'bam.later'), ['', `${law}.000`]);
+      }
+      const matching = runTable(await runs(), { ...view, query: 'bam.later<3.5' }, () => '');
+      assert.deepEqual(
+        matching.rows.map((row) => row.runs[0]!.id),
+        [ids[0]],
+      );
     }));
 
   it('tells runs that differ in their seed only by their plans', () =>
