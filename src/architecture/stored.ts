@@ -34,35 +34,36 @@ const mixtureSchema = z.looseObject({
   gatingResidual: z.literal(true).optional(),
 });
 
-const architectureSchema = z
-  .looseObject({
-    layers: count.max(MAXIMUM_LAYERS),
-    width: count,
-    heads: count,
-    kvHeads: count,
-    ffnHidden: count,
-    context: count,
-    vocabulary: count,
-    tiedEmbeddings: z.boolean(),
-    ropeBase: z.number(),
-    normEpsilon: z.number(),
-    mixture: mixtureSchema.optional(),
-    adapters: z
-      .looseObject({
-        method: z.enum(['mov', 'molora']),
-        experts: count,
-        rank: count.optional(),
-        alpha: z.number().optional(),
-        parts: z.array(z.enum(ADAPTED_PARTS)),
-      })
-      .optional(),
-    block: z.enum(['parallel-two-norms', 'sequential']).optional(),
-    norm: z.literal('rms').optional(),
-    ffn: z.literal('gelu').optional(),
-    biases: z.literal(true).optional(),
-    rotaryDimensions: count.optional(),
-    logitScale: z.number().optional(),
-  })
+const keysSchema = z.looseObject({
+  layers: count.max(MAXIMUM_LAYERS),
+  width: count,
+  heads: count,
+  kvHeads: count,
+  ffnHidden: count,
+  context: count,
+  vocabulary: count,
+  tiedEmbeddings: z.boolean(),
+  ropeBase: z.number(),
+  normEpsilon: z.number(),
+  mixture: mixtureSchema.optional(),
+  adapters: z
+    .looseObject({
+      method: z.enum(['mov', 'molora']),
+      experts: count,
+      rank: count.optional(),
+      alpha: z.number().optional(),
+      parts: z.array(z.enum(ADAPTED_PARTS)),
+    })
+    .optional(),
+  block: z.enum(['parallel-two-norms', 'sequential']).optional(),
+  norm: z.literal('rms').optional(),
+  ffn: z.literal('gelu').optional(),
+  biases: z.literal(true).optional(),
+  rotaryDimensions: count.optional(),
+  logitScale: z.number().optional(),
+});
+
+const architectureSchema = keysSchema
   .refine(({ width, heads, kvHeads }) => width % heads === 0 && heads % kvHeads === 0, {
     path: ['heads'],
     message: 'should divide the width, and kvHeads the heads',
@@ -80,8 +81,11 @@ function columnsOf(mixture: z.output<typeof mixtureSchema> | undefined): number 
   return (mixture?.experts ?? 1) + constant;
 }
 
-/** The check of an architecture that stands in a file, for what has one among other things. Keys that are not known stay. */
-export const storedArchitecture = architectureSchema as unknown as z.ZodType<Architecture>;
+/** The check of an architecture that stands in a file. Keys that are not known stay. */
+const storedArchitecture = architectureSchema as unknown as z.ZodType<Architecture>;
+
+/** The same where some keys may be absent: what views show of plans, old ones among them, needs no more. */
+export const partialArchitecture = keysSchema.partial();
 
 /**
  * Reads an architecture that a file holds as JSON, whoever wrote it. Gives what is wrong in words where it is none that a model can have.

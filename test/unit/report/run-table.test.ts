@@ -191,7 +191,15 @@ describe('the run table of a workspace', () => {
         tokenizer: { name: 'bytes' },
         domains: [{ name: 'law', fingerprint: 'f' }],
         stages: [
-          { name: 'bam', key: `key of seed ${seed}`, parents: [{ name: 's', key: `k${seed}` }], train: { tokens } },
+          {
+            ...{
+              name: 'bam',
+              key: `key of seed ${seed}`,
+              parents: [{ name: 's', key: `k${seed}` }],
+              train: { tokens },
+            },
+            ...{ architecture: {}, parameters: { total: 2, active: 1 } },
+          },
         ],
       });
       const plans = { one: plan(1, 5), two: plan(2, 5, '/b'), longer: plan(2, 6), broken: 'not a plan' };
