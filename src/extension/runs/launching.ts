@@ -65,6 +65,8 @@ export class Launching {
 
   /** Asks a run to save a checkpoint and end; ends it firmly where it does not. */
   async stop({ project, run }: ProjectRun): Promise<void> {
+    // Which process is ended, files in the workspace say.
+    requireTrust();
     const title = vscode.l10n.t('Stopping {0}: saving a checkpoint', runLabel(run));
     const how = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Notification, title: unlinked(title) },

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { runProgram } from '../program';
+import { requireTrust } from './trust';
 import { notify } from '../notify';
 
 interface RuntimeInfo {
@@ -40,6 +41,7 @@ export async function installRuntime(program: string, gpu: boolean): Promise<boo
 
 /** Asks which build of TensorFlow to install, and installs it. */
 export async function chooseAndInstall(program: string): Promise<void> {
+  requireTrust();
   const cpu = { label: 'CPU', description: vscode.l10n.t('about 270 MB to fetch'), gpu: false };
   const gpu = { label: 'GPU (CUDA 12)', description: vscode.l10n.t('about 3 GB to fetch'), gpu: true };
   const chosen = await vscode.window.showQuickPick([cpu, gpu], { placeHolder: vscode.l10n.t('Which build?') });
@@ -49,6 +51,7 @@ export async function chooseAndInstall(program: string): Promise<void> {
 
 /** Shows what experiments compute with. */
 export async function showRuntime(program: string): Promise<void> {
+  requireTrust();
   const { native, installed, problem } = await runtimeInfo(program);
   const lines = [
     native &&
