@@ -101,7 +101,7 @@ function construct(path: string, json: JsonObject, config: JsonObject): HuggingF
     throw notATokenizer(path, `an object with the keys ${Object.keys(json).slice(0, 8).join(', ') || '(none)'}`);
   }
   const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] };
-  checkIds(path, model.vocab, json.added_tokens);
+  checkIds(path, model.vocab, json.added_tokens ?? []);
   // A word-level model takes its unknown token from the configuration only, though tokenizer.json names it too.
   const unknown = typeof model.unk_token === 'string' ? { unk_token: model.unk_token } : {};
   return refusing(path, () => new HuggingFace({ ...absent, ...json }, { ...unknown, ...config }));
@@ -118,16 +118,16 @@ function refusing<T>(path: string, work: () => T): T {
 }
 
 /** The library makes a list with a place for every id up to the largest, so an id without measure would take all memory. */
-function checkIds(path: string, vocabulary: unknown, added: unknown = []): void {
+function checkIds(path: string, vocabulary: unknown, added: unknown): void {
   const ids = Array.isArray(vocabulary) ? [] : Object.values(vocabulary as JsonObject);
   const isToken = (token: unknown): boolean => {
     if (typeof token !== 'object' || token === null) return false;
     return isId((token as JsonObject).id) && typeof (token as JsonObject).content === 'string';
   };
-  const wrong = ids.find((id) => !isId(id)) ?? (Array.isArray(added) ? added.find((token) => !isToken(token)) : added);
-  if (wrong !== undefined && wrong !== null) {
-    throw notATokenizer(path, `one with the id ${describeFound(wrong)}; ids are whole numbers below ${MAXIMUM_ID}`);
-  }
+  const tokens = Array.isArray(added) ? added : [added];
+  const wrong = [...ids.filter((id) => !isId(id)), ...tokens.filter((token) => !isToken(token))];
+  if (!wrong.length) return;
+  throw notATokenizer(path, `one with the id ${describeFound(wrong[0])}; ids are whole numbers below ${MAXIMUM_ID}`);
 }
 
 function isId(id: unknown): boolean {
