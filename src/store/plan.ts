@@ -7,7 +7,7 @@ import type { Workspace } from './layout';
 /** Most experts and copies of them; more are damage, and would take all memory where names are made for them. */
 const MAXIMUM_EXPERTS = 100_000;
 const few = z.int().min(0).max(MAXIMUM_EXPERTS);
-const named = z.looseObject({ name: z.string(), key: z.string().optional() });
+const named = z.looseObject({ name: z.string(), key: z.string() });
 
 const upcycleSchema = z
   .looseObject({
@@ -21,7 +21,7 @@ const upcycleSchema = z
 /** What views read of a stage; plans of older versions lack some of it, and later ones have more. */
 const stageSchema = z.looseObject({
   name: z.string(),
-  key: z.string().optional(),
+  key: z.string(),
   seed: z.int().optional(),
   recipe: z.string().optional(),
   variant: z.looseObject({ stage: z.string(), seed: z.int(), values: z.record(z.string(), z.unknown()) }).optional(),
@@ -33,17 +33,12 @@ const stageSchema = z.looseObject({
   ensemble: z.looseObject({ weights: z.string() }).optional(),
   prune: z.looseObject({ method: z.string(), keep: z.number() }).optional(),
   train: z
-    .looseObject({
-      mix: z.record(z.string(), z.number()).optional(),
-      steps: z.number().optional(),
-      tokens: z.number().optional(),
-      flops: z.number().optional(),
-    })
+    .looseObject({ mix: z.record(z.string(), z.number()), steps: z.number(), tokens: z.number(), flops: z.number() })
     .optional(),
-  evaluation: z.looseObject({ every: z.number(), tokens: z.number() }).optional(),
+  evaluation: z.looseObject({ every: z.number(), tokens: z.number() }),
   architecture: partialArchitecture,
   parameters: z.looseObject({ total: z.number(), active: z.number() }),
-  flopsPerToken: z.number().optional(),
+  flopsPerToken: z.number(),
 });
 
 const planSchema = z
@@ -52,16 +47,14 @@ const planSchema = z
     seed: z.int().optional(),
     backend: z.enum(['auto', 'native', 'wasm']).optional(),
     folder: z.string().optional(),
-    tokenizer: z
-      .looseObject({ name: z.string(), vocabulary: z.int().optional(), fingerprint: z.string().optional() })
-      .optional(),
+    tokenizer: z.looseObject({ name: z.string(), vocabulary: z.int(), fingerprint: z.string() }),
     domains: z.array(
       z.looseObject({
         name: z.string(),
-        config: z.looseObject({ files: z.union([z.string(), z.array(z.string())]) }).optional(),
-        fingerprint: z.string().optional(),
-        files: z.number().optional(),
-        bytes: z.number().optional(),
+        config: z.looseObject({ files: z.union([z.string(), z.array(z.string())]) }),
+        fingerprint: z.string(),
+        files: z.number(),
+        bytes: z.number(),
       }),
     ),
     tasks: z.array(z.looseObject({ name: z.string(), fingerprint: z.string() })).optional(),
