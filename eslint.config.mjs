@@ -24,7 +24,7 @@ const mayImport = {
     ...['base', 'config', 'architecture', 'events', 'data', 'plan'],
     ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune', 'offload', 'serve'],
   ],
-  store: ['base', 'events', 'plan', 'checkpoint'],
+  store: ['base', 'architecture', 'events', 'plan', 'checkpoint'],
   launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'offload', 'store'],
   messages: ['base'],
   report: ['base', 'config', 'events', 'plan', 'store', 'messages'],

@@ -2,16 +2,18 @@
 // continues texts), dist/extension.js, and the
 // pages of the extension's panels, dist/webview/*.
 import { build } from 'esbuild';
+import { writeFileSync } from 'node:fs';
 import { external, node } from './build-options.mjs';
 
 const outdir = 'dist';
 
 const entryPoints = { cli: 'src/cli/main.ts', trainer: 'src/train/main.ts', serve: 'src/serve/main.ts' };
-await build({ ...node, outdir, external, entryPoints });
+const programs = await build({ ...node, outdir, external, entryPoints, metafile: true });
 
-await build({
+const extension = await build({
   ...node,
   outdir,
+  metafile: true,
   entryPoints: { extension: 'src/extension/main.ts' },
   external: ['vscode', 'sqlite3'],
   // The editor reads it at every start; names stay, for errors and their stacks.
@@ -20,7 +22,8 @@ await build({
 });
 
 const pages = ['dashboard', 'run-table', 'compare', 'explorer'].map((page) => [page, `webview/${page}/main.ts`]);
-await build({
+const panels = await build({
+  metafile: true,
   entryPoints: Object.fromEntries(pages),
   outdir: 'dist/webview',
   bundle: true,
@@ -31,3 +34,8 @@ await build({
   sourcemap: true,
   logLevel: 'warning',
 });
+
+// Whose code went into the bundles, for the list of parts that a package has.
+const inputs = [programs, extension, panels].flatMap(({ metafile }) => Object.keys(metafile.inputs));
+const folders = inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
+writeFileSync(`${outdir}/bundled.json`, JSON.stringify([...new Set(folders)].sort(), undefined, 2));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createVSIX } from '@vscode/vsce';
+import { writeParts } from './parts.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -62,13 +63,14 @@ function papersOf(folder) {
   return names.map((name) => `${folder}/${name}`).filter((path) => existsSync(join(ROOT, path)));
 }
 
-/** Copies the packages' files below dist/, where Node looks first and vsce does not ask npm what they need. */
+/** Copies the packages' files below dist/, where Node looks first and vsce does not ask npm what they need. Gives their folders. */
 async function copyPackages(stage) {
   const files = [...(await filesLoaded(LOADED)), ...READ.map((path) => `node_modules/${path}`)];
   const packages = new Set(files.map(packageOf));
   for (const path of [...files, ...[...packages].flatMap(papersOf)]) {
     cpSync(join(ROOT, path), join(stage, 'dist', path), { recursive: true });
   }
+  return packages;
 }
 
 /** The manifest without what only the clone needs: npm's scripts, and packages that are inside already. */
@@ -86,7 +88,9 @@ async function pack() {
     for (const name of readdirSync(ROOT).filter((entry) => OWN.test(entry))) {
       cpSync(join(ROOT, name), join(stage, name), { recursive: true });
     }
-    await copyPackages(stage);
+    const copied = await copyPackages(stage);
+    const bundled = JSON.parse(readFileSync(join(ROOT, 'dist/bundled.json'), 'utf8'));
+    writeParts(ROOT, stage, [...copied, ...bundled]);
     writeManifest(stage, manifest);
     // There is no repository's address yet, which links in the README could be made to point to.
     const unknown = { allowMissingRepository: true, rewriteRelativeLinks: false };

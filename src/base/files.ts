@@ -74,7 +74,26 @@ export function diskError(error: unknown, path: string): unknown {
   return error;
 }
 
-/** Reads a JSON file; `undefined` where there is none. A file that is not JSON throws with its path. */
+/** Most levels of lists and objects within each other that a JSON file may have; ours have ten. Deeper ones could not be written again. */
+const MAXIMUM_DEPTH = 200;
+
+/** Whether lists and objects of a JSON text are nested deeper than any reader needs. Brackets in texts don't count. */
+export function isDeepJson(text: string): boolean {
+  let [depth, isText] = [0, false];
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (isText) {
+      if (code === 92) i++;
+      else if (code === 34) isText = false;
+    } else if (code === 34) isText = true;
+    else if (code === 91 || code === 123) depth++;
+    else if (code === 93 || code === 125) depth--;
+    if (depth > MAXIMUM_DEPTH) return true;
+  }
+  return false;
+}
+
+/** Reads a JSON file; `undefined` where there is none. A file that is not JSON, or nested too deep, throws with its path. */
 export function readJson(path: string): unknown {
   let text: string;
   try {
@@ -82,6 +101,11 @@ export function readJson(path: string): unknown {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
+  }
+  if (isDeepJson(text)) {
+    throw new BamError(`${path} should hold JSON of at most ${MAXIMUM_DEPTH} levels, but has more.`, {
+      reason: 'not-json',
+    });
   }
   try {
     return JSON.parse(text);

@@ -8,3 +8,8 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   const line = (cells: readonly string[]): string => `| ${cells.map(markdownCell).join(' | ')} |`;
   return [line(header), `| --- |${' ---: |'.repeat(header.length - 1)}`, ...rows.map(line)].join('\n');
 }
+
+/** A text in which nothing is a link any more, for places that make links of `[text](address)` and know no escapes. */
+export function unlinked(text: string): string {
+  return text.replace(/\](?=\()/g, ']\u200b');
+}

@@ -17,6 +17,7 @@ import { promisify } from 'node:util';
 import * as z from 'zod';
 import { isAdapter } from '../architecture/adapters';
 import type { Architecture } from '../architecture/architecture';
+import { readArchitecture } from '../architecture/stored';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
 import { diskError, readJson, syncFolder } from '../base/files';
@@ -32,6 +33,9 @@ import {
 export const MODEL_FILE = 'model.safetensors';
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'state.json';
+
+/** How a checkpoint of adapters names that of their model: in the folder of another stage, wherever all stages lie. */
+const BASE = /^(?:\.\.[\\/]){3}(?!\.\.?[\\/])[^\\/]+[\\/]checkpoints[\\/]step-\d{9,}$/;
 
 /** Where training stands; with the tensors it is all that a resumed stage needs. */
 const trainingStateSchema = z.object({
@@ -50,30 +54,43 @@ const stateFileSchema = z.object({
   files: z.record(z.string(), z.object({ bytes: z.int(), sha256: z.string() })),
 });
 
-/** Where a checkpoint came from, kept in the metadata of its model file. */
-export interface Provenance {
-  experiment: string;
-  stage: string;
-  key: string;
-  run: string;
-  tokenizer: string;
-  version: string;
-  /** Of a pruned mixture: why it has the experts that it has. */
-  pruning?: PruningRecord;
-}
-
+const pruningSchema = z.looseObject({
+  method: z.string(),
+  layers: z.array(
+    z.looseObject({
+      removed: z.array(z.int()),
+      /** Of every expert; `null` for one that was removed before. The largest stay. */
+      scores: z.array(z.number().nullable()).optional(),
+      /** Experts that became one, the first of each. */
+      groups: z.array(z.array(z.int())).optional(),
+      /** Of the experts that there were; what is no number is `null` in JSON. */
+      similarity: z.array(z.array(z.custom<number>((value) => value === null || typeof value === 'number'))).optional(),
+    }),
+  ),
+});
 /** Which experts a pruning removed from each layer, and by what. */
-export interface PruningRecord {
-  method: string;
-  layers: {
-    removed: number[];
-    /** Of every expert; `null` for one that was removed before. The largest stay. */
-    scores?: (number | null)[];
-    /** Experts that became one, the first of each. */
-    groups?: number[][];
-    /** Of the experts that there were. */
-    similarity?: number[][];
-  }[];
+export type PruningRecord = z.output<typeof pruningSchema>;
+
+const provenanceSchema = z.looseObject({
+  experiment: z.string(),
+  stage: z.string(),
+  key: z.string(),
+  run: z.string(),
+  tokenizer: z.string(),
+  version: z.string(),
+  /** Of a pruned mixture: why it has the experts that it has. */
+  pruning: pruningSchema.optional(),
+});
+/** Where a checkpoint came from, kept in the metadata of its model file. */
+export type Provenance = z.output<typeof provenanceSchema>;
+
+/** What the metadata of a model file say of where it came from, as far as they do; `undefined` where they are damaged. */
+function provenanceOf({ provenance }: Record<string, string>): Partial<Provenance> | undefined {
+  try {
+    return provenanceSchema.partial().safeParse(JSON.parse(provenance ?? '{}')).data;
+  } catch {
+    return undefined;
+  }
 }
 
 export interface Checkpoint {
@@ -183,7 +200,7 @@ function digest(path: string): FileDigest {
  * Adapters are joined with the model that they adapt. Throws a `CheckpointError` (reason `missing`, `damaged`, `tensor-mismatch` or
  * `no-base`) that names the file or tensor.
  */
-export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Checkpoint {
+export function loadCheckpoint(path: string, parts: 'model' | 'everything', mayHaveBase = true): Checkpoint {
   const state = loadState(path);
   if (!state.files[MODEL_FILE]) throw damaged(path, `${STATE_FILE} does not list ${MODEL_FILE}`);
   for (const [name, expected] of Object.entries(state.files)) {
@@ -191,9 +208,16 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
     checkFile(join(path, name), expected);
   }
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
-  const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
-  if (!architecture) throw damaged(path, `${MODEL_FILE} does not say its architecture`);
-  const { pruning } = provenanceOf(metadata);
+  const architecture = readArchitecture(metadata.architecture);
+  if ('problem' in architecture) throw damaged(path, `of ${MODEL_FILE} ${architecture.problem}`);
+  const provenance = provenanceOf(metadata);
+  if (!provenance) throw damaged(path, `${MODEL_FILE} does not say where it came from`);
+  const { pruning } = provenance;
+  if (metadata.base !== undefined && !BASE.test(metadata.base)) {
+    throw damaged(path, `its model should be that of a stage beside it, found ${JSON.stringify(metadata.base)}`);
+  }
+  if (metadata.base !== undefined && !mayHaveBase)
+    throw damaged(path, 'it should be a whole model, but holds adapters');
   const base = metadata.base === undefined ? undefined : resolve(path, metadata.base);
   const specs = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
   const own = valuesOf(path, specs, tensors);
@@ -218,17 +242,14 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything'): Che
 
 /** Where a checkpoint came from, as far as it says. Throws a `CheckpointError` (`damaged`) where its model file cannot be read. */
 export function readProvenance(path: string): Partial<Provenance> {
-  return provenanceOf(readSafetensorsHeader(join(path, MODEL_FILE)).metadata);
-}
-
-function provenanceOf({ provenance }: Record<string, string>): Partial<Provenance> {
-  return JSON.parse(provenance ?? '{}') as Partial<Provenance>;
+  return provenanceOf(readSafetensorsHeader(join(path, MODEL_FILE)).metadata) ?? {};
 }
 
 /** The parameters of the model that the adapters of a checkpoint adapt. Throws a `CheckpointError` (`no-base`) where it cannot be read. */
 function loadBase(path: string, base: string): Map<string, Float32Array> {
   try {
-    return loadCheckpoint(base, 'model').parameters;
+    // Adapters of adapters are not made; a file that says so may lead in a circle.
+    return loadCheckpoint(base, 'model', false).parameters;
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     throw new CheckpointError(

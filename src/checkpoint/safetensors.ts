@@ -120,6 +120,7 @@ function parseHeader(
   damaged: (problem: string) => CheckpointError,
 ): SafetensorsHeader {
   const { __metadata__: metadata = {}, ...entries } = parseObject(text, damaged);
+  if (!isTexts(metadata)) throw damaged('the metadata in its header should be texts by name');
   const tensors = new Map<string, HeaderEntry>();
   let bytes = 0;
   for (const [name, entry] of Object.entries(entries)) {
@@ -131,7 +132,11 @@ function parseHeader(
     if (bytes > size - dataStart) throw damaged(`tensor ${name} overlaps with others`);
     tensors.set(name, entry);
   }
-  return { metadata: metadata as Record<string, string>, tensors, dataStart };
+  return { metadata, tensors, dataStart };
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  return typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string');
 }
 
 function parseObject(text: string, damaged: (problem: string) => CheckpointError): Record<string, unknown> {

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { DataError } from '../base/errors';
+import { describeFound } from '../base/found';
 import { streamPieces, textPieces } from './pieces';
 import { type OnRead, readChunks, readError, readLines } from './reading';
 
@@ -138,7 +139,7 @@ function textOf(value: unknown, field: string, where: string): string {
   const isObject = typeof value === 'object' && value !== null && Object.hasOwn(value, field);
   const text = isObject ? (value as Record<string, unknown>)[field] : undefined;
   if (typeof text === 'string') return text;
-  const found = excerpt(JSON.stringify(isObject ? text : value));
+  const found = describeFound(isObject ? text : value);
   const expected = isObject ? `text in the field \`${field}\`` : `an object with the field \`${field}\``;
   throw new DataError(`${where}: expected ${expected}, found ${found}.`, {
     reason: 'no-text-field',

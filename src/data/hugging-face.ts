@@ -3,10 +3,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { DataError, hasCode } from '../base/errors';
+import { describeFound } from '../base/found';
 import type { Tokenizer } from './tokenizer';
 
 /** Largest tokenizer.json that is read, in bytes; those of the largest vocabularies have about 35 MB. */
 export const MAXIMUM_TOKENIZER_BYTES = 128 * 1024 * 1024;
+
+/** Largest id of a token; vocabularies have some hundred thousand. */
+const MAXIMUM_ID = 10_000_000;
 
 /** Names that an end of document goes by, where tokenizer_config.json does not say. */
 const END_OF_DOCUMENT_NAMES = ['<|endoftext|>', '</s>', '<eos>', '<|end_of_text|>'];
@@ -27,8 +31,9 @@ export function loadHuggingFaceTokenizer(name: string, folder: string): Tokenize
   const configText = readText(configPath);
   const config = configText === undefined ? {} : parseObject(configText, configPath);
   const inner = construct(path, parseObject(text, path), config);
-  const vocabulary = [...inner.get_vocab().values()].reduce((largest, id) => Math.max(largest, id), -1) + 1;
-  const endOfDocument = findEndOfDocument(inner, config, path);
+  const guarded = <T>(work: () => T): T => refusing(path, work);
+  const vocabulary = guarded(() => vocabularyOf(inner, path));
+  const endOfDocument = guarded(() => findEndOfDocument(inner, config, path));
   return {
     name,
     vocabulary,
@@ -36,12 +41,13 @@ export function loadHuggingFaceTokenizer(name: string, folder: string): Tokenize
     fingerprint: createHash('sha256')
       .update(JSON.stringify([text, configText ?? '']))
       .digest('hex'),
-    encode: (input) => encode(inner, input, name),
+    encode: (input) => guarded(() => encode(inner, input, name)),
     decode(ids) {
       const known = ids.filter((id) => id !== endOfDocument && inner.id_to_token(id) !== undefined);
       if (!known.length) return '';
       // The clean-up would take away spaces before punctuation that the text did have.
-      return inner.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+      const options = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
+      return guarded(() => inner.decode(known, options));
     },
   };
 }
@@ -91,22 +97,56 @@ function notATokenizer(path: string, found: string, cause?: unknown): DataError 
 
 function construct(path: string, json: JsonObject, config: JsonObject): HuggingFace {
   const model = json.model as JsonObject | null | undefined;
-  if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object') {
+  if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object' || model.vocab === null) {
     throw notATokenizer(path, `an object with the keys ${Object.keys(json).slice(0, 8).join(', ') || '(none)'}`);
   }
   const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] };
+  checkIds(path, model.vocab, json.added_tokens ?? []);
   // A word-level model takes its unknown token from the configuration only, though tokenizer.json names it too.
   const unknown = typeof model.unk_token === 'string' ? { unk_token: model.unk_token } : {};
+  return refusing(path, () => new HuggingFace({ ...absent, ...json }, { ...unknown, ...config }));
+}
+
+/** Does something with the library; whatever it stumbles over is a mistake of the file. */
+function refusing<T>(path: string, work: () => T): T {
   try {
-    return new HuggingFace({ ...absent, ...json }, { ...unknown, ...config });
+    return work();
   } catch (error) {
-    throw notATokenizer(path, `of a kind that cannot be used here (${(error as Error).message})`, error);
+    if (error instanceof DataError) throw error;
+    throw notATokenizer(path, `of a kind that cannot be used here (${String((error as Error).message)})`, error);
   }
+}
+
+/** The library makes a list with a place for every id up to the largest, so an id without measure would take all memory. */
+function checkIds(path: string, vocabulary: unknown, added: unknown): void {
+  const ids = Array.isArray(vocabulary) ? [] : Object.values(vocabulary as JsonObject);
+  const isToken = (token: unknown): boolean => {
+    if (typeof token !== 'object' || token === null) return false;
+    return isId((token as JsonObject).id) && typeof (token as JsonObject).content === 'string';
+  };
+  const tokens = Array.isArray(added) ? added : [added];
+  const wrong = [...ids.filter((id) => !isId(id)), ...tokens.filter((token) => !isToken(token))];
+  if (!wrong.length) return;
+  throw notATokenizer(path, `one with the id ${describeFound(wrong[0])}; ids are whole numbers below ${MAXIMUM_ID}`);
+}
+
+function isId(id: unknown): boolean {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) < MAXIMUM_ID;
+}
+
+/** The largest id + 1. */
+function vocabularyOf(inner: HuggingFace, path: string): number {
+  let largest = -1;
+  for (const id of inner.get_vocab().values()) {
+    if (!isId(id)) throw notATokenizer(path, `one with the id ${describeFound(id)}`);
+    largest = Math.max(largest, id);
+  }
+  return largest + 1;
 }
 
 function findEndOfDocument(inner: HuggingFace, config: JsonObject, path: string): number {
   const written = config.eos_token as string | { content?: string } | null | undefined;
-  const configured = typeof written === 'string' ? written : written?.content;
+  const configured = typeof written === 'string' ? written : (written?.content ?? undefined);
   const names = configured === undefined ? END_OF_DOCUMENT_NAMES : [configured];
   for (const candidate of names) {
     const id = inner.token_to_id(candidate);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { DataError } from '../base/errors';
+import { describeFound } from '../base/found';
 import type { TaskConfig } from '../config/schema';
 import { objectsOfLines } from './documents';
 import type { Tokenizer } from './tokenizer';
@@ -122,7 +123,7 @@ class Row {
   }
 
   private fail(expected: string, found: unknown): never {
-    throw new DataError(`${this.where}: expected ${expected}, found ${JSON.stringify(found) ?? 'nothing'}.`, {
+    throw new DataError(`${this.where}: expected ${expected}, found ${describeFound(found)}.`, {
       reason: 'bad-example',
       advice: 'Correct the file, or the names of the fields in the task.',
     });

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { CACHE_POLICIES } from '../base/offload-words';
+import { staysBelow } from '../base/plain-name';
 import { ROUTER_KINDS } from '../base/router-words';
 
 const count = z.int().min(0);
@@ -184,7 +185,7 @@ const bodies = [
     stage: z.string(),
     step: count,
     /** Relative to the `.bam` folder. */
-    folder: z.string(),
+    folder: z.string().refine(staysBelow),
     best: z.boolean(),
   }),
   z.object({

@@ -43,11 +43,18 @@ export function readLog(path: string, offset = 0, maximumEvents = Infinity): Log
     const end = fstatSync(handle).size;
     const chunk = Buffer.alloc(CHUNK_LENGTH);
     let rest: Buffer = Buffer.alloc(0);
+    // Of a line that is too long for an event only the length is kept.
+    let dropped = 0;
     for (let at = offset; at < end && part.events.length < maximumEvents;) {
       const length = readSync(handle, chunk, 0, chunk.length, at);
       if (length === 0) break;
       at += length;
-      rest = takeLines(path, Buffer.concat([rest, chunk.subarray(0, length)]), part, maximumEvents);
+      const bytes = Buffer.concat([rest, chunk.subarray(0, length)]);
+      rest = takeLines(path, bytes, part, maximumEvents, dropped);
+      if (rest.length < bytes.length) dropped = 0;
+      if (rest.length <= MAXIMUM_LINE_LENGTH || part.events.length >= maximumEvents) continue;
+      dropped += rest.length;
+      rest = Buffer.alloc(0);
     }
   } finally {
     closeSync(handle);
@@ -57,22 +64,27 @@ export function readLog(path: string, offset = 0, maximumEvents = Infinity): Log
   return part;
 }
 
-/** Moves whole lines of `bytes` into `part`; returns what is left: a cut line, unless `maximumEvents` is reached. */
-function takeLines(path: string, bytes: Buffer, part: LogPart, maximumEvents: number): Buffer {
+/**
+ * Moves whole lines of `bytes` into `part`; returns what is left: a cut line, unless `maximumEvents` is reached. Of the first line so many
+ * bytes were `dropped` before.
+ */
+function takeLines(path: string, bytes: Buffer, part: LogPart, maximumEvents: number, dropped: number): Buffer {
   let start = 0;
   for (let end = bytes.indexOf(10); end >= 0 && part.events.length < maximumEvents; end = bytes.indexOf(10, start)) {
-    readLine(path, bytes.subarray(start, end), part);
-    part.offset += end + 1 - start;
+    readLine(path, bytes.subarray(start, end), part, dropped);
+    part.offset += dropped + end + 1 - start;
+    dropped = 0;
     start = end + 1;
   }
   return bytes.subarray(start);
 }
 
-function readLine(path: string, line: Buffer, part: LogPart): void {
-  if (line.length === 0) return;
+function readLine(path: string, line: Buffer, part: LogPart, dropped: number): void {
+  const length = dropped + line.length;
+  if (length === 0) return;
   const where = `${path}, byte ${part.offset}`;
-  if (line.length > MAXIMUM_LINE_LENGTH) {
-    part.problems.push(`${where}: skipped a line of ${line.length} bytes (the limit is ${MAXIMUM_LINE_LENGTH})`);
+  if (length > MAXIMUM_LINE_LENGTH) {
+    part.problems.push(`${where}: skipped a line of ${length} bytes (the limit is ${MAXIMUM_LINE_LENGTH})`);
     return;
   }
   try {

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Architecture } from '../architecture/architecture';
 import { CheckpointError, hasCode } from '../base/errors';
+import { describeFound } from '../base/found';
 import type { Family } from './tensor-places';
 
 /** Largest config.json or index that is read, in bytes. */
@@ -74,8 +75,8 @@ class ConfigReader {
   ) {}
 
   unsupported(key: string, expected: string): CheckpointError {
-    const found = JSON.stringify(this.values[key]) ?? 'nothing';
-    return new CheckpointError(`${this.path}: ${key} should be ${expected}, found ${found.slice(0, 200)}.`, {
+    const found = describeFound(this.values[key], 200);
+    return new CheckpointError(`${this.path}: ${key} should be ${expected}, found ${found}.`, {
       reason: 'unsupported',
       advice: 'docs/interop.md says which models can be imported.',
     });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { userCacheFolder } from '../base/cache-folder';
+import { privateCacheFolder } from '../base/cache-folder';
 import { RunError } from '../base/errors';
 import { acquireLock, type Lock, lockHolder } from '../base/lock';
 
@@ -21,7 +21,7 @@ const TICKET = /^\d{15}-[0-9a-f]{8}$/;
 /** The folder in which the runs of this user wait: `BAM_QUEUE_FOLDER`, else one in the user's cache folder. */
 export function queueFolder(): string {
   const { BAM_QUEUE_FOLDER } = process.env;
-  return BAM_QUEUE_FOLDER ? resolve(BAM_QUEUE_FOLDER) : join(userCacheFolder(), 'queue');
+  return BAM_QUEUE_FOLDER ? resolve(BAM_QUEUE_FOLDER) : join(privateCacheFolder(), 'queue');
 }
 
 export interface Waiting {

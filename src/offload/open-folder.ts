@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Architecture } from '../architecture/architecture';
 import { isOfFfnExpert, parameterSpecs } from '../architecture/parameters';
+import { readArchitecture } from '../architecture/stored';
 import { CheckpointError } from '../base/errors';
 import { readJson } from '../base/files';
 import { readSafetensors } from '../checkpoint/safetensors';
@@ -72,8 +73,8 @@ function readIndex(path: string): ExpertIndex {
 
 function readResident(path: string): { architecture: Architecture; resident: Map<string, Float32Array> } {
   const { tensors, metadata } = readSafetensors(join(path, RESIDENT_FILE));
-  const architecture = JSON.parse(metadata.architecture ?? 'null') as Architecture | null;
-  if (!architecture) throw damaged(path, `${RESIDENT_FILE} does not say its architecture`);
+  const architecture = readArchitecture(metadata.architecture);
+  if ('problem' in architecture) throw damaged(path, `of ${RESIDENT_FILE} ${architecture.problem}`);
   const wanted = parameterSpecs(architecture).filter((spec) => !isOfFfnExpert(spec));
   const missing = wanted.find(({ name, shape }) => String(tensors.get(name)?.shape) !== String(shape));
   if (missing) throw damaged(path, `${RESIDENT_FILE} should hold ${missing.name}, (${missing.shape.join(', ')})`);

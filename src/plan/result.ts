@@ -1,7 +1,9 @@
 import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { BamError } from '../base/errors';
 import { readJson, writeFileAtomic } from '../base/files';
+import { isPlainName } from '../base/plain-name';
 import { evaluationSchema } from '../events/event';
 
 const resultSchema = z.object({
@@ -17,15 +19,23 @@ const resultSchema = z.object({
 /** The outcome of a finished stage. Its presence in the stage's folder says that the stage is done. */
 export type StageResult = z.output<typeof resultSchema>;
 
-/** Folder of a stage's checkpoints. */
+/** Folder of a stage's checkpoints. Throws a `BamError` (`bad-name`) for a key that would lead elsewhere. */
 export function checkpointsFolder(stagesFolder: string, key: string): string {
-  return join(stagesFolder, key, 'checkpoints');
+  return join(stageFolder(stagesFolder, key), 'checkpoints');
+}
+
+/** Keys come from logs and plans too, which anybody may have written. */
+function stageFolder(stagesFolder: string, key: string): string {
+  if (isPlainName(key)) return join(stagesFolder, key);
+  throw new BamError(`The key of a stage should name one folder, found ${JSON.stringify(key)}.`, {
+    reason: 'bad-name',
+  });
 }
 
 /** The result of a stage; `undefined` where it has none, or one that cannot be read (the stage then runs again). */
 export function readResult(stagesFolder: string, key: string): StageResult | undefined {
   try {
-    return resultSchema.safeParse(readJson(join(stagesFolder, key, 'result.json'))).data;
+    return resultSchema.safeParse(readJson(join(stageFolder(stagesFolder, key), 'result.json'))).data;
   } catch {
     return undefined;
   }
@@ -44,7 +54,7 @@ export type LaterEvaluation = z.output<typeof laterEvaluationSchema>;
 
 /** Where an evaluation of a stage after its training is kept. */
 export function laterEvaluationFile(stagesFolder: string, key: string): string {
-  return join(stagesFolder, key, 'evaluation.json');
+  return join(stageFolder(stagesFolder, key), 'evaluation.json');
 }
 
 /** The last evaluation of a finished stage that is not part of its training; `undefined` where there is none that can be read. */
@@ -69,5 +79,8 @@ export function writeLaterEvaluation(stagesFolder: string, found: LaterEvaluatio
 
 /** Marks a stage as done. */
 export function writeResult(stagesFolder: string, result: StageResult): void {
-  writeFileAtomic(join(stagesFolder, result.key, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
+  writeFileAtomic(
+    join(stageFolder(stagesFolder, result.key), 'result.json'),
+    `${JSON.stringify(result, undefined, 2)}\n`,
+  );
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isPlainName } from '../base/plain-name';
 import { checkpointName, listCheckpoints } from '../checkpoint/checkpoint';
 import { checkpointsFolder, readResult } from '../plan/result';
 import type { Database } from './database';
@@ -32,6 +33,7 @@ export async function queryTrainedStages({ stagesFolder }: Workspace, index: Dat
   );
   const found = new Map<string, Pick<TrainedStage, 'step' | 'average'> | undefined>();
   return rows.flatMap(({ title, ...row }) => {
+    if (!isPlainName(row.key)) return [];
     if (!found.has(row.key)) found.set(row.key, lastCheckpoint(stagesFolder, row.key));
     const checkpoint = found.get(row.key);
     return checkpoint ? [{ ...row, title: title ?? row.run, ...checkpoint }] : [];
@@ -47,7 +49,7 @@ function lastCheckpoint(stagesFolder: string, key: string): Pick<TrainedStage, '
 
 /** Whether a stage has a checkpoint on disk. */
 export function hasCheckpoint({ stagesFolder }: Workspace, { key }: { key: string | null }): boolean {
-  return key !== null && listCheckpoints(checkpointsFolder(stagesFolder, key)).length > 0;
+  return key !== null && isPlainName(key) && listCheckpoints(checkpointsFolder(stagesFolder, key)).length > 0;
 }
 
 /** The folder of a stage's checkpoint, absolute; `undefined` where there is none of this step. */

@@ -43,7 +43,8 @@ describe('the packed extension', function () {
 
   it('holds what its users need and nothing of what only developers need', () => {
     const top = readdirSync(extension).filter((entry) => entry !== 'l10n' && !/^package\.nls\./.test(entry));
-    const expected = ['LICENSE.txt', 'bin', 'changelog.md', 'dist', 'media', 'package.json', 'readme.md'];
+    const expected = ['LICENSE.txt', 'THIRD-PARTY-NOTICES.txt', 'bin', 'changelog.md', 'dist', 'media', 'package.json'];
+    expected.push('readme.md', 'sbom.cdx.json');
     assert.deepEqual(top.sort(), expected);
     const programs = readdirSync(join(extension, 'dist')).filter((entry) => entry !== 'webview');
     assert.deepEqual(programs.sort(), ['cli.js', 'extension.js', 'node_modules', 'serve.js', 'trainer.js']);
@@ -52,6 +53,28 @@ describe('the packed extension', function () {
       all.filter((path) => /\.(map|ts|o|a|vsix)$|\.(test|spec)\.js$/.test(path)),
       [],
     );
+  });
+
+  it('says what it is made of: an SBOM with checksums, and the licences of all parts', () => {
+    interface Part {
+      name: string;
+      version: string;
+      hashes?: unknown[];
+    }
+    const sbom = JSON.parse(readFileSync(join(extension, 'sbom.cdx.json'), 'utf8')) as {
+      bomFormat: string;
+      components: Part[];
+    };
+    assert.equal(sbom.bomFormat, 'CycloneDX');
+    const names = sbom.components.map((part) => part.name.split('/').at(-1)!);
+    for (const part of ['tfjs', 'sqlite3', 'zod', 'yaml', 'commander', 'uplot', 'tokenizers'])
+      assert.ok(names.includes(part), part);
+    for (const tool of ['eslint', 'mocha', 'typescript', 'fast-check']) assert.ok(!names.includes(tool), tool);
+    for (const part of sbom.components) assert.ok(part.hashes?.length, part.name);
+    const notices = readFileSync(join(extension, 'THIRD-PARTY-NOTICES.txt'), 'utf8');
+    for (const { name, version } of sbom.components)
+      assert.ok(notices.includes(`${name.split('/').at(-1)!} ${version}`), name);
+    assert.match(notices, /Apache License/);
   });
 
   it('holds what `bam runtime install` compiles', () => {

@@ -8,6 +8,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -36,6 +37,8 @@ const FAKE_PIP = `
 import base64, hashlib, os, sys, time, zipfile
 mode = os.environ.get('FAKE_PIP', '')
 dest = sys.argv[sys.argv.index('--dest') + 1]
+asked = open(sys.argv[sys.argv.index('--requirement') + 1]).read()
+open(__file__ + '.asked', 'w').write(' '.join(sys.argv) + '\\n' + asked)
 if mode == 'none': sys.exit('ERROR: No matching distribution found for tensorflow-cpu==2.21.0')
 if mode == 'full': sys.exit("ERROR: Could not install packages: [Errno 28] No space left on device")
 path = os.path.join(dest, 'tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl')
@@ -145,6 +148,30 @@ describe('installing the native runtime', function () {
       assert.equal(existsSync(place.downloaded), false, 'the wheel should be gone');
       assert.deepEqual(await installRuntime(), installed);
       assert.deepEqual(callsMade(), ['download', 'compile']);
+    });
+
+    it('has pip take the one wheel whose checksum is known, whatever its index says', async () => {
+      await installRuntime();
+      const asked = readFileSync(join(home, 'pip.py.asked'), 'utf8');
+      assert.match(asked, /--require-hashes/);
+      assert.match(asked, /^tensorflow-cpu==2\.21\.0 --hash=sha256:[0-9a-f]{64}$/m);
+    });
+
+    it('runs nothing that lies where the user is, and installs for the user alone', async () => {
+      const before = process.cwd();
+      const trap = join(home, 'trap');
+      mkdirSync(trap);
+      for (const name of ['pip.py', 'zipfile.py', 'csv.py'])
+        writeFileSync(join(trap, name), `open('${home}/sprung', 'w')`);
+      process.chdir(trap);
+      try {
+        await installRuntime();
+      } finally {
+        process.chdir(before);
+      }
+      assert.ok(!existsSync(join(home, 'sprung')));
+      assert.equal(statSync(join(home, 'runtime')).mode & 0o777, 0o700);
+      assert.equal(statSync(runtimePlace(false).folder).mode & 0o777, 0o700);
     });
 
     it('goes on after a failed compilation without fetching anything again', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
@@ -22,8 +22,8 @@ const wheelSchema = z.object({ file: z.string(), bytes: z.number(), sha256: z.st
 export type Wheel = z.output<typeof wheelSchema>;
 
 /**
- * Fetches the wheels with pip, which checks them against the index's SHA-256, and records their own in `place.wheels`.
- * For the GPU variant these are TensorFlow and the CUDA libraries that its `and-cuda` extra names.
+ * Fetches the wheels with pip, and records their SHA-256 in `place.wheels`. TensorFlow's own has to have the one that is known here. For the
+ * GPU variant the CUDA libraries that its `and-cuda` extra names come with it, which pip checks against the index alone.
  * Throws an `EngineError`: `download-failed`, `no-space` or `cancelled`.
  */
 export async function download(place: RuntimePlace, options: DownloadOptions): Promise<void> {
@@ -31,7 +31,7 @@ export async function download(place: RuntimePlace, options: DownloadOptions): P
   mkdirSync(join(place.downloading, 'temporary'), { recursive: true });
   const stop = reportGrowth(place, options.report);
   try {
-    await pip(place, options, [`${place.gpu ? 'tensorflow' : 'tensorflow-cpu'}==${TENSORFLOW_VERSION}`]);
+    await pip(place, options, pinned(place, place.gpu ? 'tensorflow' : 'tensorflow-cpu'));
     if (place.gpu) await pip(place, options, await cudaRequirements(place, options));
   } finally {
     stop();
@@ -41,6 +41,23 @@ export async function download(place: RuntimePlace, options: DownloadOptions): P
   for (const file of wheelFiles(place.downloading)) wheels.push(await describeWheel(place.downloading, file));
   writeFileAtomic(place.wheels, JSON.stringify(wheels, null, 2));
   renameSync(place.downloading, place.downloaded);
+}
+
+/** The wheels of `TENSORFLOW_VERSION` that `wheelTags` may name, by package: x86_64, then aarch64. Of the CPU's there is one. */
+const WHEEL_SHA256: Record<'tensorflow' | 'tensorflow-cpu', readonly string[]> = {
+  'tensorflow-cpu': ['2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c'],
+  tensorflow: [
+    '9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124',
+    '4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c',
+  ],
+};
+
+/** Arguments of pip for TensorFlow's own wheel: whatever index it asks, it takes no other file than the one that is meant. */
+function pinned(place: RuntimePlace, name: keyof typeof WHEEL_SHA256): string[] {
+  const file = join(place.downloading, 'temporary', 'requirements.txt');
+  const hashes = WHEEL_SHA256[name].map((hash) => `--hash=sha256:${hash}`);
+  writeFileSync(file, `${[`${name}==${TENSORFLOW_VERSION}`, ...hashes].join(' ')}\n`);
+  return ['--require-hashes', '--requirement', file];
 }
 
 /** Downloads what the requirements name, without what those need, into `place.downloading`. */

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makePrivate } from '../../base/cache-folder';
 import { diskError, writeFileAtomic } from '../../base/files';
 import { compile } from './compile';
 import { checkWheels, download, recordedWheels } from './download';
@@ -47,7 +48,8 @@ export async function installRuntime(options: InstallOptions = {}): Promise<Inst
 
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makePrivate(runtimeFolder());
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw diskError(error, folder);
   }

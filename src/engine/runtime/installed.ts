@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { requireOwn } from '../../base/cache-folder';
 import { EngineError, hasCode } from '../../base/errors';
 import { readJson } from '../../base/files';
 import { folderBytes, runtimeFolder, runtimePlace, type RuntimePlace } from './folder';
@@ -33,9 +34,10 @@ export function installedRuntime(): InstalledRuntime | undefined {
   return readRuntime(runtimePlace(true)) ?? readRuntime(runtimePlace(false));
 }
 
-/** The runtime at one place, if its installation was finished and its parts are still there. */
+/** The runtime at one place, if its installation was finished and its parts are still there. Throws a `BamError` (`unsafe-folder`). */
 export function readRuntime(place: RuntimePlace): InstalledRuntime | undefined {
   if (!existsSync(place.record) || !existsSync(place.binding) || !existsSync(place.unpacked)) return undefined;
+  requireOwn(place.folder);
   const record = recordSchema.safeParse(readJson(place.record));
   return record.success ? { ...record.data, folder: place.folder, binding: place.binding } : undefined;
 }

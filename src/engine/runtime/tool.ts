@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { parse } from 'node:path';
 import { EngineError, hasCode } from '../../base/errors';
 
 /** How a program ended. `code` is 127 where there is no such program, as in a shell. */
@@ -25,6 +26,8 @@ export function runTool(command: string, args: readonly string[], options: ToolO
   throwIfCancelled(options.signal);
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
+      // Not where the user is: Python would take a pip.py that lies there for pip.
+      cwd: parse(process.execPath).root,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       windowsHide: true,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { EXPORTS, exportRun, type ExportKind } from '../../report/export';
 import type { ProjectRun } from '../project/projects';
+import { notify } from '../notify';
 
 /** Asks what to export of a run and where to, and writes it. Charts are exported as PNG from the dashboard. */
 export async function exportFromRun({ project, run }: ProjectRun): Promise<void> {
@@ -24,7 +25,7 @@ export async function saveAs(folder: string, fileName: string, content: Uint8Arr
   await vscode.workspace.fs.writeFile(target, content);
   const open = vscode.l10n.t('Open');
   const message = vscode.l10n.t('Saved {0}', vscode.workspace.asRelativePath(target));
-  if ((await vscode.window.showInformationMessage(message, open)) === open) {
+  if ((await notify.information(message, open)) === open) {
     await vscode.commands.executeCommand('vscode.open', target);
   }
 }

@@ -7,6 +7,7 @@ import type { Project } from '../project/project';
 import type { Projects } from '../project/projects';
 import type { CommandArgument } from '../runs/targets';
 import { registerCommand } from './register';
+import { notify } from '../notify';
 
 /** A trained stage and the project that it belongs to. */
 interface ProjectStage extends TrainedStage {
@@ -29,7 +30,7 @@ async function chooseStage(projects: Projects, argument: CommandArgument): Promi
   const fitting = (await trainedStages(projects)).filter(fits(argument));
   if (!fitting.length) {
     const message = vscode.l10n.t('There is no checkpoint for this yet: run the stage first.');
-    return void vscode.window.showInformationMessage(message);
+    return void notify.information(message);
   }
   if (argument && fitting.length === 1) return fitting[0];
   const choices = fitting.map((trained) => ({ ...describe(trained), trained }));

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../../base/files';
 import { NAME } from '../../config/meaning';
 import { parseQuantity } from '../../config/quantity';
 import { experimentText, SIZES, type SizeName, TEMPLATES, type TemplateName } from '../../config/template';
+import { notify } from '../notify';
 
 const STEPS = 5;
 
@@ -12,7 +13,7 @@ const STEPS = 5;
 export async function newExperiment(): Promise<void> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
   if (folder === undefined) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('Open a folder first: an experiment belongs to one.'));
+    void notify.information(vscode.l10n.t('Open a folder first: an experiment belongs to one.'));
     return;
   }
   const template = await pick<TemplateName>(1, vscode.l10n.t('What should it compare?'), TEMPLATES);

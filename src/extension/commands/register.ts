@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { explainError } from '../../base/errors';
 import { log } from '../log';
 import type { CommandArgument } from '../runs/targets';
+import { notify } from '../notify';
 
 /**
  * Registers a command whose failure becomes a message with its advice, and a line in the log. The tree gives the selected nodes as a
@@ -19,7 +20,7 @@ export function registerCommand(
     } catch (error) {
       log.error(error instanceof Error ? error : String(error));
       const message = explainError(error).split('\n    at ')[0]!;
-      void vscode.window.showErrorMessage(message.replace(/^Error: /, ''));
+      void notify.error(message.replace(/^Error: /, ''));
       return undefined;
     }
   });

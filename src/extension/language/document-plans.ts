@@ -2,14 +2,16 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { explainError } from '../../base/errors';
-import { userCacheFolder } from '../../base/cache-folder';
+import { privateCacheFolder } from '../../base/cache-folder';
 import type { Diagnostic } from '../../config/diagnostics';
 import { type ParsedExperiment, parseExperiment } from '../../config/parse';
 import type { Experiment } from '../../config/schema';
 import type { Plan } from '../../plan/plan';
 import { dataMistakes, findData, type FoundData, planWithData } from '../../plan/plan-file';
 import { findWorkspaceRoot, Workspace } from '../../store/layout';
+import { pathsRead } from '../../plan/boundary';
 import { log } from '../log';
+import { forbiddenPaths } from '../runs/trust';
 import { isExperimentFile } from '../project/experiment-files';
 
 /** How long nothing is typed before the text is read again. */
@@ -116,6 +118,9 @@ export class DocumentPlans implements vscode.Disposable {
     this.states.get(document)!.check = own;
     try {
       const file = document.uri.fsPath;
+      const { root } = new Workspace(findWorkspaceRoot(dirname(file)));
+      const forbidden = await forbiddenPaths(pathsRead(experiment), dirname(file), root);
+      if (forbidden.length) return log.info(`${file} reads ${forbidden.join(', ')}, which lies outside ${root}.`);
       const found = await findData(experiment, dirname(file), memoFolder(file), own.signal);
       // The document may have been read again meanwhile, or closed.
       const state = this.states.get(document);
@@ -142,5 +147,5 @@ function dataAsked({ domains, model, stages, sweep, tasks }: Experiment): string
 /** Where content hashes are kept: with the runs, or, since looking at a file should not make a `.bam` folder, in the user's cache. */
 function memoFolder(file: string): string {
   const { folder, dataFolder } = new Workspace(findWorkspaceRoot(dirname(file)));
-  return existsSync(folder) ? dataFolder : join(userCacheFolder(), 'data');
+  return existsSync(folder) ? dataFolder : join(privateCacheFolder(), 'data');
 }

@@ -4,7 +4,6 @@ import { findCorpus } from '../../data/corpus';
 import { FileHashes } from '../../data/hashes';
 import { hashesPath } from '../../data/prepare';
 import type { DomainText } from '../../messages/explorer';
-import { globsOutside } from '../../plan/boundary';
 import type { Plan } from '../../plan/plan';
 import type { Workspace } from '../../store/layout';
 import { refuseOutside } from '../runs/trust';
@@ -24,7 +23,7 @@ export async function domainTexts(
   const problems: string[] = [];
   for (const { name, config } of domains) {
     try {
-      refuseOutside(globsOutside([config.files].flat(), folder, workspace.root), workspace.root);
+      await refuseOutside([config.files].flat(), folder, workspace.root);
       const corpus = await findCorpus(name, config, folder, hashes);
       const found = await heldOutBeginnings(corpus, { documents: DOCUMENTS, characters: CHARACTERS });
       texts.push(...found.map((text) => ({ domain: name, text })));

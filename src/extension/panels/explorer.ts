@@ -2,7 +2,6 @@ import * as vscode from 'vscode';
 import * as z from 'zod';
 import { RunError } from '../../base/errors';
 import { startServing } from '../../launch/serving';
-import { globsOutside } from '../../plan/boundary';
 import type { Plan } from '../../plan/plan';
 import { namedExperts } from '../../plan/expert-names';
 import type { ServedCheckpoint } from '../../plan/serving';
@@ -163,17 +162,17 @@ class ExplorerServer implements vscode.Disposable {
     }
   }
 
-  private generate(id: number, { checkpoint, ...asked }: Asked, isKept: boolean): void {
+  private async generate(id: number, { checkpoint, ...asked }: Asked, isKept: boolean): Promise<void> {
     try {
       requireTrust();
-      this.session.generate({ id, ...asked, ...this.served(checkpoint) }, isKept);
+      this.session.generate({ id, ...asked, ...(await this.served(checkpoint)) }, isKept);
     } catch (error) {
       log.error(error instanceof Error ? error : String(error));
       this.post({ type: 'failed', id, message: error instanceof Error ? error.message : String(error) });
     }
   }
 
-  private served({ run, stage, step }: CheckpointName): ServedCheckpoint {
+  private async served({ run, stage, step }: CheckpointName): Promise<ServedCheckpoint> {
     const { workspace } = this.target.project;
     const trained = this.stages.find((one) => one.run === run && one.stage === stage);
     const checkpoint = trained && checkpointFolder(workspace, trained.key, step);
@@ -185,7 +184,7 @@ class ExplorerServer implements vscode.Disposable {
     const { experts } = namedExperts(plan, stage);
     const tokenizer = { name: plan.tokenizer.name, folder: plan.folder };
     const paths = tokenizer.name === 'bytes' ? [] : [tokenizer.name];
-    refuseOutside(globsOutside(paths, plan.folder, workspace.root), workspace.root);
+    await refuseOutside(paths, plan.folder, workspace.root);
     return { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) };
   }
 

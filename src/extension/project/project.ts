@@ -6,6 +6,7 @@ import { withIndex } from '../../store/index';
 import { listRuns, type Workspace } from '../../store/layout';
 import { isActive, queryRuns, type RunSummary } from '../../store/queries';
 import { log } from '../log';
+import { notify } from '../notify';
 
 /** How often the run folders are looked at while something runs, and while nothing does. Works on any file system, unlike watching. */
 const ACTIVE_MILLISECONDS = 400;
@@ -116,8 +117,6 @@ export class Project implements vscode.Disposable {
     if (message === this.lastProblem) return;
     this.lastProblem = message;
     log.error(error instanceof Error ? error : message);
-    void vscode.window.showErrorMessage(
-      vscode.l10n.t('The runs of {0} cannot be read. {1}', this.workspace.root, message),
-    );
+    void notify.error(vscode.l10n.t('The runs of {0} cannot be read. {1}', this.workspace.root, message));
   }
 }

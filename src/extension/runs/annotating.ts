@@ -3,6 +3,7 @@ import { annotate, type Annotations } from '../../store/annotations';
 import { deleteRun, restoreRun } from '../../store/trash';
 import type { ProjectRun } from '../project/projects';
 import { runLabel } from '../tree/nodes';
+import { notify } from '../notify';
 
 /** Changes what is said about a run and shows it at once. */
 export async function changeAnnotations({ project, run }: ProjectRun, changes: Partial<Annotations>): Promise<void> {
@@ -39,7 +40,7 @@ export async function deleteWithUndo({ project, run }: ProjectRun): Promise<void
   await project.refresh();
   const undo = vscode.l10n.t('Undo');
   const message = vscode.l10n.t('Run {0} was deleted. It is kept for a week.', runLabel(run));
-  if ((await vscode.window.showInformationMessage(message, undo)) !== undo) return;
+  if ((await notify.information(message, undo)) !== undo) return;
   restoreRun(project.workspace, run.id);
   await project.refresh();
 }

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
+import { unlinked } from '../../base/markdown';
 import { parseExperiment } from '../../config/parse';
 import { startDetached } from '../../launch/detach';
 import { stopRun } from '../../launch/stop';
-import { pathsOutside } from '../../plan/boundary';
+import { pathsRead } from '../../plan/boundary';
 import { log } from '../log';
 import type { Project } from '../project/project';
 import type { ProjectRun, Projects } from '../project/projects';
@@ -13,6 +14,7 @@ import { runLabel } from '../tree/nodes';
 import { offerRuntime } from './runtime';
 import type { FileTarget } from './targets';
 import { refuseOutside, requireTrust } from './trust';
+import { notify } from '../notify';
 
 /** How long a stopped run may take to save its checkpoint before it is ended firmly. */
 const GRACE_MILLISECONDS = 30_000;
@@ -35,7 +37,7 @@ export class Launching {
     const { experiment, mistakes } = parseExperiment(readFileSync(file, 'utf8'));
     if (!experiment) return void showMistakes(file, mistakes.length);
     const project = this.projects.forFile(file);
-    refuseOutside(pathsOutside(experiment, dirname(file), project.workspace.root), project.workspace.root);
+    await refuseOutside(pathsRead(experiment), dirname(file), project.workspace.root);
     const backend = await offerRuntime(this.program, experiment.engine.backend);
     if (!backend) return;
     const { run } = await startDetached({
@@ -54,20 +56,26 @@ export class Launching {
     requireTrust();
     const { workspace } = project;
     const file = run.file ?? workspace.experimentFile(run.id);
+    const own = workspace.experimentFile(run.id);
+    const { experiment } = parseExperiment(existsSync(own) ? readFileSync(own, 'utf8') : '');
+    if (experiment) await refuseOutside(pathsRead(experiment), dirname(file), workspace.root);
     await startDetached({ workspace, file, name: run.experiment, resume: run.id, cliScript: this.program });
     await this.tellStarted(project, run.id);
   }
 
   /** Asks a run to save a checkpoint and end; ends it firmly where it does not. */
   async stop({ project, run }: ProjectRun): Promise<void> {
+    // Which process is ended, files in the workspace say.
+    requireTrust();
     const title = vscode.l10n.t('Stopping {0}: saving a checkpoint', runLabel(run));
-    const how = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
-      stopRun(project.workspace, run.id, { graceMilliseconds: GRACE_MILLISECONDS }),
+    const how = await vscode.window.withProgress(
+      { location: vscode.ProgressLocation.Notification, title: unlinked(title) },
+      () => stopRun(project.workspace, run.id, { graceMilliseconds: GRACE_MILLISECONDS }),
     );
     await project.refresh();
     if (how !== 'killed') return;
     const message = vscode.l10n.t('Run {0} did not answer and was ended. It goes on from its last checkpoint.', run.id);
-    void vscode.window.showWarningMessage(message);
+    void notify.warning(message);
   }
 
   private get program(): string {
@@ -90,7 +98,7 @@ async function saveDocument(file: string): Promise<void> {
 async function showMistakes(file: string, count: number): Promise<void> {
   const show = vscode.l10n.t('Show');
   const message = vscode.l10n.t('The experiment has {0} mistakes and was not started.', count);
-  if ((await vscode.window.showErrorMessage(message, show)) !== show) return;
+  if ((await notify.error(message, show)) !== show) return;
   await vscode.window.showTextDocument(vscode.Uri.file(file));
   await vscode.commands.executeCommand('workbench.actions.view.problems');
 }

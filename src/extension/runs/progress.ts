@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { unlinked } from '../../base/markdown';
 import { formatDuration } from '../../base/format';
 import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
 import { log } from '../log';
@@ -6,6 +7,7 @@ import type { ProjectRun, Projects } from '../project/projects';
 import { runLabel } from '../tree/nodes';
 import type { Launching } from './launching';
 import type { RunTarget } from './targets';
+import { notify } from '../notify';
 
 /** Shows what runs: in the status bar, and for runs started from this window in a notification that can stop them. */
 export class RunProgress implements vscode.Disposable {
@@ -60,12 +62,12 @@ export class RunProgress implements vscode.Disposable {
   private async follow(target: ProjectRun): Promise<void> {
     const { run } = target;
     const title = vscode.l10n.t('Run {0}', runLabel(run));
-    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+    const options = { location: vscode.ProgressLocation.Notification, title: unlinked(title), cancellable: true };
     await vscode.window.withProgress(options, async (progress, token) => {
       token.onCancellationRequested(() => void this.launching.stop(target));
       await this.untilEnd(target, (details) => {
         const done = details.stagesTotal ? Math.round((100 * details.stagesDone) / details.stagesTotal) : 0;
-        progress.report({ message: `${describeProgress(details)} (${done} %)` });
+        progress.report({ message: unlinked(`${describeProgress(details)} (${done} %)`) });
       });
     });
   }
@@ -115,13 +117,9 @@ async function tellEnd(target: ProjectRun): Promise<void> {
   const name = runLabel(run);
   const chosen =
     run.state === 'finished'
-      ? await vscode.window.showInformationMessage(vscode.l10n.t('Run {0} is finished.', name), dashboard)
+      ? await notify.information(vscode.l10n.t('Run {0} is finished.', name), dashboard)
       : run.state === 'stopped'
-        ? await vscode.window.showInformationMessage(vscode.l10n.t('Run {0} was stopped.', name), resume)
-        : await vscode.window.showErrorMessage(
-            vscode.l10n.t('Run {0} {1}. {2}', name, run.state, run.message ?? ''),
-            resume,
-            output,
-          );
+        ? await notify.information(vscode.l10n.t('Run {0} was stopped.', name), resume)
+        : await notify.error(vscode.l10n.t('Run {0} {1}. {2}', name, run.state, run.message ?? ''), resume, output);
   if (chosen) await vscode.commands.executeCommand(chosen.command, argument);
 }

@@ -1,5 +1,7 @@
 import * as vscode from 'vscode';
 import { runProgram } from '../program';
+import { requireTrust } from './trust';
+import { notify } from '../notify';
 
 interface RuntimeInfo {
   native?: { version: string; device: string; threads: number };
@@ -39,15 +41,17 @@ export async function installRuntime(program: string, gpu: boolean): Promise<boo
 
 /** Asks which build of TensorFlow to install, and installs it. */
 export async function chooseAndInstall(program: string): Promise<void> {
+  requireTrust();
   const cpu = { label: 'CPU', description: vscode.l10n.t('about 270 MB to fetch'), gpu: false };
   const gpu = { label: 'GPU (CUDA 12)', description: vscode.l10n.t('about 3 GB to fetch'), gpu: true };
   const chosen = await vscode.window.showQuickPick([cpu, gpu], { placeHolder: vscode.l10n.t('Which build?') });
   if (!chosen || !(await installRuntime(program, chosen.gpu))) return;
-  void vscode.window.showInformationMessage(vscode.l10n.t('Native TensorFlow is installed.'));
+  void notify.information(vscode.l10n.t('Native TensorFlow is installed.'));
 }
 
 /** Shows what experiments compute with. */
 export async function showRuntime(program: string): Promise<void> {
+  requireTrust();
   const { native, installed, problem } = await runtimeInfo(program);
   const lines = [
     native &&
@@ -55,7 +59,7 @@ export async function showRuntime(program: string): Promise<void> {
     installed && vscode.l10n.t('installed in {0}', installed.folder),
     problem && vscode.l10n.t('Experiments would run on WebAssembly, 10 to 40 times slower: {0}', problem),
   ];
-  void vscode.window.showInformationMessage(lines.filter(Boolean).join('; '));
+  void notify.information(lines.filter(Boolean).join('; '));
 }
 
 type Backend = 'auto' | 'native' | 'wasm';
@@ -70,7 +74,7 @@ export async function offerRuntime(program: string, backend: Backend): Promise<B
     'About 270 MB are fetched from the Python package index through pip, once for this user.',
   );
   const choices = backend === 'native' ? [install] : [install, without];
-  const chosen = await vscode.window.showInformationMessage(message, { modal: true, detail }, ...choices);
+  const chosen = await notify.information(message, { modal: true, detail }, ...choices);
   if (chosen === install) return (await installRuntime(program, false)) ? backend : undefined;
   return chosen === without ? 'wasm' : undefined;
 }

@@ -5,6 +5,7 @@ import { isExperimentFile } from '../project/experiment-files';
 import type { ProjectRun, Projects } from '../project/projects';
 import { stateName } from '../tree/items';
 import { type Node, runLabel } from '../tree/nodes';
+import { notify } from '../notify';
 
 /** A run, and maybe a stage, as lenses and panels name them. */
 export interface RunTarget {
@@ -35,7 +36,7 @@ export async function resolveRun(
   const candidates = (file === undefined ? allRuns(projects) : projects.runsOf(file)).filter(({ run }) => fits(run));
   if (candidates.length === 1) return candidates[0];
   if (!candidates.length) {
-    void vscode.window.showInformationMessage(vscode.l10n.t('There is no run for this yet.'));
+    void notify.information(vscode.l10n.t('There is no run for this yet.'));
     return undefined;
   }
   return (await vscode.window.showQuickPick(candidates.map(runChoice), { placeHolder, matchOnDescription: true }))
@@ -71,9 +72,7 @@ export async function resolveFile(
   if (files.length === 1) return files[0]!.fsPath;
   const choices = files.map((uri) => ({ label: vscode.workspace.asRelativePath(uri), file: uri.fsPath }));
   if (!choices.length) {
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t('There is no *.bam.yaml file here. "BAM: New Experiment" makes one.'),
-    );
+    void notify.information(vscode.l10n.t('There is no *.bam.yaml file here. "BAM: New Experiment" makes one.'));
     return undefined;
   }
   const placeHolder = vscode.l10n.t('Which experiment?');

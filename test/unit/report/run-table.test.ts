@@ -188,10 +188,19 @@ describe('the run table of a workspace', () => {
         seed,
         backend: 'auto',
         folder,
-        tokenizer: { name: 'bytes' },
-        domains: [{ name: 'law', fingerprint: 'f' }],
+        tokenizer: { name: 'bytes', vocabulary: 257, fingerprint: 'bytes' },
+        domains: [{ name: 'law', fingerprint: 'f', config: { files: '*' }, files: 1, bytes: 1 }],
         stages: [
-          { name: 'bam', key: `key of seed ${seed}`, parents: [{ name: 's', key: `k${seed}` }], train: { tokens } },
+          {
+            ...{
+              name: 'bam',
+              key: `key of seed ${seed}`,
+              parents: [{ name: 's', key: `k${seed}` }],
+              train: { mix: {}, steps: 1, tokens, flops: 1 },
+              ...{ flopsPerToken: 1, evaluation: { every: 1, tokens: 1 } },
+            },
+            ...{ architecture: {}, parameters: { total: 2, active: 1 } },
+          },
         ],
       });
       const plans = { one: plan(1, 5), two: plan(2, 5, '/b'), longer: plan(2, 6), broken: 'not a plan' };

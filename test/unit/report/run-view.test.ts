@@ -28,16 +28,21 @@ async function view(workspace: Workspace): Promise<Run> {
 function writePlan(workspace: Workspace, experts = ['seed', 'law']): void {
   mkdirSync(workspace.runFolder(RUN), { recursive: true });
   const parameters = { total: 300, active: 100 };
+  const rest = { parameters, architecture: {}, flopsPerToken: 1, evaluation: { every: 1, tokens: 1 } };
+  const train = (steps: number): object => ({ train: { mix: {}, steps, tokens: 1, flops: 1 } });
+  const domain = { config: { files: '*' }, fingerprint: 'f', files: 1, bytes: 1 };
   const bam = {
     name: 'bam',
     parents: experts.map((name) => ({ name, key: name })),
     upcycle: { method: 'bam', experts },
-    train: { steps: 40 },
-    parameters,
-    architecture: {},
+    key: 'bam',
+    ...train(40),
+    ...rest,
   };
-  const seed = { name: 'seed', parents: [], train: { steps: 100 }, parameters, architecture: {} };
-  const plan = { domains: [{ name: 'law' }, { name: 'code' }], stages: [seed, bam] };
+  const seed = { name: 'seed', key: 'seed', parents: [], ...train(100), ...rest };
+  const tokenizer = { name: 'bytes', vocabulary: 257, fingerprint: 'bytes' };
+  const domains = ['law', 'code'].map((name) => ({ name, ...domain }));
+  const plan = { tokenizer, domains, stages: [seed, bam] };
   writeFileSync(workspace.planFile(RUN), JSON.stringify(plan));
 }
 

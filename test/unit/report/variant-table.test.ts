@@ -179,7 +179,12 @@ describe('results over seeds', () => {
 
   it('stand in the report, and beside those of another run without variants', () =>
     made.withWorkspace(async (workspace) => {
-      const plan = { ...planOf('seeds: [1, 2]'), seed: 1, domains: [], tokenizer: { name: 'bytes', vocabulary: 257 } };
+      const plan = {
+        ...planOf('seeds: [1, 2]'),
+        seed: 1,
+        domains: [],
+        tokenizer: { name: 'bytes', vocabulary: 257, fingerprint: 'bytes' },
+      };
       const write = (run: string, stages: Record<string, number>): void => {
         const ends = Object.entries(stages).map(([name, law]) => made.stageFinished(name, made.evaluation(9, { law })));
         made.writeEvents(workspace, run, [made.runStarted(run, Object.keys(stages)), ...ends]);
