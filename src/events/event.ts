@@ -184,7 +184,12 @@ const headSchema = z.object({
   sequence: z.int().min(1),
   /** Milliseconds since 1970, UTC. */
   time: count,
+  /** Where an event was copied from: an attempt, as `attemptName` has it, and the event's number in that attempt's log. */
+  source: z.object({ attempt: z.string(), sequence: z.int().min(1) }).optional(),
 });
+
+/** Where a copied event comes from. */
+export type EventSource = NonNullable<z.output<typeof headSchema>['source']>;
 
 /** One line of a run's event log. */
 export type RunEvent = z.output<typeof headSchema> & EventBody;

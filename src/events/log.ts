@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { diskError } from '../base/files';
-import { type EventBody, parseEvent, type RunEvent } from './event';
+import { type EventBody, type EventSource, parseEvent, type RunEvent } from './event';
 
 /** Longest line that a reader accepts, in bytes. */
 export const MAXIMUM_LINE_LENGTH = 4 * 1024 * 1024;
@@ -97,9 +97,9 @@ export class EventLog {
 
   /**
    * Opens a log for appending, new or old. A last line that a crash cut short is removed; `repaired` then says so.
-   * The caller closes the log.
+   * The caller closes the log. `events` is what the log has so far.
    */
-  static open(path: string): { log: EventLog; repaired: string | undefined } {
+  static open(path: string): { log: EventLog; repaired: string | undefined; events: RunEvent[] } {
     const { events, offset, problems } = readLog(path);
     const size = existsSync(path) ? statSync(path).size : 0;
     let repaired: string | undefined;
@@ -111,15 +111,15 @@ export class EventLog {
     }
     // A damaged line had a number too, and whoever read it before the damage knows that number.
     const lines = events.length + problems.length;
-    return { log: new EventLog(path, Math.max(events.at(-1)?.sequence ?? 0, lines)), repaired };
+    return { log: new EventLog(path, Math.max(events.at(-1)?.sequence ?? 0, lines)), repaired, events };
   }
 
   /**
-   * Appends one event; `time` is given for events that are copied from another log. Throws a `BamError` (reason `no-space`)
-   * when the disk is full; no part of a line stays then.
+   * Appends one event; `time` and `source` are given for events that are copied from another log. Throws a `BamError` (reason
+   * `no-space`) when the disk is full; no part of a line stays then.
    */
-  append(body: EventBody, time = Date.now()): RunEvent {
-    const event = { sequence: this.sequence + 1, time, ...body } as RunEvent;
+  append(body: EventBody, time = Date.now(), source?: EventSource): RunEvent {
+    const event = { sequence: this.sequence + 1, time, ...(source && { source }), ...body } as RunEvent;
     const line = Buffer.from(`${JSON.stringify(event)}\n`);
     const before = fstatSync(this.handle).size;
     try {

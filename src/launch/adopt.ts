@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { checkpointName, listCheckpoints, MODEL_FILE } from '../checkpoint/checkpoint';
 import { readSafetensorsHeader } from '../checkpoint/safetensors';
+import { catchUp } from '../events/attempt-logs';
 import { type EventLog, readLog } from '../events/log';
 import type { PlannedStage } from '../plan/plan';
 import { checkpointsFolder } from '../plan/result';
@@ -10,10 +11,17 @@ import type { Workspace } from '../store/layout';
  * A stage that another run began and did not finish goes on from its checkpoint. Its events so far are copied into this run's log, so that
  * the curves are whole. Returns the other run, if there was one.
  */
-export function adoptStage(workspace: Workspace, run: string, stage: PlannedStage, log: EventLog): string | undefined {
+export async function adoptStage(
+  workspace: Workspace,
+  run: string,
+  stage: PlannedStage,
+  log: EventLog,
+): Promise<string | undefined> {
   const other = trainedBy(workspace, stage.key);
   if (!other || other.run === run) return undefined;
-  for (const { sequence: _sequence, time, ...event } of readLog(workspace.eventsFile(other.run)).events) {
+  await catchUp(workspace.runLog(other.run), 0);
+  for (const { sequence: _sequence, source: _source, time, ...event } of readLog(workspace.eventsFile(other.run))
+    .events) {
     const isPoint = event.type === 'step' || event.type === 'evaluation' || event.type === 'checkpoint';
     if (isPoint && event.stage === other.stage && event.step <= other.step)
       log.append({ ...event, stage: stage.name }, time);

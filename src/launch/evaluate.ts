@@ -3,10 +3,9 @@ import type { EvaluationMessage, EvaluationOrder } from '../plan/order';
 import type { Plan } from '../plan/plan';
 import type { Workspace } from '../store/layout';
 import { finishedResult } from './finished';
-import { waitForTurn } from './queue';
+import { DEVICE, waitForTurn } from './queue';
 import { stagesNamed } from './run';
 import { runSideProcess, type SideOutcome } from './side-process';
-import { DEVICE } from './stage-sequence';
 
 export interface EvaluateOptions {
   workspace: Workspace;

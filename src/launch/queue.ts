@@ -7,6 +7,9 @@ import { userCacheFolder } from '../base/cache-folder';
 import { RunError } from '../base/errors';
 import { acquireLock, type Lock, lockHolder } from '../base/lock';
 
+/** What runs wait for: this machine's processor. */
+export const DEVICE = 'cpu';
+
 const POLL_MILLISECONDS = 200;
 /** How old a ticket without a live process must be before it is removed; until then it may be in writing. */
 const DEAD_MILLISECONDS = 60_000;

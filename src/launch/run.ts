@@ -6,11 +6,16 @@ import { withAncestors } from '../plan/graph';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
+import { Execution } from './execution';
 import { gitCommit } from './git-commit';
+import { LocalLauncher } from './local';
 import { RunSession } from './session';
-import { type SequenceOptions, StageSequence } from './stage-sequence';
+import type { StageOptions } from './stage-runner';
 
-export interface RunOptions extends SequenceOptions {
+export interface RunOptions extends Omit<StageOptions, 'launcher'> {
+  /** The bundled trainer, dist/trainer.js. */
+  trainerScript: string;
+  signal: AbortSignal;
   /** The experiment file's path, and its text as planned. */
   file: string;
   text: string;
@@ -34,8 +39,8 @@ export interface RunOutcome {
 }
 
 /**
- * Executes a run: its stages in order, each in a trainer process, those with a result taken from the cache. Before the first training it
- * waits until no other run uses the device. Everything that happens goes to the run's log. Throws a `RunError` (`locked`, `other-plan`,
+ * Executes a run: each stage in a trainer process when what it needs is done, those with a result taken from the cache. Before the first
+ * training it waits until no other run uses the devices. Everything that happens goes to the run's log. Throws a `RunError` (`locked`, `other-plan`,
  * `unknown-stage`, `exists`) before anything is written.
  */
 export async function executeRun(options: RunOptions): Promise<RunOutcome> {
@@ -64,7 +69,8 @@ async function execute(
     session.append(firstEvent(options, run, stages));
   }
   options.onStart?.(run);
-  const outcome = await new StageSequence(options, run, session).execute(stages);
+  const launcher = new LocalLauncher(options.trainerScript);
+  const outcome = await new Execution({ ...options, launcher }, run, session).execute(stages);
   session.end(outcome);
   return { run, ...outcome };
 }

@@ -1,31 +1,34 @@
 import { basename } from 'node:path';
 import { explainError } from '../base/errors';
-import { acquireLock, type Lock, waitForLock } from '../base/lock';
+import { type Lock, waitForLock } from '../base/lock';
+import { AttemptLogs } from '../events/attempt-logs';
 import type { EventBody } from '../events/event';
 import { EventLog } from '../events/log';
 import type { Workspace } from '../store/layout';
 
-/** How long a resumed run waits for a trainer that its dead launcher left behind, which saves a checkpoint and ends. */
-const ORPHAN_MILLISECONDS = 60_000;
+/** How long a run may be held by a trainer without a launcher that copies its log, or by another reader that does. */
+const COPYING_MILLISECONDS = 500;
 
-/** A run that this process executes: its lock, and the launcher's end of the log, closed while a trainer writes to it. */
+/** A run that this process executes: its lock, and its log, into which the logs of its attempts are copied. */
 export class RunSession {
   private readonly begun = Date.now();
 
   private constructor(
-    private readonly eventsFile: string,
     private readonly lock: Lock,
-    private log: EventLog | undefined,
+    private readonly log: EventLog,
+    /** Those of the run's attempts. */
+    readonly attempts: AttemptLogs,
   ) {}
 
-  /** Takes the lock of a run whose folder exists and opens its log. Throws a `RunError` (`locked`). */
+  /** Takes the lock of a run whose folder exists, opens its log and copies what earlier attempts left. Throws a `RunError` (`locked`). */
   static async open(workspace: Workspace, run: string): Promise<RunSession> {
-    const lock = await lockRun(workspace, run);
+    const { lockFile, eventsFile, attemptsFolder } = workspace.runLog(run);
+    const lock = await waitForLock(lockFile, `Run ${run}`, COPYING_MILLISECONDS);
     try {
-      const path = workspace.eventsFile(run);
-      const { log, repaired } = EventLog.open(path);
-      const session = new RunSession(path, lock, log);
+      const { log, repaired, events } = EventLog.open(eventsFile);
+      const session = new RunSession(lock, log, new AttemptLogs(attemptsFolder, log, events));
       if (repaired) session.append({ type: 'note', level: 'warning', message: repaired });
+      session.attempts.copyAll();
       return session;
     } catch (error) {
       lock.release();
@@ -34,8 +37,8 @@ export class RunSession {
   }
 
   append(event: EventBody): void {
-    this.log!.append(event);
-    this.log!.flush();
+    this.log.append(event);
+    this.log.flush();
   }
 
   /** The last event of a run, with the time since this session began. */
@@ -45,39 +48,12 @@ export class RunSession {
 
   /** Hands the open log to `work`, e.g. to copy events into it. */
   use<T>(work: (log: EventLog) => T): T {
-    return work(this.log!);
-  }
-
-  /** Lets another process write: closes the log, and opens it again behind what was written. */
-  async lend<T>(work: () => Promise<T>): Promise<T> {
-    this.closeLog();
-    try {
-      return await work();
-    } finally {
-      this.log = EventLog.open(this.eventsFile).log;
-    }
+    return work(this.log);
   }
 
   close(): void {
-    this.closeLog();
+    this.log.close();
     this.lock.release();
-  }
-
-  private closeLog(): void {
-    this.log?.close();
-    this.log = undefined;
-  }
-}
-
-/** Takes the run's lock, and makes sure that no trainer of a dead launcher still writes to its log. */
-async function lockRun(workspace: Workspace, run: string): Promise<Lock> {
-  const lock = acquireLock(workspace.runLockFile(run), `Run ${run}`);
-  try {
-    (await waitForLock(workspace.trainerLockFile(run), `Run ${run}'s trainer`, ORPHAN_MILLISECONDS)).release();
-    return lock;
-  } catch (error) {
-    lock.release();
-    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lastWords, runTrainer } from './trainer';
+import { lastWords, startTrainer, untilEnd } from './trainer';
 
 /** How a process ended that works beside runs; `message` says why it failed. */
 export interface SideOutcome {
@@ -19,7 +19,7 @@ export async function runSideProcess<T extends { type: string }>(
 ): Promise<SideOutcome> {
   const folder = mkdtempSync(join(tmpdir(), 'bam-'));
   const orderFile = join(folder, 'order.json');
-  const logFile = join(folder, 'log.txt');
+  const outputFile = join(folder, 'output.txt');
   let failure: string | undefined;
   const listen = (message: unknown): void => {
     const sent = message as Message<T>;
@@ -28,9 +28,9 @@ export async function runSideProcess<T extends { type: string }>(
   };
   try {
     writeFileSync(orderFile, JSON.stringify(order));
-    const end = await runTrainer({ script, orderFile, logFile, signal, onMessage: listen });
+    const end = await untilEnd(startTrainer({ script, orderFile, outputFile, onMessage: listen }), signal);
     if (end.state === 'finished' || end.state === 'stopped') return { state: end.state };
-    return { state: 'failed', message: failure ?? `The process ${lastWords(end, logFile)}` };
+    return { state: 'failed', message: failure ?? `The process ${lastWords(end, outputFile)}` };
   } finally {
     rmSync(folder, { recursive: true });
   }

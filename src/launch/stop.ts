@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { hasCode, RunError } from '../base/errors';
 import { isAlive, lockHolder, type LockHolder } from '../base/lock';
+import { trainersOf } from '../store/attempts';
 import type { Workspace } from '../store/layout';
 
 const POLL_MILLISECONDS = 50;
@@ -13,7 +14,7 @@ const DYING_MILLISECONDS = 10_000;
 export type StopOutcome = 'stopped' | 'killed' | 'not-running';
 
 /**
- * Ends a run: asks its launcher to save a checkpoint, waits up to `graceMilliseconds`, and kills what is left of it, launcher and trainer
+ * Ends a run: asks its launcher to save checkpoints, waits up to `graceMilliseconds`, and kills what is left of it, launcher and trainers
  * with their process groups. With 0 it kills at once. No process of the run is left when it returns.
  * Throws a `RunError` (`unknown-run`, `other-machine`, `not-permitted`, `unkillable`).
  */
@@ -25,7 +26,9 @@ export async function stopRun(
   if (!existsSync(workspace.runFolder(run))) {
     throw new RunError(`There is no run ${run}.`, { reason: 'unknown-run', advice: '`bam runs` lists them.' });
   }
-  const asked = processesOf(workspace, run);
+  const launcher = lockHolder(workspace.runLockFile(run));
+  // The launcher asks its trainers; trainers without a launcher are asked themselves.
+  const asked = launcher ? [launcher] : trainersOf(workspace, run);
   if (!asked.length) return 'not-running';
   const elsewhere = asked.find(({ host }) => host !== hostname());
   if (elsewhere) {
@@ -37,16 +40,16 @@ export async function stopRun(
       },
     );
   }
-  // The launcher asks its trainer; a trainer without a launcher is asked itself.
-  if (graceMilliseconds > 0) send(asked[0]!.pid, 'SIGTERM');
-  if (await allGone(workspace, run, asked, graceMilliseconds)) return 'stopped';
+  const known = processesOf(workspace, run);
+  if (graceMilliseconds > 0) for (const { pid } of asked) send(pid, 'SIGTERM');
+  if (await allGone(workspace, run, known, graceMilliseconds)) return 'stopped';
   await kill(workspace, run);
   return 'killed';
 }
 
-/** The live holders of a run's locks: launcher, then trainer. */
+/** The live holders of a run's locks: launcher, then trainers. */
 function processesOf(workspace: Workspace, run: string): LockHolder[] {
-  return [workspace.runLockFile(run), workspace.trainerLockFile(run)].flatMap((path) => lockHolder(path) ?? []);
+  return [lockHolder(workspace.runLockFile(run)) ?? [], trainersOf(workspace, run)].flat();
 }
 
 /** Waits for processes, and for others that hold the run's locks by then, to be gone; false if they are not in time. */
@@ -64,7 +67,7 @@ async function allGone(
 }
 
 async function kill(workspace: Workspace, run: string): Promise<void> {
-  const holders = processesOf(workspace, run);
+  const holders = processesOf(workspace, run).filter(({ host }) => host === hostname());
   // A trainer that just starts holds no lock yet. One that is missed here ends by itself, since its launcher is gone.
   const others = holders.flatMap(({ pid }) => childrenOf(pid));
   // The launcher first, so that it does not take the killing of its trainer for a crash.

@@ -1,15 +1,17 @@
 import { fork, type StdioOptions } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { hasCode } from '../base/errors';
 import { STOP_MESSAGE, TRAINER_EXIT } from '../plan/order';
+import type { Job } from './launcher';
 
 export interface TrainerProcess {
   /** The bundled trainer, dist/trainer.js. */
   script: string;
   orderFile: string;
   /** What the process prints is appended here. */
-  logFile: string;
-  /** Asks for a graceful stop: the stage saves a checkpoint and ends. */
-  signal: AbortSignal;
+  outputFile: string;
+  /** Variables beside those of this process. */
+  environment?: NodeJS.ProcessEnv | undefined;
   /** Told what the process sends. */
   onMessage?: ((message: unknown) => void) | undefined;
 }
@@ -21,37 +23,40 @@ export const TRAINER_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' };
 export type TrainerEnd = { state: 'finished' | 'stopped' | 'failed' } | { state: 'crashed'; how: string };
 
 /**
- * Runs one trainer process to its end. It stands in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which
+ * Starts one trainer process. It stands in a process group of its own, so that Ctrl-C in a terminal reaches only the launcher, which
  * asks it to stop; when the launcher is gone, the closed channel tells it the same.
  */
-export async function runTrainer({
-  script,
-  orderFile,
-  logFile,
-  signal,
-  onMessage,
-}: TrainerProcess): Promise<TrainerEnd> {
-  const output = openSync(logFile, 'a');
+export function startTrainer({ script, orderFile, outputFile, environment, onMessage }: TrainerProcess): Job {
+  const output = openSync(outputFile, 'a');
   try {
-    const env = { ...TRAINER_ENVIRONMENT, ...process.env };
+    const env = { ...TRAINER_ENVIRONMENT, ...process.env, ...environment };
     const stdio = ['ignore', output, output, 'ipc'] as StdioOptions;
     const child = fork(script, [orderFile], { stdio, env, detached: true, execArgv: [] });
-    const stop = (): void => void (child.connected && child.send(STOP_MESSAGE));
-    signal.addEventListener('abort', stop);
-    if (signal.aborted) stop();
     if (onMessage) child.on('message', onMessage);
-    const end = await new Promise<TrainerEnd>((resolve) => {
+    const end = new Promise<TrainerEnd>((resolve) => {
       child.once('error', (error) => resolve({ state: 'crashed', how: `could not start: ${error.message}` }));
       child.once('exit', (code, killedBy) => resolve(readEnd(code, killedBy)));
     });
-    signal.removeEventListener('abort', stop);
-    return end;
+    return { end, stop: () => void (child.connected && child.send(STOP_MESSAGE)) };
   } finally {
     closeSync(output);
   }
 }
 
-function readEnd(code: number | null, killedBy: NodeJS.Signals | null): TrainerEnd {
+/** Waits for a job to end; the signal asks it to stop. */
+export async function untilEnd(job: Job, signal: AbortSignal): Promise<TrainerEnd> {
+  const stop = (): void => job.stop();
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  try {
+    return await job.end;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** What the exit code of a trainer, or the signal that killed it, says. */
+export function readEnd(code: number | null, killedBy: string | null): TrainerEnd {
   const states = Object.keys(TRAINER_EXIT) as (keyof typeof TRAINER_EXIT)[];
   // Node itself exits with 1 after an uncaught error; the trainer's own failures are told apart by their event.
   const state = states.find((name) => TRAINER_EXIT[name] === code);
@@ -60,14 +65,20 @@ function readEnd(code: number | null, killedBy: NodeJS.Signals | null): TrainerE
 }
 
 /** How a trainer ended that did not end well, with the last of what it printed. */
-export function lastWords(end: TrainerEnd, logFile: string): string {
+export function lastWords(end: TrainerEnd, outputFile: string): string {
   const how = end.state === 'crashed' ? end.how : 'ended with an error';
-  return `${how}. Its last output:\n${lastLines(logFile, 5) || '(none)'}`;
+  return `${how}. Its last output:\n${lastLines(outputFile, 5) || '(none)'}`;
 }
 
-/** The last lines of a text file, to show beside a crash. Reads at most its last 16 kB. */
+/** The last lines of a text file, to show beside a crash; nothing, where there is none. Reads at most its last 16 kB. */
 export function lastLines(path: string, count: number): string {
-  const handle = openSync(path, 'r');
+  let handle: number;
+  try {
+    handle = openSync(path, 'r');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return '';
+    throw error;
+  }
   try {
     const size = fstatSync(handle).size;
     const buffer = Buffer.alloc(Math.min(size, 16_384));

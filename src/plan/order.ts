@@ -1,3 +1,4 @@
+import type { RunLog } from '../events/attempt-logs';
 import type { ExpertReport, TrialRequest } from './expert-report';
 import type { Plan } from './plan';
 
@@ -9,12 +10,15 @@ export interface TrainerOrder {
   run: string;
   /** The `.bam` folder; folders in events are relative to it. */
   folder: string;
+  /** The log of this attempt, which the process writes. */
   eventsFile: string;
+  /** The run's own log, into which the attempts' are copied. */
+  runLog: RunLog;
   /** Packed corpora. */
   dataFolder: string;
   /** One folder a stage key, each with `checkpoints/` and, once finished, `result.json`. */
   stagesFolder: string;
-  /** Held while the process lives: one trainer a run, and one a stage. */
+  /** Held while the process lives: one trainer a stage of the run, and one a stage. */
   trainerLockFile: string;
   stageLockFile: string;
   version: string;

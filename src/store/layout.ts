@@ -3,11 +3,15 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { RunError, hasCode } from '../base/errors';
 import { diskError } from '../base/files';
+import type { RunLog } from '../events/attempt-logs';
 
 /** Longest part of an experiment's name that goes into a run id. */
 const MAXIMUM_NAME_LENGTH = 40;
 /** What a run id and a stage key may look like: one folder name, never a path. */
 const FOLDER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** Name of the lock in the folder of a stage's attempts. */
+export const TRAINER_LOCK = 'trainer.lock';
 
 /** Where everything lies under the `.bam` folder of one workspace. Computes paths and creates nothing. */
 export class Workspace {
@@ -57,9 +61,10 @@ export class Workspace {
     return join(this.runFolder(run), 'events.ndjson');
   }
 
-  /** What the trainer process printed. */
-  logFile(run: string): string {
-    return join(this.runFolder(run), 'log.txt');
+  /** What copying the logs of a run's attempts needs. */
+  runLog(run: string): RunLog {
+    const [eventsFile, lockFile] = [this.eventsFile(run), this.runLockFile(run)];
+    return { eventsFile, lockFile, attemptsFolder: this.allAttemptsFolder(run) };
   }
 
   /** What the launcher of a detached run printed. */
@@ -91,9 +96,18 @@ export class Workspace {
     return join(this.runFolder(run), 'lock');
   }
 
-  /** Held by the trainer process that writes to the run's log. */
-  trainerLockFile(run: string): string {
-    return join(this.runFolder(run), 'trainer.lock');
+  /** One folder a stage, with the files of its attempts. */
+  allAttemptsFolder(run: string): string {
+    return join(this.runFolder(run), 'stages');
+  }
+
+  attemptsFolder(run: string, stage: string): string {
+    return join(this.allAttemptsFolder(run), encodeURIComponent(stage));
+  }
+
+  /** Held by the process that trains the stage for this run. */
+  trainerLockFile(run: string, stage: string): string {
+    return join(this.attemptsFolder(run, stage), TRAINER_LOCK);
   }
 
   /** Checkpoints and result of the stage with this key, shared by all runs. Throws like `runFolder`. */

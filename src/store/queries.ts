@@ -1,10 +1,10 @@
 import { RunError } from '../base/errors';
 import type { DomainResult, TaskResult } from '../events/event';
+import { isHeld } from './attempts';
 import type { Annotations } from './annotations';
 import type { RunRecord, StageRecord } from './collect';
 import type { Database } from './database';
 import type { Workspace } from './layout';
-import { lockHolder } from '../base/lock';
 
 /** `interrupted`: the log has no end, and no process holds the lock of the run or its trainer. */
 export type RunState = RunRecord['state'] | 'interrupted';
@@ -157,10 +157,7 @@ export function isActive({ state }: { state: RunState }): boolean {
 function summaryOf(workspace: Workspace, row: SummaryRow): RunSummary {
   const { id, experiment, file, seed, commitHash, version, started, ended, seconds, message } = row;
   const { stagesDone, stagesTotal, bestAverage } = row;
-  // A trainer whose launcher died is still at work, for as long as it takes to save a checkpoint.
-  const isHeld = (): boolean =>
-    [workspace.runLockFile(id), workspace.trainerLockFile(id)].some((lock) => lockHolder(lock));
-  const state = isActive(row) && !isHeld() ? 'interrupted' : row.state;
+  const state = isActive(row) && !isHeld(workspace, id) ? 'interrupted' : row.state;
   const origin = { id, experiment, file, seed, commit: commitHash, version };
   return {
     ...origin,

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utime
 import { join } from 'node:path';
 import { hasCode, RunError } from '../base/errors';
 import { lockHolder } from '../base/lock';
+import { trainersOf } from './attempts';
 import type { Workspace } from './layout';
 
 /** How long a deleted run can be brought back. */
@@ -13,7 +14,7 @@ const KEPT_MILLISECONDS = 7 * 24 * 3600 * 1000;
  */
 export function deleteRun(workspace: Workspace, run: string): void {
   const folder = workspace.runFolder(run);
-  const holder = lockHolder(workspace.runLockFile(run)) ?? lockHolder(workspace.trainerLockFile(run));
+  const holder = lockHolder(workspace.runLockFile(run)) ?? trainersOf(workspace, run)[0];
   if (holder) {
     throw new RunError(`Run ${run} cannot be deleted while process ${holder.pid} works on it.`, {
       reason: 'running',

@@ -8,6 +8,7 @@ import { closeDomains, openDomains } from '../data/prepare';
 import { loadTask, type Task } from '../data/tasks';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer';
 import { startBackend } from '../engine/backend';
+import { catchUp } from '../events/attempt-logs';
 import type { EventBody } from '../events/event';
 import { EventLog } from '../events/log';
 import {
@@ -26,6 +27,9 @@ import { profileStage } from './profile';
 import { runStage } from './stage';
 import { tryPruning } from './try-pruning';
 
+/** How long a trainer without a launcher waits for another one that copies its log. */
+const COPYING_MILLISECONDS = 2000;
+
 /** Set by the launcher's message, by a signal, or when the launcher is gone: the stage then saves a checkpoint and ends. */
 const stopping = new AbortController();
 const stop = (): void => stopping.abort();
@@ -35,8 +39,8 @@ process.on('message', (message) => {
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.on(event, stop);
 
 async function train(order: TrainerOrder): Promise<number> {
-  // Both are held until the process ends: no other trainer may write this log or these checkpoints.
-  acquireLock(order.trainerLockFile, `Run ${order.run}`);
+  // Both are held until the process ends: no other trainer may take part in this stage or write these checkpoints.
+  acquireLock(order.trainerLockFile, `Stage ${order.stage} of run ${order.run}`);
   acquireLock(order.stageLockFile, `Stage ${order.stage}`);
   const { log, repaired } = EventLog.open(order.eventsFile);
   const emit = (event: EventBody): void => {
@@ -54,6 +58,8 @@ async function train(order: TrainerOrder): Promise<number> {
     return TRAINER_EXIT.failed;
   } finally {
     log.close();
+    // The launcher is gone: nobody else copies the end of this log before the run is resumed.
+    if (!process.connected) await catchUp(order.runLog, COPYING_MILLISECONDS);
   }
 }
 

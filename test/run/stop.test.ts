@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { isAlive, lockHolder, type LockHolder } from '../../src/base/lock';
 import { stopRun } from '../../src/launch/stop';
+import { trainersOf } from '../../src/store/attempts';
 import { assertSucceeded, isThere, outcome, TestWorkspace, untilGone } from './support';
 
 /** A run that would go on for minutes. */
@@ -88,7 +89,7 @@ describe('stopping a run', function () {
     let trainer = 0;
     while (!trainer) trainer = Number(readFileSync(children, 'utf8').trim().split(' ')[0]);
     process.kill(trainer, 'SIGSTOP');
-    assert.equal(lockHolder(place.workspace.trainerLockFile(run)), undefined, 'it was caught before it took its lock');
+    assert.deepEqual(trainersOf(place.workspace, run), [], 'it was caught before it took its lock');
     assert.equal(await stopRun(place.workspace, run, { graceMilliseconds: 0 }), 'killed');
     await untilGone(trainer);
   });

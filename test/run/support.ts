@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { uniformGenerator } from '../../src/base/random';
 import type { EventOf, RunEvent } from '../../src/events/event';
 import { readLog } from '../../src/events/log';
+import { trainersOf } from '../../src/store/attempts';
 import { Workspace } from '../../src/store/layout';
 import type { RunDetails } from '../../src/store/queries';
 
@@ -87,7 +88,7 @@ export class TestWorkspace {
 
   /** The process that trains now, from the lock that it holds. */
   trainerPid(run = this.run): number {
-    return (JSON.parse(readFileSync(this.workspace.trainerLockFile(run), 'utf8')) as { pid: number }).pid;
+    return trainersOf(this.workspace, run)[0]!.pid;
   }
 
   /** Starts a run in the background; returns its id and the launcher's process id. */

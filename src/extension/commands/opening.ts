@@ -8,6 +8,7 @@ import { reportRun } from '../../report/run-report';
 import { writeStudy } from '../../report/study/formats';
 import { collectStudy } from '../../report/study/study';
 import { withIndex } from '../../store/index';
+import { outputsOf } from '../../store/attempts';
 import type { Workspace } from '../../store/layout';
 
 /** Opens an experiment file, at the line of a stage or of its variant if one is named. */
@@ -28,9 +29,11 @@ export async function openAtStage(file: string | null, stage?: string): Promise<
   editor.revealRange(new vscode.Range(at, at), vscode.TextEditorRevealType.InCenterIfOutsideViewport);
 }
 
-/** Opens what the trainers of a run printed; of a run that did not come so far, what its launcher printed. */
+/** Opens what the last trainer of a run printed that printed anything; of a run that did not come so far, what its launcher printed. */
 export async function openLog(workspace: Workspace, run: string): Promise<void> {
-  const files = [workspace.logFile(run), workspace.launcherFile(run)].filter((file) => existsSync(file));
+  const files = [...outputsOf(workspace, run).slice(-1), workspace.launcherFile(run)].filter((file) =>
+    existsSync(file),
+  );
   if (!files.length) throw new RunError(vscode.l10n.t('Run {0} has printed nothing yet.', run), { reason: 'no-log' });
   for (const file of files.toReversed())
     await vscode.window.showTextDocument(vscode.Uri.file(file), { preview: false });

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { lockHolder } from '../../base/lock';
+import { isHeld } from '../../store/attempts';
 import type { Database } from '../../store/database';
 import { withIndex } from '../../store/index';
 import { listRuns, type Workspace } from '../../store/layout';
@@ -105,12 +105,7 @@ export class Project implements vscode.Disposable {
     const files = [this.workspace.eventsFile(run), this.workspace.annotationsFile(run)];
     const times = files.map((file) => statSync(file, { throwIfNoEntry: false })).map((s) => `${s?.mtimeMs}:${s?.size}`);
     const known = this.run(run);
-    return `${times.join(' ')} ${known && isActive(known) ? this.isHeld(run) : ''}`;
-  }
-
-  private isHeld(run: string): boolean {
-    const locks = [this.workspace.runLockFile(run), this.workspace.trainerLockFile(run)];
-    return locks.some((file) => lockHolder(file) !== undefined);
+    return `${times.join(' ')} ${known && isActive(known) ? isHeld(this.workspace, run) : ''}`;
   }
 
   /** A broken index is met at every look: it is told when it breaks, not ever after. */

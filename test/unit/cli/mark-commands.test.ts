@@ -111,7 +111,7 @@ describe('commands that mark runs', () => {
 
   it('bam delete: refuses a run that a process works on', () =>
     inWorkspace(async (workspace) => {
-      for (const path of [workspace.runLockFile(FIRST), workspace.trainerLockFile(FIRST)]) {
+      for (const path of [workspace.runLockFile(FIRST), workspace.trainerLockFile(FIRST, 'seed')]) {
         const lock = acquireLock(path, 'run');
         const deleting = printed((output) => deleteCommand(FIRST, {}, output));
         await assert.rejects(deleting, { reason: 'running', advice: `Stop it first: bam stop ${FIRST}` });
