@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { adaptSchema } from './adapt-schema';
+import { launchSchema } from './launch-schema';
 import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
 import { splitSchema } from './split-schema';
@@ -161,6 +162,7 @@ export const experimentSchema = z.strictObject({
     .describe('Questions by name, put to the model at the end of every stage.'),
   stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),
   engine: engineSchema.prefault({}).describe('Where the program computes.'),
+  launch: launchSchema.optional().describe('Where and how stages are executed. Results do not depend on it.'),
 });
 
 export type ModelConfig = z.output<typeof modelSchema>;

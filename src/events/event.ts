@@ -160,6 +160,19 @@ const bodies = [
     seconds: finite,
     evaluation: evaluationSchema,
   }),
+  /** What a cluster says of the job of a stage, each time that it changes. */
+  z.object({
+    type: z.literal('stage.job'),
+    stage: z.string(),
+    job: z.string(),
+    state: z.enum(['waiting', 'running']),
+    /** Why it waits, in plain words. */
+    reason: z.string().optional(),
+    /** When it is expected to start, in milliseconds since 1970, if the cluster says it. */
+    expected: count.optional(),
+    /** Where it runs. */
+    node: z.string().optional(),
+  }),
   z.object({ type: z.literal('stage.stopped'), stage: z.string(), step: count }),
   z.object({
     type: z.literal('stage.failed'),

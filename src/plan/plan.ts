@@ -1,6 +1,7 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
+import type { LaunchConfig } from '../config/launch-schema';
 import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { SplitConfig } from '../config/split-schema';
@@ -119,6 +120,8 @@ export interface Plan {
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */
   step?: StepChoice;
+  /** Where and how stages are executed, if the file says it. */
+  launch?: LaunchConfig;
   /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
   folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };

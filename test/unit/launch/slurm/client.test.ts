@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseJobs, SlurmClient } from '../../../../src/launch/slurm/client';
-import { batchJob, quoted, ranges } from '../../../../src/launch/slurm/script';
+import { batchJob, limitSeconds, quoted, ranges } from '../../../../src/launch/slurm/script';
 import { describeEnd, describeReason, phaseOf } from '../../../../src/launch/slurm/states';
 
 const CONFIG = { gpus: 0, cpus: 4, setup: '', extra: [] };
@@ -127,8 +127,22 @@ describe('the batch script', () => {
     }
     assert.ok(args.includes('--array=0-2,7') && args.includes('--dependency=afterok:5'));
     assert.ok(args.includes('--kill-on-invalid-dep=yes') && args.includes('--comment=bam-x-1'));
-    assert.ok(args.includes('--output=/data/50%% done/it’s/output-%a.txt'));
+    assert.ok(args.includes('--output=/data/50%% done/it’s/slurm.txt'));
     assert.equal(ranges([4]), '4');
+  });
+
+  it('has Slurm ask for a checkpoint in time', () => {
+    const signal = (time?: string | number): string | undefined =>
+      batchJob({ ...JOB, config: { ...CONFIG, ...(time !== undefined && { time }) } }).arguments.find((one) =>
+        one.startsWith('--signal'),
+      );
+    assert.equal(signal(), '--signal=B:USR1@120');
+    assert.equal(signal(1), '--signal=B:USR1@12');
+    assert.equal(signal('24:00:00'), '--signal=B:USR1@120');
+    assert.deepEqual(
+      ['90', '90:30', '1:30:00', '2-3', '2-3:15', '2-3:15:10'].map(limitSeconds),
+      [5400, 5430, 5400, 183600, 184500, 184510],
+    );
   });
 
   it('quotes every text', () => {
@@ -154,24 +168,22 @@ describe('the batch script in bash', () => {
        process.stdout.write(JSON.stringify(process.argv.slice(2)) + process.env.GREETING);
        ${signal ? `setTimeout(() => process.kill(process.ppid, '${signal}'), 20); setInterval(() => 0, 99)` : `process.exit(${code})`}`,
     );
+    const output = join(folder, 'out put.txt');
+    for (const task of [0, 7]) writeFileSync(join(folder, `task-${task}`), `/orders/${task}.json\n${output}\n`);
+    writeFileSync(output, '');
     writeFileSync(join(folder, 'scontrol'), `#!/bin/sh\necho "scontrol $*"\n`, { mode: 0o755 });
     const config = { ...CONFIG, setup: 'export GREETING=hello' };
     const { script } = batchJob({ ...JOB, config, folder, trainerScript, node: process.execPath });
     const env = { ...process.env, PATH: `${folder}:${process.env.PATH}`, SLURM_JOB_ID: '40', ...environment };
-    const options = { input: script, env, encoding: 'utf8' as const };
-    try {
-      return { code: 0, stdout: execFileSync('bash', [], options) };
-    } catch (error) {
-      const { status, stdout } = error as { status: number; stdout: string };
-      return { code: status, stdout };
-    }
+    const { status } = spawnSync('bash', [], { input: script, env });
+    return { code: status, stdout: readFileSync(output, 'utf8') };
   }
 
   it('runs the trainer with its order, and ends with its code', () => {
     const { code, stdout } = runScript('', 1);
     assert.equal(code, 1);
-    assert.equal(stdout, `${JSON.stringify([join(folder, 'order-0.json')])}hello`);
-    assert.match(runScript('', 0, { SLURM_ARRAY_TASK_ID: '7', SLURM_ARRAY_JOB_ID: '40' }).stdout, /order-7\.json/);
+    assert.equal(stdout, `${JSON.stringify(['/orders/0.json'])}hello`);
+    assert.match(runScript('', 0, { SLURM_ARRAY_TASK_ID: '7', SLURM_ARRAY_JOB_ID: '40' }).stdout, /orders\/7\.json/);
   });
 
   it('goes back into the queue where the time limit stopped the trainer, of an array the task alone', () => {
