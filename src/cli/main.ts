@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { version } from '../../package.json';
 import { SIZES, TEMPLATES } from '../config/template';
 import { EXPORT_FORMATS } from '../interop/export-formats';
+import { LAUNCHERS } from '../launch/choose-launcher';
 import { EXPORTS } from '../report/export';
 import { STUDY_FORMATS } from '../report/study/formats';
 import { compareCommand } from './compare';
@@ -59,6 +60,7 @@ program
   )
   .option('--resume', 'go on with the latest unfinished run of this file')
   .option('--id <id>', 'the id of the new run')
+  .addOption(new Option('--launcher <name>', 'where stages train; left out, where the file says').choices(LAUNCHERS))
   .option('--profile', 'first write a Chrome trace of a training step of each stage')
   .option(...DETACH_OPTION)
   .addOption(DETACHED_OPTION)

@@ -86,6 +86,8 @@ const bodies = [
     commit: z.string().optional(),
     version: z.string(),
     stages: z.array(z.string()),
+    /** What executes it, where that is not this machine. */
+    launcher: z.literal('slurm').optional(),
   }),
   z.object({ type: z.literal('run.resumed'), version: z.string() }),
   /** Waits until the device is free. Written each time the number of runs ahead changes; 0 says that its turn has come. */

@@ -6,11 +6,14 @@ import { withAncestors } from '../plan/graph';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
+import { type LauncherName, launcherOf, slurmConfigOf } from './choose-launcher';
 import { Execution } from './execution';
 import { gitCommit } from './git-commit';
 import { LocalLauncher } from './local';
 import { RunSession } from './session';
-import type { StageOptions } from './stage-runner';
+import { SlurmClient } from './slurm/client';
+import { SlurmExecution } from './slurm/execution';
+import { type StageOptions, type StageOutcome, StageRunner } from './stage-runner';
 
 export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   /** The bundled trainer, dist/trainer.js. */
@@ -21,6 +24,8 @@ export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   text: string;
   /** Only these stages and what they need; all, if left out. */
   stages?: string[] | undefined;
+  /** What executes the stages; left out, what the run was started with, else what the file says. */
+  launcher?: LauncherName | undefined;
   /** Go on with this run instead of starting a new one. */
   resume?: string | undefined;
   /** The id of the new run; one is made up, if left out. */
@@ -69,10 +74,25 @@ async function execute(
     session.append(firstEvent(options, run, stages));
   }
   options.onStart?.(run);
-  const launcher = new LocalLauncher(options.trainerScript);
-  const outcome = await new Execution({ ...options, launcher }, run, session).execute(stages);
+  const outcome = await executeStages(options, run, stages, session);
   session.end(outcome);
   return { run, ...outcome };
+}
+
+/** Has the stages executed by what the run was started with. */
+function executeStages(
+  options: RunOptions,
+  run: string,
+  stages: PlannedStage[],
+  session: RunSession,
+): Promise<StageOutcome> {
+  const launcher = new LocalLauncher(options.trainerScript);
+  if (launcherOf(options) === 'local') return new Execution({ ...options, launcher }, run, session).execute(stages);
+  const { workspace, trainerScript, signal, plan } = options;
+  const runner = new StageRunner({ ...options, launcher }, run, session, () => Promise.resolve(true));
+  const client = new SlurmClient();
+  const config = slurmConfigOf(plan);
+  return new SlurmExecution({ workspace, run, session, runner, client, config, trainerScript, signal }).execute(stages);
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
@@ -115,11 +135,13 @@ function writeSnapshot({ workspace, plan, text }: RunOptions, run: string): void
   writeFileAtomic(workspace.planFile(run), `${JSON.stringify(plan, undefined, 2)}\n`);
 }
 
-function firstEvent({ plan, file, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
+function firstEvent(options: RunOptions, run: string, stages: PlannedStage[]): EventBody {
+  const { plan, file, version } = options;
   const commit = gitCommit(plan.folder);
   const names = stages.map(({ name }) => name);
   const seeds = new Set(stages.map(({ seed }) => seed));
   const started = { run, experiment: plan.name, file, version, stages: names };
   const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
-  return { type: 'run.started', ...started, ...seed, ...(commit && { commit }) };
+  const launcher = launcherOf(options) === 'slurm' ? { launcher: 'slurm' as const } : {};
+  return { type: 'run.started', ...started, ...seed, ...launcher, ...(commit && { commit }) };
 }
