@@ -26,6 +26,7 @@ import { runtimeInfoCommand, runtimeInstallCommand, runtimeRemoveCommand } from 
 import { showCommand } from './show';
 import { stopCommand } from './stop';
 import { deleteCommand, restoreCommand } from './trash';
+import { watchCommand } from './watch';
 
 const program = new Command('bam')
   .description(
@@ -75,6 +76,12 @@ program
   .addOption(DETACHED_OPTION)
   .option(...JSON_OPTION)
   .action((run, options) => action(resumeCommand)(run, options));
+
+program
+  .command('watch <run>')
+  .description('take up the watch over a run on a cluster whose watcher is gone; its jobs go on meanwhile')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(watchCommand)(run, options));
 
 program
   .command('stop <run>')

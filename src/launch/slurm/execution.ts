@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { explainError, RunError } from '../../base/errors';
 import type { SlurmConfig } from '../../config/slurm-schema';
@@ -17,7 +18,7 @@ import type { SlurmClient, SlurmJob } from './client';
 import { type Evidence, judge, type Verdict } from './judge';
 import { hasEnded, jobId, JobTable, type StageJob } from './job-table';
 import { describeReason, phaseOf } from './states';
-import { readSubmissions } from './submissions';
+import { readSubmissions, submissionFolder } from './submissions';
 import { submitStages } from './submit';
 import { takeStopRequest } from './stop-request';
 
@@ -153,6 +154,8 @@ export class SlurmExecution {
     const { workspace, run } = this.options;
     open.endedAt ??= Date.now();
     const { name } = open.stage;
+    const slurmOutput = join(submissionFolder(workspace, run, job.submission.tag), `slurm-${job.own.task ?? 0}.txt`);
+    const trainerOutput = attemptAt(workspace, run, name, job.own.attempt).outputFile;
     const attempt = lastAttempt(workspace, run, name);
     const began = attempt && attempt.number >= job.own.attempt ? attempt : undefined;
     return {
@@ -161,8 +164,9 @@ export class SlurmExecution {
       state: job.seen?.state ?? 'gone',
       hasResult: finishedResult(workspace, open.stage) !== undefined,
       last: began && readLog(began.eventsFile).events.at(-1),
-      output: lastLines(attemptAt(workspace, run, name, job.own.attempt).outputFile, 5),
+      output: [lastLines(trainerOutput, 5), lastLines(slurmOutput, 3)].filter(Boolean).join('\n'),
       lacksParent: this.lacksParent(open),
+      hasOpenEnd: neededBy(open.stage).some((parent) => this.open.get(parent.name)?.endedAt !== undefined),
       isStopping: open.isStopping,
       isSettled: Date.now() - open.endedAt >= SETTLING_MILLISECONDS,
     };

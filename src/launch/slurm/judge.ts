@@ -15,6 +15,8 @@ export interface Evidence {
   output: string;
   /** A stage that it needs has failed or was stopped. */
   lacksParent: boolean;
+  /** What becomes of a stage that it needs is not decided yet. */
+  hasOpenEnd: boolean;
   /** Its stop was asked for. */
   isStopping: boolean;
   /** The end was seen long enough ago for files of other machines to be seen too. */
@@ -28,10 +30,11 @@ export type Verdict =
 
 /** What the end of a job means for its stage. */
 export function judge(stage: string, evidence: Evidence): Verdict {
-  const { phase, hasResult, last, lacksParent, isStopping, isSettled } = evidence;
+  const { phase, hasResult, last, lacksParent, hasOpenEnd, isStopping, isSettled } = evidence;
   if (hasResult) return { state: 'finished' };
   if (lacksParent) return { state: isStopping ? 'stopped' : 'left-out' };
   if (isStopping) return { state: 'stopped' };
+  if (hasOpenEnd) return { state: 'wait' };
   if (last?.type === 'stage.failed') return { state: 'failed', reason: last.reason, message: last.message, said: true };
   if (phase === 'again' || phase === 'gone' || phase === 'parent-failed') return { state: 'again' };
   if (!isSettled) return { state: 'wait' };

@@ -24,7 +24,7 @@ export interface BatchJobOptions {
   dependency?: string | undefined;
   /**
    * Folder with a file `task-N` for each task N, 0 for a job of its own: a line with the path of the trainer's order, and one with the path
-   * of the file that its output is appended to. What Slurm itself prints goes to `slurm.txt` there.
+   * of the file that its output is appended to. What Slurm itself prints goes to `slurm-N.txt` there.
    */
   folder: string;
   trainerScript: string;
@@ -50,7 +50,7 @@ export function batchJob(options: BatchJobOptions): BatchJob {
 function batchArguments({ config, name, tag, tasks, dependency, folder }: BatchJobOptions): string[] {
   const { partition, gpus, cpus, memory, time, extra } = config;
   // In a file name of sbatch `%` begins a pattern.
-  const output = `${folder.replaceAll('%', '%%')}/slurm.txt`;
+  const output = `${folder.replaceAll('%', '%%')}/slurm-${tasks ? '%a' : '0'}.txt`;
   return [
     '--parsable',
     `--job-name=${name}`,

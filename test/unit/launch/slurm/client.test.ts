@@ -127,7 +127,7 @@ describe('the batch script', () => {
     }
     assert.ok(args.includes('--array=0-2,7') && args.includes('--dependency=afterok:5'));
     assert.ok(args.includes('--kill-on-invalid-dep=yes') && args.includes('--comment=bam-x-1'));
-    assert.ok(args.includes('--output=/data/50%% done/it’s/slurm.txt'));
+    assert.ok(args.includes('--output=/data/50%% done/it’s/slurm-%a.txt'));
     assert.equal(ranges([4]), '4');
   });
 
