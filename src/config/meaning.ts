@@ -4,6 +4,7 @@ import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkInstructions } from './instructions';
+import { checkLaunch } from './launch';
 import { checkMethod } from './method';
 import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
@@ -28,6 +29,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
   }
   const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
   const mistakes = [...checkModel(source, group(file.model)), ...checkShape(source, file)];
+  mistakes.push(...checkLaunch(source, group(file.launch)));
   if (file.seed !== undefined && file.seeds !== undefined) {
     mistakes.push(source.atKey(['seeds'], 'either `seed` or `seeds`', 'both'));
   }

@@ -162,7 +162,7 @@ export const experimentSchema = z.strictObject({
     .describe('Questions by name, put to the model at the end of every stage.'),
   stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),
   engine: engineSchema.prefault({}).describe('Where the program computes.'),
-  launch: launchSchema.optional().describe('Where and how stages are executed. Results do not depend on it.'),
+  launch: launchSchema.optional().describe('Where stages are executed, and how many side by side.'),
 });
 
 export type ModelConfig = z.output<typeof modelSchema>;

@@ -7,6 +7,7 @@ import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
 import { type LauncherName, launcherOf, slurmConfigOf } from './choose-launcher';
+import { chooseDevices } from './devices';
 import { Execution } from './execution';
 import { gitCommit } from './git-commit';
 import { LocalLauncher } from './local';
@@ -46,25 +47,27 @@ export interface RunOutcome {
 /**
  * Executes a run: each stage in a trainer process when what it needs is done, those with a result taken from the cache. Before the first
  * training it waits until no other run uses the devices. Everything that happens goes to the run's log. Throws a `RunError` (`locked`, `other-plan`,
- * `unknown-stage`, `exists`) before anything is written.
+ * `unknown-stage`, `exists`, `no-device`) before anything is written.
  */
 export async function executeRun(options: RunOptions): Promise<RunOutcome> {
   const { workspace, plan, id, resume, session: announced } = options;
   const stages = chooseStages(plan, options.stages);
   if (resume) requireSamePlan(workspace, resume, plan);
-  if (announced) return execute(options, (resume ?? id)!, stages, announced);
+  const devices = launcherOf(options) === 'local' ? plan.launch : undefined;
+  const launcher = new LocalLauncher(options.trainerScript, chooseDevices(devices));
+  if (announced) return execute({ ...options, launcher }, (resume ?? id)!, stages, announced);
   const run = resume ?? (id ? claimRunId(workspace, id) : newRunId(workspace, plan.name, new Date()));
   const session = await RunSession.open(workspace, run);
   try {
     if (resume) session.append({ type: 'run.resumed', version: options.version });
-    return await execute(options, run, stages, session);
+    return await execute({ ...options, launcher }, run, stages, session);
   } finally {
     session.close();
   }
 }
 
 async function execute(
-  options: RunOptions,
+  options: RunOptions & StageOptions,
   run: string,
   stages: PlannedStage[],
   session: RunSession,
@@ -81,15 +84,14 @@ async function execute(
 
 /** Has the stages executed by what the run was started with. */
 function executeStages(
-  options: RunOptions,
+  options: RunOptions & StageOptions,
   run: string,
   stages: PlannedStage[],
   session: RunSession,
 ): Promise<StageOutcome> {
-  const launcher = new LocalLauncher(options.trainerScript);
-  if (launcherOf(options) === 'local') return new Execution({ ...options, launcher }, run, session).execute(stages);
+  if (launcherOf(options) === 'local') return new Execution(options, run, session).execute(stages);
   const { workspace, trainerScript, signal, plan } = options;
-  const runner = new StageRunner({ ...options, launcher }, run, session, () => Promise.resolve(true));
+  const runner = new StageRunner(options, run, session, () => Promise.resolve(true));
   const client = new SlurmClient();
   const config = slurmConfigOf(plan);
   return new SlurmExecution({ workspace, run, session, runner, client, config, trainerScript, signal }).execute(stages);

@@ -1,8 +1,8 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
-import type { LaunchConfig } from '../config/launch-schema';
 import type { DistillConfig } from '../config/distill-schema';
+import type { LaunchConfig } from '../config/launch-schema';
 import type { FreezablePart } from '../config/train-schema';
 import type { SplitConfig } from '../config/split-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
@@ -120,7 +120,7 @@ export interface Plan {
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */
   step?: StepChoice;
-  /** Where and how stages are executed, if the file says it. */
+  /** Where stages are executed. Absent where one is at a time. */
   launch?: LaunchConfig;
   /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
   folder: string;
