@@ -122,9 +122,14 @@ export function listCheckpoints(folder: string): number[] {
 /**
  * Writes a checkpoint into `folder`/step-N: everything goes into a folder beside it, is flushed, and then takes its name, so
  * that a checkpoint is whole or not there. Gives its path. When the call returns everything is written, and the caller may change what
- * it gave; what the promise waits for is the disk. One at a time in a folder.
+ * it gave; what the promise waits for is the disk. One at a time in a folder. `assertOwner` throws if the checkpoint may not take its name.
  */
-export async function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): Promise<string> {
+export async function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  provenance: Provenance,
+  assertOwner?: () => void,
+): Promise<string> {
   const target = join(folder, checkpointName(checkpoint.training.step));
   const temporary = `${target}.${process.pid}.tmp`;
   const handles: number[] = [];
@@ -142,6 +147,7 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint, pro
     await Promise.all(handles.map((handle) => promisify(fsync)(handle)));
     close();
     syncFolder(temporary);
+    assertOwner?.();
     rmSync(target, { recursive: true, force: true });
     renameSync(temporary, target);
     syncFolder(folder);

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { count } from './schema-values';
+import { slurmSchema } from './slurm-schema';
 
 /** Where the stages of a run are executed. Changes no result, so it is in no stage's key. */
 export const launchSchema = z.strictObject({
@@ -15,6 +16,7 @@ export const launchSchema = z.strictObject({
     .describe(
       'Without GPUs: stages that train side by side, each with its share of the threads. Default: 1, with all threads.',
     ),
+  slurm: slurmSchema.optional().describe('Train in jobs of a Slurm cluster, one a stage; docs/cluster.md.'),
 });
 
 export type LaunchConfig = z.output<typeof launchSchema>;

@@ -122,6 +122,8 @@ const bodies = [
     commit: z.string().optional(),
     version: z.string(),
     stages: z.array(z.string()),
+    /** What executes it, where that is not this machine. */
+    launcher: z.literal('slurm').optional(),
   }),
   z.object({ type: z.literal('run.resumed'), version: z.string() }),
   /** Waits until the device is free. Written each time the number of runs ahead changes; 0 says that its turn has come. */
@@ -195,6 +197,19 @@ const bodies = [
     step: count,
     seconds: finite,
     evaluation: evaluationSchema,
+  }),
+  /** What a cluster says of the job of a stage, each time that it changes. */
+  z.object({
+    type: z.literal('stage.job'),
+    stage: z.string(),
+    job: z.string(),
+    state: z.enum(['waiting', 'running']),
+    /** Why it waits, in plain words. */
+    reason: z.string().optional(),
+    /** When it is expected to start, in milliseconds since 1970, if the cluster says it. */
+    expected: count.optional(),
+    /** Where it runs. */
+    node: z.string().optional(),
   }),
   z.object({ type: z.literal('stage.stopped'), stage: z.string(), step: count }),
   z.object({

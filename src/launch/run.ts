@@ -6,12 +6,15 @@ import { withAncestors } from '../plan/graph';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
+import { type LauncherName, launcherOf, slurmConfigOf } from './choose-launcher';
 import { chooseDevices } from './devices';
 import { Execution } from './execution';
 import { gitCommit } from './git-commit';
 import { LocalLauncher } from './local';
 import { RunSession } from './session';
-import type { StageOptions } from './stage-runner';
+import { SlurmClient } from './slurm/client';
+import { SlurmExecution } from './slurm/execution';
+import { type StageOptions, type StageOutcome, StageRunner } from './stage-runner';
 
 export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   /** The bundled trainer, dist/trainer.js. */
@@ -22,6 +25,8 @@ export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   text: string;
   /** Only these stages and what they need; all, if left out. */
   stages?: string[] | undefined;
+  /** What executes the stages; left out, what the run was started with, else what the file says. */
+  launcher?: LauncherName | undefined;
   /** Go on with this run instead of starting a new one. */
   resume?: string | undefined;
   /** The id of the new run; one is made up, if left out. */
@@ -48,7 +53,8 @@ export async function executeRun(options: RunOptions): Promise<RunOutcome> {
   const { workspace, plan, id, resume, session: announced } = options;
   const stages = chooseStages(plan, options.stages);
   if (resume) requireSamePlan(workspace, resume, plan);
-  const launcher = new LocalLauncher(options.trainerScript, chooseDevices(plan.launch));
+  const devices = launcherOf(options) === 'local' ? plan.launch : undefined;
+  const launcher = new LocalLauncher(options.trainerScript, chooseDevices(devices));
   if (announced) return execute({ ...options, launcher }, (resume ?? id)!, stages, announced);
   const run = resume ?? (id ? claimRunId(workspace, id) : newRunId(workspace, plan.name, new Date()));
   const session = await RunSession.open(workspace, run);
@@ -71,9 +77,24 @@ async function execute(
     session.append(firstEvent(options, run, stages));
   }
   options.onStart?.(run);
-  const outcome = await new Execution(options, run, session).execute(stages);
+  const outcome = await executeStages(options, run, stages, session);
   session.end(outcome);
   return { run, ...outcome };
+}
+
+/** Has the stages executed by what the run was started with. */
+function executeStages(
+  options: RunOptions & StageOptions,
+  run: string,
+  stages: PlannedStage[],
+  session: RunSession,
+): Promise<StageOutcome> {
+  if (launcherOf(options) === 'local') return new Execution(options, run, session).execute(stages);
+  const { workspace, trainerScript, signal, plan } = options;
+  const runner = new StageRunner(options, run, session, () => Promise.resolve(true));
+  const client = new SlurmClient();
+  const config = slurmConfigOf(plan);
+  return new SlurmExecution({ workspace, run, session, runner, client, config, trainerScript, signal }).execute(stages);
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
@@ -116,11 +137,13 @@ function writeSnapshot({ workspace, plan, text }: RunOptions, run: string): void
   writeFileAtomic(workspace.planFile(run), `${JSON.stringify(plan, undefined, 2)}\n`);
 }
 
-function firstEvent({ plan, file, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
+function firstEvent(options: RunOptions, run: string, stages: PlannedStage[]): EventBody {
+  const { plan, file, version } = options;
   const commit = gitCommit(plan.folder);
   const names = stages.map(({ name }) => name);
   const seeds = new Set(stages.map(({ seed }) => seed));
   const started = { run, experiment: plan.name, file, version, stages: names };
   const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
-  return { type: 'run.started', ...started, ...seed, ...(commit && { commit }) };
+  const launcher = launcherOf(options) === 'slurm' ? { launcher: 'slurm' as const } : {};
+  return { type: 'run.started', ...started, ...seed, ...launcher, ...(commit && { commit }) };
 }

@@ -245,7 +245,7 @@ class StageRun {
       ...(this.base !== undefined && { base: this.base }),
     };
     const bestStep = this.state.best?.step;
-    this.saving = saveCheckpoint(this.folder, checkpoint, provenance)
+    this.saving = saveCheckpoint(this.folder, checkpoint, provenance, this.context.assertOwner)
       .then((folder) => {
         pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, bestStep);
         emit({ type: 'checkpoint', stage: stage.name, step, folder, best });
