@@ -1,7 +1,7 @@
 /**
  * What offloading the FFN experts of a trained mixture costs, and what each part of HOBBIT gives: `npm run bench:offload -- CHECKPOINT TEXT...`. The
- * link is emulated: loading one float32 expert takes as long as computing it ten times for one token does here. Systems take turns; medians are
- * printed. Texts are read as bytes. Writes the routing as trace.json for bench:offload-simulation.
+ * link is emulated: loading one float32 expert takes as long as computing it ten times for one token does here. Systems take turns; medians of all
+ * tokens are printed. Texts are read as bytes. Writes the routing as trace.json for bench:offload-simulation.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-fold
 import type { OffloadCounts } from '../../src/offload/scheduler';
 import { setForDecoding } from '../../src/serve/decoding-settings';
 import { type DecodingSpeed, measureDecoding } from '../../src/serve/measure';
-import { decodingModel, disposeModel } from '../../src/serve/model';
+import { decodingModel, type DecodingModel, disposeModel } from '../../src/serve/model';
 import { OffloadedExperts } from '../../src/serve/offloaded-experts';
 import { routingTrace, type ServedText } from '../../src/serve/recorded-experts';
 import { storedExpert } from '../../src/serve/stored-expert';
@@ -35,6 +35,9 @@ const SLOWNESS = 10;
 
 interface Measured {
   speed: DecodingSpeed;
+  /** Seconds of every pass, prompts and tokens one by one. */
+  prompts: number[];
+  tokens: number[];
   counts: OffloadCounts | undefined;
 }
 
@@ -67,17 +70,35 @@ async function expertSeconds(folder: ExpertFolder, precision: 'float32' | 'int4'
   return median(times);
 }
 
+/** Times every pass: on a machine that others use too, the median of many tells more than their sum. */
+async function timed(model: DecodingModel, texts: readonly ServedText[]): Promise<Omit<Measured, 'counts'>> {
+  const times: number[] = [];
+  let before = performance.now();
+  const speed = await measureDecoding(model, texts, () => {
+    const now = performance.now();
+    times.push((now - before) / 1000);
+    before = now;
+  });
+  const isPrompt = (i: number): boolean => i % (DECODED + 1) === 0;
+  return { speed, prompts: times.filter((_, i) => isPrompt(i)), tokens: times.filter((_, i) => !isPrompt(i)) };
+}
+
 async function measure(folder: ExpertFolder, texts: readonly ServedText[], system: ServingSystem): Promise<Measured> {
   const experts = new OffloadedExperts(folder, system.options);
   const model = decodingModel(folder.architecture, folder.resident, experts);
-  const speed = await measureDecoding(model, texts);
+  const measured = await timed(model, texts);
   disposeModel(model);
-  return { speed, counts: experts.takeCounts() };
+  return { ...measured, counts: experts.takeCounts() };
+}
+
+/** Tokens a second by the median token of all rounds. */
+function decodeSpeed(rounds: readonly Measured[]): number {
+  return 1 / median(rounds.flatMap(({ tokens }) => tokens));
 }
 
 function row(name: string, rounds: readonly Measured[], reference: { onDemand: number; loss: number }): string {
-  const decode = median(rounds.map(({ speed }) => speed.decodeTokens / speed.decodeSeconds));
-  const prefill = median(rounds.map(({ speed }) => speed.prefillTokens / speed.prefillSeconds));
+  const decode = decodeSpeed(rounds);
+  const prefill = PROMPT / median(rounds.flatMap(({ prompts }) => prompts));
   const { speed, counts } = rounds[0]!;
   const change = 100 * (Math.exp(speed.loss / speed.foreseen - reference.loss) - 1);
   const uses = counts && counts.hits + counts.foreseen + counts.misses.high + counts.misses.low + counts.skipped;
@@ -149,14 +170,14 @@ async function main(): Promise<void> {
     const residentRounds: Measured[] = [];
     await measureDecoding(resident, measured.slice(0, 1));
     for (let round = 0; round < ROUNDS; round++) {
-      residentRounds.push({ speed: await measureDecoding(resident, measured), counts: undefined });
+      residentRounds.push({ ...(await timed(resident, measured)), counts: undefined });
       for (const [i, system] of systems.entries()) rounds[i]!.push(await measure(folder, measured, system));
     }
     disposeModel(resident);
     await folder.close();
     const [{ speed }] = residentRounds as [Measured];
     const loss = speed.loss / speed.foreseen;
-    const onDemand = median(rounds[0]!.map((one) => one.speed.decodeTokens / one.speed.decodeSeconds));
+    const onDemand = decodeSpeed(rounds[0]!);
     console.log(`resident perplexity ${Math.exp(loss).toFixed(4)}\n`);
     console.log(
       '| system | decode, tokens/s | times on demand | prefill, tokens/s | in memory, % | on the way, % | left out, % | penalty | MB moved | perplexity, % |',

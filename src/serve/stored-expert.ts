@@ -21,7 +21,7 @@ export function memoryBytes({ precision, weights, weightsStart, bytes }: ExpertL
   return precision === 'float16' ? weightsStart + 4 * weights : bytes;
 }
 
-/** Takes an expert's bytes into memory. `buffer` is as `ExpertFolder.read` gives it. */
+/** Takes an expert's bytes into memory. `buffer` is as `ExpertFolder.read` gives it, and may be used again once the expert has computed. */
 export function storedExpert(layout: ExpertLayout, buffer: Buffer): StoredExpert {
   const { precision } = layout;
   return isQuantized(precision) ? quantizedExpert(layout, precision, buffer) : floatExpert(layout, buffer);
