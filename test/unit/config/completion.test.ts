@@ -28,8 +28,19 @@ const TRAIN_FIRST = ['like', 'match', 'countParents'];
 
 describe('completion of keys', () => {
   it('offers the keys of the place that are not there yet, in the order of the documentation', () => {
-    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine']);
-    assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
+    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine', 'launch']);
+    assert.deepEqual(labels('|'), [
+      'name',
+      'seed',
+      'seeds',
+      'sweep',
+      'model',
+      'domains',
+      'tasks',
+      'stages',
+      'engine',
+      'launch',
+    ]);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'prompt', 'answer', 'heldOut']);
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), STAGE_KEYS);

@@ -83,6 +83,13 @@ describe('JSON schema of the experiment file', () => {
         'stages.*.train.tokens',
         'stages.*.train.flops',
         'stages.*.train.distill',
+        'launch',
+        'launch.devices',
+        'launch.slots',
+        'launch.slurm',
+        'launch.slurm.partition',
+        'launch.slurm.memory',
+        'launch.slurm.time',
       ],
     );
     const defaults = Object.fromEntries(keys(schema).map(([path, value]) => [path, value.default]));
