@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { explainError, RunError } from '../../base/errors';
 import type { SlurmConfig } from '../../config/slurm-schema';
 import { listCheckpoints } from '../../checkpoint/checkpoint';
+import type { RunEvent } from '../../events/event';
 import { readLog } from '../../events/log';
 import { neededBy } from '../../plan/graph';
 import type { PlannedStage } from '../../plan/plan';
@@ -81,6 +82,7 @@ export class SlurmExecution {
     for (const stage of stages) this.open.set(stage.name, { stage, step: -1, tries: 0, isStopping: false });
     // Before anything is submitted: what is wrong with Slurm, and jobs that are there.
     this.jobs.update(await this.options.client.jobs());
+    if (hadEnded(readLog(workspace.eventsFile(run)).events)) this.forgetEnded();
     try {
       await this.tick();
       while (this.open.size) {
@@ -95,6 +97,14 @@ export class SlurmExecution {
     if (this.isStopped) return { state: 'stopped' };
     if (this.failures.size) return { state: 'failed', message: describeFailures(this.failures) };
     return { state: this.stopped.size ? 'stopped' : 'finished' };
+  }
+
+  /** What ended in an earlier session, well or not, gets another chance. */
+  private forgetEnded(): void {
+    for (const name of this.open.keys()) {
+      const job = this.jobs.get(name);
+      if (job && (!job.seen || hasEnded(job))) this.jobs.forget(name);
+    }
   }
 
   private async tick(): Promise<void> {
@@ -299,6 +309,12 @@ export class SlurmExecution {
     const own = [...this.open.keys()].flatMap((name) => this.jobs.get(name)?.seen ?? []);
     await cancelJobs(this.options.client, own).catch(() => undefined);
   }
+}
+
+/** Whether the session before this one came to its end, rather than being killed. */
+function hadEnded(events: readonly RunEvent[]): boolean {
+  const sessions = events.filter(({ type }) => ['run.started', 'run.resumed', 'run.ended'].includes(type));
+  return sessions.at(-2)?.type === 'run.ended';
 }
 
 /** Cancels jobs: those that wait at once; those that run are asked to save a checkpoint and end. */
