@@ -22,7 +22,7 @@ const mayImport = {
   serve: [...['base', 'config', 'architecture', 'data', 'plan'], ...['engine', 'checkpoint', 'model', 'offload']],
   train: [
     ...['base', 'config', 'architecture', 'events', 'data', 'plan'],
-    ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune', 'serve'],
+    ...['engine', 'checkpoint', 'interop', 'model', 'upcycle', 'prune', 'offload', 'serve'],
   ],
   store: ['base', 'architecture', 'events', 'plan', 'checkpoint'],
   launch: ['base', 'config', 'events', 'data', 'plan', 'checkpoint', 'interop', 'offload', 'store'],

@@ -1,7 +1,7 @@
 /**
  * What offloading the FFN experts of a trained mixture costs, and what each part of HOBBIT gives: `npm run bench:offload -- CHECKPOINT TEXT...`. The
- * link is emulated: loading one float32 expert takes as long as computing it ten times for one token does here. Systems take turns; medians are
- * printed. Texts are read as bytes. Writes the routing as trace.json for bench:offload-simulation.
+ * link is emulated: loading one float32 expert takes as long as computing it ten times for one token does here. Systems take turns; medians of all
+ * tokens are printed. Texts are read as bytes. Writes the routing as trace.json for bench:offload-simulation.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,17 +9,17 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { loadCheckpoint } from '../../src/checkpoint/checkpoint';
 import { startBackend } from '../../src/engine/backend';
-import { denseFfn } from '../../src/engine/ops/ffn-forms';
 import { quantizeCheckpoint } from '../../src/launch/quantize';
 import { choosePolicy } from '../../src/offload/calibrate';
 import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-folder';
 import type { OffloadCounts } from '../../src/offload/scheduler';
+import { setForDecoding } from '../../src/serve/decoding-settings';
 import { type DecodingSpeed, measureDecoding } from '../../src/serve/measure';
-import { decodingModel, disposeModel } from '../../src/serve/model';
+import { decodingModel, type DecodingModel, disposeModel } from '../../src/serve/model';
 import { OffloadedExperts } from '../../src/serve/offloaded-experts';
 import { routingTrace, type ServedText } from '../../src/serve/recorded-experts';
 import { storedExpert } from '../../src/serve/stored-expert';
-import { type ServingSystem, servingSystems, THRESHOLDS } from './systems';
+import { matchingThresholds, type ServingSystem, servingSystems } from './systems';
 
 const PROMPT = 32;
 const DECODED = 48;
@@ -28,11 +28,16 @@ const TEXTS = 2;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 /** Of the experts' bytes in float32. */
 const BUDGET = 0.4;
+/** A scale for every row: then a product of whole numbers is scaled. */
+const GROUP = 1024;
 /** How many times as long as computing an expert its load takes. */
 const SLOWNESS = 10;
 
 interface Measured {
   speed: DecodingSpeed;
+  /** Seconds of every pass, prompts and tokens one by one. */
+  prompts: number[];
+  tokens: number[];
   counts: OffloadCounts | undefined;
 }
 
@@ -57,7 +62,7 @@ async function expertSeconds(folder: ExpertFolder, precision: 'float32' | 'int4'
   const token = tf.ones<tf.Rank.R2>([1, folder.architecture.width]);
   const times = Array.from({ length: 201 }, () => {
     const begun = performance.now();
-    tf.tidy(() => denseFfn(token, expert.weights()).dataSync());
+    tf.tidy(() => expert.ffn(token).dataSync());
     return (performance.now() - begun) / 1000;
   });
   expert.dispose();
@@ -65,17 +70,35 @@ async function expertSeconds(folder: ExpertFolder, precision: 'float32' | 'int4'
   return median(times);
 }
 
+/** Times every pass: on a machine that others use too, the median of many tells more than their sum. */
+async function timed(model: DecodingModel, texts: readonly ServedText[]): Promise<Omit<Measured, 'counts'>> {
+  const times: number[] = [];
+  let before = performance.now();
+  const speed = await measureDecoding(model, texts, () => {
+    const now = performance.now();
+    times.push((now - before) / 1000);
+    before = now;
+  });
+  const isPrompt = (i: number): boolean => i % (DECODED + 1) === 0;
+  return { speed, prompts: times.filter((_, i) => isPrompt(i)), tokens: times.filter((_, i) => !isPrompt(i)) };
+}
+
 async function measure(folder: ExpertFolder, texts: readonly ServedText[], system: ServingSystem): Promise<Measured> {
   const experts = new OffloadedExperts(folder, system.options);
   const model = decodingModel(folder.architecture, folder.resident, experts);
-  const speed = await measureDecoding(model, texts);
+  const measured = await timed(model, texts);
   disposeModel(model);
-  return { speed, counts: experts.takeCounts() };
+  return { ...measured, counts: experts.takeCounts() };
+}
+
+/** Tokens a second by the median token of all rounds. */
+function decodeSpeed(rounds: readonly Measured[]): number {
+  return 1 / median(rounds.flatMap(({ tokens }) => tokens));
 }
 
 function row(name: string, rounds: readonly Measured[], reference: { onDemand: number; loss: number }): string {
-  const decode = median(rounds.map(({ speed }) => speed.decodeTokens / speed.decodeSeconds));
-  const prefill = median(rounds.map(({ speed }) => speed.prefillTokens / speed.prefillSeconds));
+  const decode = decodeSpeed(rounds);
+  const prefill = PROMPT / median(rounds.flatMap(({ prompts }) => prompts));
   const { speed, counts } = rounds[0]!;
   const change = 100 * (Math.exp(speed.loss / speed.foreseen - reference.loss) - 1);
   const uses = counts && counts.hits + counts.foreseen + counts.misses.high + counts.misses.low + counts.skipped;
@@ -92,16 +115,14 @@ function row(name: string, rounds: readonly Measured[], reference: { onDemand: n
 async function main(): Promise<void> {
   const [checkpoint, ...files] = process.argv.slice(2);
   if (!checkpoint || !files.length) throw new Error('Expected the folder of a checkpoint and one or more text files.');
-  // As in the serving process (src/serve/main.ts). TensorFlow reads these when its library is loaded.
-  process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
-  process.env.TF_NUM_INTRAOP_THREADS ??= '1';
+  setForDecoding();
   const { description } = await startBackend('native');
   const texts = files.map(textsOf);
   const measured = texts.flatMap((one) => one.measured);
   const temporary = mkdtempSync(join(tmpdir(), 'bam-bench-offload-'));
   try {
     const to = join(temporary, 'experts');
-    const written = quantizeCheckpoint({ checkpoint, to, precisions: ['float32', 'int4'], group: 64 });
+    const written = quantizeCheckpoint({ checkpoint, to, precisions: ['float32', 'int4'], group: GROUP });
     const folder = await openExpertFolder(to);
     const { architecture, parameters } = loadCheckpoint(checkpoint, 'model');
     const resident = decodingModel(architecture, parameters);
@@ -117,11 +138,12 @@ async function main(): Promise<void> {
     const computing = { float32: await expertSeconds(folder, 'float32'), int4: await expertSeconds(folder, 'int4') };
     const link = expertBytes.high / (SLOWNESS * computing.float32);
     const budget = { bytes, expertBytes };
+    const thresholds = matchingThresholds(trace);
     const policies = {
-      mixed: choosePolicy(trace, { budget, thresholds: THRESHOLDS }),
+      mixed: choosePolicy(trace, { budget, thresholds }),
       high: choosePolicy(trace, { budget }),
     };
-    const systems = servingSystems(bytes, link, policies);
+    const systems = servingSystems(bytes, link, { ...policies, thresholds });
 
     const { layers, width, ffnHidden, mixture } = architecture;
     console.log(
@@ -138,6 +160,9 @@ async function main(): Promise<void> {
       `emulated link: ${(link / 1e6).toFixed(1)} MB/s, ${(1e3 * SLOWNESS * computing.float32).toFixed(2)} ms a float32 expert`,
     );
     console.log(
+      `thresholds ${thresholds.t1} and ${thresholds.t2}, with which as many are wanted in each precision as of Mixtral`,
+    );
+    console.log(
       `weights with two precisions ${JSON.stringify(policies.mixed.weights)}, low part ${policies.mixed.lowShare}; with one ${JSON.stringify(policies.high.weights)}`,
     );
 
@@ -145,14 +170,14 @@ async function main(): Promise<void> {
     const residentRounds: Measured[] = [];
     await measureDecoding(resident, measured.slice(0, 1));
     for (let round = 0; round < ROUNDS; round++) {
-      residentRounds.push({ speed: await measureDecoding(resident, measured), counts: undefined });
+      residentRounds.push({ ...(await timed(resident, measured)), counts: undefined });
       for (const [i, system] of systems.entries()) rounds[i]!.push(await measure(folder, measured, system));
     }
     disposeModel(resident);
     await folder.close();
     const [{ speed }] = residentRounds as [Measured];
     const loss = speed.loss / speed.foreseen;
-    const onDemand = median(rounds[0]!.map((one) => one.speed.decodeTokens / one.speed.decodeSeconds));
+    const onDemand = decodeSpeed(rounds[0]!);
     console.log(`resident perplexity ${Math.exp(loss).toFixed(4)}\n`);
     console.log(
       '| system | decode, tokens/s | times on demand | prefill, tokens/s | in memory, % | on the way, % | left out, % | penalty | MB moved | perplexity, % |',

@@ -1,11 +1,22 @@
 import type { ChosenPolicy } from '../../src/offload/calibrate';
 import { policyNamed } from '../../src/offload/policies';
+import type { Thresholds } from '../../src/offload/loading';
+import type { RoutingTrace } from '../../src/offload/trace';
 import type { OffloadOptions } from '../../src/serve/offloaded-experts';
 
-/** The paper's thresholds for Mixtral. */
-export const THRESHOLDS = { t1: 0.6, t2: 0.9 };
 /** How many layers ahead experts are loaded. */
 const AHEAD = 1;
+
+/**
+ * Thresholds that want as many second experts in each precision as the paper's do of Mixtral: 34 % high, 60 % low, 6 % not at all. The gates of
+ * a small mixture are flatter, so that its own thresholds, 0.6 and 0.9, would want nearly all in high precision.
+ */
+export function matchingThresholds({ sequences }: RoutingTrace): Thresholds {
+  const first = sequences.flatMap(({ tokens }) => tokens.flatMap(({ layers }) => layers.map(({ gates }) => gates[0]!)));
+  first.sort((a, b) => a - b);
+  const quantile = (share: number): number => Number(first[Math.floor(share * first.length)]!.toFixed(3));
+  return { t1: quantile(0.34), t2: quantile(0.94) };
+}
 
 /** A way to serve, by its name. */
 export interface ServingSystem {
@@ -17,10 +28,10 @@ export interface ServingSystem {
 export function servingSystems(
   budget: number,
   link: number,
-  { mixed, high }: Record<'mixed' | 'high', ChosenPolicy>,
+  { mixed, high, thresholds }: Record<'mixed' | 'high', ChosenPolicy> & { thresholds: Thresholds },
 ): ServingSystem[] {
   const whole = { budget, link, high: 'float32', lowShare: 0, prefetch: 0 } as const;
-  const dynamic = { ...whole, low: 'int4', lowShare: mixed.lowShare, thresholds: THRESHOLDS } as const;
+  const dynamic = { ...whole, low: 'int4', lowShare: mixed.lowShare, thresholds } as const;
   const named = (name: Parameters<typeof policyNamed>[0]) => policyNamed(name, mixed.weights);
   return [
     { name: 'on demand', options: { ...whole, policy: named('on-demand') } },

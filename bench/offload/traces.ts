@@ -94,6 +94,14 @@ function withPredictions(layers: LayerRouting[], foreseen: readonly number[], un
   return { layers, predictions };
 }
 
+/** As many experts, none of them one of these. */
+function others(experts: readonly number[], uniform: () => number): number[] {
+  const even = new Array<number>(MIXTRAL.experts).fill(1);
+  const found: number[] = [];
+  for (const _ of experts) found.push(drawOther(even, [...experts, ...found], uniform));
+  return found;
+}
+
 /**
  * A trace of one of our mixtures with as many layers as Mixtral has: layer l is layer l modulo n of the small one, of a text that many texts further
  * on. So choices keep their skew, their locality from token to token and what is foreseen within the n layers; copies of a layer are
@@ -103,7 +111,6 @@ export function stretchedTrace(trace: RoutingTrace, foreseen: number, seed: numb
   const uniform = uniformGenerator(seed);
   const { layers, experts } = MIXTRAL;
   const { sequences } = trace;
-  const even = new Array<number>(trace.experts).fill(1);
   const stretched = sequences.map(({ prompt, tokens }, text) => ({
     prompt,
     tokens: tokens.map((_, at): TokenRouting => {
@@ -115,7 +122,7 @@ export function stretchedTrace(trace: RoutingTrace, foreseen: number, seed: numb
         if (own.length || layer === layers - 1) return own;
         const next = chosen[layer + 1]!;
         const isRight = uniform() < foreseen;
-        return [isRight ? next : { ...next, experts: next.experts.map(() => drawOther(even, next.experts, uniform)) }];
+        return [isRight ? next : { ...next, experts: others(next.experts, uniform) }];
       });
       return { layers: chosen, predictions };
     }),

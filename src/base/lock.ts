@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -16,15 +16,31 @@ const holderSchema = z.object({
   since: z.int(),
   /** Tells one taking of the lock from every other. */
   token: z.string(),
+  /** For other machines: the lock counts as given up when its file was not touched for so many milliseconds. */
+  lease: z.int().positive().optional(),
+  /** Which attempt at what the holder makes. */
+  attempt: z.object({ at: z.string(), number: z.int() }).optional(),
 });
 
 /** Who holds a lock. */
 export type LockHolder = z.output<typeof holderSchema>;
 
+/**
+ * How a lock is held by processes on several machines, none of which sees whether those of another live: a lock with a lease has to be
+ * renewed, and a later attempt at the same thing takes the lock of an earlier one, whatever became of that.
+ */
+export type Claim = Pick<LockHolder, 'lease' | 'attempt'>;
+
 /** A lock that this process holds until `release`. */
 export interface Lock {
   /** Removes the lock file, unless someone else's stands there. Harmless when called again. */
   release(): void;
+}
+
+/** A lock as this process took it. */
+export interface OwnLock extends Lock {
+  /** Renews the lease. False if someone else has taken the lock: then this process must write no more. */
+  renew(): boolean;
 }
 
 /** A file system without hard links writes the lock in place; until it is this old, an unreadable one may be in writing. */
@@ -35,7 +51,7 @@ const WRITING_MILLISECONDS = 5000;
  * processes that try, one gets it. `what` is named in the error, e.g. `run x-1`.
  * Throws a `RunError` (reason `locked`) that names the holder.
  */
-export function acquireLock(path: string, what: string): Lock {
+export function acquireLock(path: string, what: string, claim: Claim = {}): OwnLock {
   mkdirSync(dirname(path), { recursive: true });
   const own: LockHolder = {
     pid: process.pid,
@@ -43,16 +59,22 @@ export function acquireLock(path: string, what: string): Lock {
     birth: processBirth(process.pid),
     since: Date.now(),
     token: randomUUID(),
+    ...claim,
   };
   if (!createFile(path, own)) takeOver(path, own, what);
-  return { release: () => removeOwn(path, own) };
+  return { renew: () => renew(path, own), release: () => removeOwn(path, own) };
 }
 
 /** Like `acquireLock`, but waits for the holder to end, at most `milliseconds`. For locks that are held for moments. */
-export async function waitForLock(path: string, what: string, milliseconds: number): Promise<Lock> {
+export async function waitForLock(
+  path: string,
+  what: string,
+  milliseconds: number,
+  claim: Claim = {},
+): Promise<OwnLock> {
   for (const end = Date.now() + milliseconds; ; await setTimeout(20)) {
     try {
-      return acquireLock(path, what);
+      return acquireLock(path, what, claim);
     } catch (error) {
       if (!(error instanceof RunError) || error.reason !== 'locked' || Date.now() > end) throw error;
     }
@@ -62,7 +84,7 @@ export async function waitForLock(path: string, what: string, milliseconds: numb
 /** The live holder of the lock at `path`; `undefined` where there is no lock or its process is gone. */
 export function lockHolder(path: string): LockHolder | undefined {
   const holder = readHolder(path);
-  return holder && holder !== 'in-writing' && isAlive(holder) ? holder : undefined;
+  return holder && holder !== 'in-writing' && isInForce(path, holder) ? holder : undefined;
 }
 
 /**
@@ -70,14 +92,14 @@ export function lockHolder(path: string): LockHolder | undefined {
  * anew: so nobody removes the lock of a process that took over a moment earlier.
  */
 function takeOver(path: string, own: LockHolder, what: string): void {
-  refuseIfHeld(path, what);
+  refuseIfHeld(path, own, what);
   const guard = `${path}.takeover`;
   if (!createFile(guard, own)) {
     // The guard stands for microseconds. Guessing that one is stale could let two processes in, so a person decides.
     throw lockedError(guard, what, readHolder(guard));
   }
   try {
-    refuseIfHeld(path, what);
+    refuseIfHeld(path, own, what);
     rmSync(path, { force: true });
     if (!createFile(path, own)) throw lockedError(path, what, readHolder(path));
   } finally {
@@ -85,9 +107,30 @@ function takeOver(path: string, own: LockHolder, what: string): void {
   }
 }
 
-function refuseIfHeld(path: string, what: string): void {
+function refuseIfHeld(path: string, own: LockHolder, what: string): void {
   const holder = readHolder(path);
-  if (holder === 'in-writing' || (holder && isAlive(holder))) throw lockedError(path, what, holder);
+  if (holder === 'in-writing') throw lockedError(path, what, holder);
+  if (holder && isInForce(path, holder) && !isLater(own, holder)) throw lockedError(path, what, holder);
+}
+
+/** Whether a holder makes a later attempt at the same thing as another. */
+function isLater({ attempt: own }: LockHolder, { attempt: other }: LockHolder): boolean {
+  return own !== undefined && own.at === other?.at && own.number > other.number;
+}
+
+/** Whether a lock counts: its process lives, or on another machine its lease has not run out. */
+function isInForce(path: string, holder: LockHolder): boolean {
+  if (holder.host === hostname() || holder.lease === undefined) return isAlive(holder);
+  const touched = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return Date.now() - touched < holder.lease;
+}
+
+function renew(path: string, own: LockHolder): boolean {
+  const holder = readHolder(path);
+  if (!holder || holder === 'in-writing' || holder.token !== own.token) return false;
+  const now = new Date();
+  utimesSync(path, now, now);
+  return true;
 }
 
 function lockedError(file: string, what: string, holder: LockHolder | 'in-writing' | undefined): RunError {
@@ -97,7 +140,7 @@ function lockedError(file: string, what: string, holder: LockHolder | 'in-writin
     : 'another process that is just starting';
   const advice =
     known && known.host !== hostname()
-      ? `Whether it still runs cannot be seen from this machine. If it does not, delete ${file}.`
+      ? `Whether it still runs cannot be seen from this machine. ${known.lease ? 'If it is gone, the lock runs out within some minutes' : `If it does not, delete ${file}`}.`
       : `Wait until it ends, or stop it. If no such process runs, delete ${file}.`;
   return new RunError(`${what} is in use by ${by}.`, { reason: 'locked', advice });
 }

@@ -21,7 +21,13 @@ import { readArchitecture } from '../architecture/stored';
 import { type ParameterSpec, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError, hasCode } from '../base/errors';
 import { diskError, readJson, syncFolder } from '../base/files';
-import { type FileDigest, putSafetensors, readSafetensors, type StoredTensor } from './safetensors';
+import {
+  type FileDigest,
+  putSafetensors,
+  readSafetensors,
+  readSafetensorsHeader,
+  type StoredTensor,
+} from './safetensors';
 
 /** The parameters of a checkpoint, with architecture and provenance in its metadata. */
 export const MODEL_FILE = 'model.safetensors';
@@ -79,9 +85,9 @@ const provenanceSchema = z.looseObject({
 export type Provenance = z.output<typeof provenanceSchema>;
 
 /** What the metadata of a model file say of where it came from, as far as they do; `undefined` where they are damaged. */
-export function readProvenance(text: string | undefined): Partial<Provenance> | undefined {
+function provenanceOf({ provenance }: Record<string, string>): Partial<Provenance> | undefined {
   try {
-    return provenanceSchema.partial().safeParse(JSON.parse(text ?? '{}')).data;
+    return provenanceSchema.partial().safeParse(JSON.parse(provenance ?? '{}')).data;
   } catch {
     return undefined;
   }
@@ -93,8 +99,6 @@ export interface Checkpoint {
   /** AdamW's two moments of every parameter that is trained; absent where only a model was asked for or saved. */
   moments?: { first: Map<string, Float32Array>; second: Map<string, Float32Array> };
   training: TrainingState;
-  /** Of one that was read: where it came from, as far as it says. */
-  provenance?: Partial<Provenance>;
   /** Of a pruned mixture, from its provenance. */
   pruning?: PruningRecord;
   /** Of a model with adapters: the checkpoint of the model that they adapt. Its tensors are not stored again. */
@@ -118,9 +122,14 @@ export function listCheckpoints(folder: string): number[] {
 /**
  * Writes a checkpoint into `folder`/step-N: everything goes into a folder beside it, is flushed, and then takes its name, so
  * that a checkpoint is whole or not there. Gives its path. When the call returns everything is written, and the caller may change what
- * it gave; what the promise waits for is the disk. One at a time in a folder.
+ * it gave; what the promise waits for is the disk. One at a time in a folder. `assertOwner` throws if the checkpoint may not take its name.
  */
-export async function saveCheckpoint(folder: string, checkpoint: Checkpoint, provenance: Provenance): Promise<string> {
+export async function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  provenance: Provenance,
+  assertOwner?: () => void,
+): Promise<string> {
   const target = join(folder, checkpointName(checkpoint.training.step));
   const temporary = `${target}.${process.pid}.tmp`;
   const handles: number[] = [];
@@ -138,6 +147,7 @@ export async function saveCheckpoint(folder: string, checkpoint: Checkpoint, pro
     await Promise.all(handles.map((handle) => promisify(fsync)(handle)));
     close();
     syncFolder(temporary);
+    assertOwner?.();
     rmSync(target, { recursive: true, force: true });
     renameSync(temporary, target);
     syncFolder(folder);
@@ -206,7 +216,7 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything', mayH
   const { tensors, metadata } = readSafetensors(join(path, MODEL_FILE));
   const architecture = readArchitecture(metadata.architecture);
   if ('problem' in architecture) throw damaged(path, `of ${MODEL_FILE} ${architecture.problem}`);
-  const provenance = readProvenance(metadata.provenance);
+  const provenance = provenanceOf(metadata);
   if (!provenance) throw damaged(path, `${MODEL_FILE} does not say where it came from`);
   const { pruning } = provenance;
   if (metadata.base !== undefined && !BASE.test(metadata.base)) {
@@ -218,7 +228,6 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything', mayH
   const specs = parameterSpecs(architecture).filter((spec) => base === undefined || isAdapter(spec));
   const own = valuesOf(path, specs, tensors);
   const checkpoint: Checkpoint = {
-    provenance,
     ...(pruning && { pruning }),
     architecture,
     parameters: base === undefined ? own : new Map([...loadBase(path, base), ...own]),
@@ -235,6 +244,11 @@ export function loadCheckpoint(path: string, parts: 'model' | 'everything', mayH
     };
   }
   return checkpoint;
+}
+
+/** Where a checkpoint came from, as far as it says. Throws a `CheckpointError` (`damaged`) where its model file cannot be read. */
+export function readProvenance(path: string): Partial<Provenance> {
+  return provenanceOf(readSafetensorsHeader(join(path, MODEL_FILE)).metadata) ?? {};
 }
 
 /** The parameters of the model that the adapters of a checkpoint adapt. Throws a `CheckpointError` (`no-base`) where it cannot be read. */

@@ -1,7 +1,14 @@
 import { BamError } from '../base/errors';
 import { type Servable, servedFolder, servedStage } from '../launch/served';
 import { Server } from '../launch/serving';
-import type { ExpertPlace, RoutingChange, Sampling, ServingCommand, ServingMessage } from '../plan/serving';
+import type {
+  ExpertPlace,
+  RoutingChange,
+  Sampling,
+  ServedCheckpoint,
+  ServingCommand,
+  ServingMessage,
+} from '../plan/serving';
 import { countOption } from './evaluate';
 import { findRunHere } from './find';
 import { builtScript, EXIT_CODES, prepareRuntime } from './launch';
@@ -29,16 +36,15 @@ export async function generateCommand(
   options: GenerateCommandOptions,
   output: StreamOutput,
 ): Promise<number> {
-  const asked = requestsOf(options);
   const { served, backend } = stage === undefined ? servedFolder(name) : await servable(name, stage);
+  const commands = commandsOf(served, options);
   const signal = interruptSignal(output, 'Stopping.');
   await prepareRuntime({ backend }, output, signal);
   const server = new Server({ script: builtScript('serve.js'), backend });
   try {
-    for (const [id, command] of asked.entries()) {
-      const request = { ...served, ...command.request, id };
-      const end = await answer(server, { ...command, request } as Command, signal, options, output);
-      if (end.reason === 'stopped') return EXIT_CODES.stopped;
+    for (const command of commands) {
+      const { reason } = await answer(server, command, signal, options, output);
+      if (reason === 'stopped') return EXIT_CODES.stopped;
     }
     return EXIT_CODES.finished;
   } finally {
@@ -49,29 +55,22 @@ export async function generateCommand(
 type Command = Exclude<ServingCommand, { type: 'stop' }>;
 type End = Extract<ServingMessage, { type: 'done' }>;
 
-/** A command without what says which model it is for. */
-type Asked = {
-  [K in Command['type']]: { type: K; request: Omit<Extract<Command, { type: K }>['request'], 'id' | 'checkpoint'> };
-}[Command['type']];
-
 async function servable(name: string, stage: string): Promise<Servable> {
   const { workspace, run } = await findRunHere(name);
   return servedStage(workspace, run, stage);
 }
 
-function requestsOf(options: GenerateCommandOptions): Asked[] {
+/** What the process is asked for: a text's perplexity, or one continuation for each prompt. */
+function commandsOf(served: ServedCheckpoint, options: GenerateCommandOptions): Command[] {
   const { tokens, stop, perplexity } = options;
   const routing = routingOf(options);
+  const common = { ...served, ...(routing && { routing }) };
   if (perplexity !== undefined) {
-    return [{ type: 'perplexity', request: { text: readText(perplexity), ...(routing && { routing }) } }];
+    return [{ type: 'perplexity', request: { id: 0, text: readText(perplexity), ...common } }];
   }
-  const given = {
-    tokens: tokens === '0' ? 0 : countOption(tokens),
-    sampling: samplingOf(options),
-    ...(stop && { stop }),
-    ...(routing && { routing }),
-  };
-  return readPrompts(options).map((prompt) => ({ type: 'generate', request: { prompt, ...given } }));
+  const sampling = samplingOf(options);
+  const given = { tokens: tokens === '0' ? 0 : countOption(tokens), sampling, ...(stop && { stop }), ...common };
+  return readPrompts(options).map((prompt, id) => ({ type: 'generate', request: { id, prompt, ...given } }));
 }
 
 function samplingOf({ temperature, topK, topP, seed }: GenerateCommandOptions): Sampling {

@@ -4,6 +4,7 @@ import { explainError } from '../base/errors';
 import { writeFileAtomic } from '../base/files';
 import { describeInstall, installRuntime } from '../engine/runtime/install';
 import { installedRuntime } from '../engine/runtime/installed';
+import type { LauncherName } from '../launch/choose-launcher';
 import { type DetachedRun, startDetached } from '../launch/detach';
 import { executeRun, type RunOutcome } from '../launch/run';
 import { type RunSession, withAnnouncedRun } from '../launch/session';
@@ -31,6 +32,8 @@ export interface Launch {
   resume?: string | undefined;
   /** `startDetached` started this process: `id` or `resume` has a folder, and failures belong into its log. */
   detached?: boolean | undefined;
+  /** What executes it, if not what the file says. */
+  launcher?: LauncherName | undefined;
   /** Also profile a step of each stage that trains. */
   profile?: boolean | undefined;
   json?: boolean | undefined;
@@ -51,7 +54,7 @@ function launchAnnounced(options: Launch, output: Output): Promise<RunOutcome> {
 }
 
 async function execute(
-  { workspace, file, plan: planIt, stages, id, resume, profile }: Launch,
+  { workspace, file, plan: planIt, stages, id, resume, profile, launcher }: Launch,
   output: Output,
   announced?: { signal: AbortSignal; session: RunSession },
 ): Promise<RunOutcome> {
@@ -61,7 +64,20 @@ async function execute(
   let progress: RunProgress | undefined;
   try {
     return await executeRun({
-      ...{ workspace, plan, file, text, stages, id, resume, profile, signal, version, session: announced?.session },
+      ...{
+        workspace,
+        plan,
+        file,
+        text,
+        stages,
+        id,
+        resume,
+        profile,
+        signal,
+        version,
+        launcher,
+        session: announced?.session,
+      },
       trainerScript: builtScript('trainer.js'),
       onStart: (run) => {
         const chosen = stages ? withAncestors(plan, stages) : plan.stages;

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { version } from '../../package.json';
 import { SIZES, TEMPLATES } from '../config/template';
 import { EXPORT_FORMATS } from '../interop/export-formats';
+import { LAUNCHERS } from '../launch/choose-launcher';
 import { EXPORTS } from '../report/export';
 import { STUDY_FORMATS } from '../report/study/formats';
 import { compareCommand } from './compare';
@@ -25,6 +26,7 @@ import { runtimeInfoCommand, runtimeInstallCommand, runtimeRemoveCommand } from 
 import { showCommand } from './show';
 import { stopCommand } from './stop';
 import { deleteCommand, restoreCommand } from './trash';
+import { watchCommand } from './watch';
 
 const program = new Command('bam')
   .description(
@@ -59,6 +61,7 @@ program
   )
   .option('--resume', 'go on with the latest unfinished run of this file')
   .option('--id <id>', 'the id of the new run')
+  .addOption(new Option('--launcher <name>', 'where stages train; left out, where the file says').choices(LAUNCHERS))
   .option('--profile', 'first write a Chrome trace of a training step of each stage')
   .option(...DETACH_OPTION)
   .addOption(DETACHED_OPTION)
@@ -75,6 +78,12 @@ program
   .action((run, options) => action(resumeCommand)(run, options));
 
 program
+  .command('watch <run>')
+  .description('take up the watch over a run on a cluster whose watcher is gone; its jobs go on meanwhile')
+  .option(...JSON_OPTION)
+  .action((run, options) => action(watchCommand)(run, options));
+
+program
   .command('stop <run>')
   .description('stop a run behind a checkpoint; one that does not answer for a minute is killed')
   .option('--now', 'kill it at once')
@@ -84,6 +93,8 @@ program
 program
   .command('plan <file>')
   .description('check an experiment file and show its stages, parameter counts and budgets')
+  .option('--devices <count>', 'also show memory, time and checkpoints on so many devices')
+  .option('--flops <count>', 'FLOPs that a device computes in a second, e.g. 100T; default 100G')
   .option(...SET_OPTION)
   .option(...JSON_OPTION)
   .action((file, options) => action(planCommand)(file, options));

@@ -4,16 +4,21 @@ import { adapterLines } from '../plan/adapting';
 import { describeImport } from '../plan/imports';
 import { describeDistilling, describeSeeds } from '../plan/facts';
 import type { Plan, TrainPlan } from '../plan/plan';
+import { planNeeds } from '../plan/needs';
 import { planFile } from '../plan/plan-file';
 import { describePruning } from '../plan/pruning';
 import { describeSplit } from '../plan/splitting';
 import { describeZeroComputation, parentsText } from '../plan/upcycling';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
 import { type Output, printJson } from './output';
+import { describeNeeds, readNeedsOptions } from './plan-needs';
 import { textTable } from '../base/text-table';
 
 export interface PlanCommandOptions {
   set?: string[];
+  /** Also what the plan needs on so many devices, each of which computes `flops` a second. */
+  devices?: string;
+  flops?: string;
   json?: boolean;
 }
 
@@ -22,8 +27,11 @@ export async function planCommand(file: string, options: PlanCommandOptions, out
   const path = resolve(file);
   const { dataFolder } = new Workspace(findWorkspaceRoot(dirname(path)));
   const { plan } = await planFile(path, dataFolder, options.set);
-  if (options.json) printJson(output, planAsJson(plan));
-  else output.print(describePlan(plan));
+  const devices = options.devices ?? (options.flops && '1');
+  const given = devices ? readNeedsOptions(devices, options.flops) : undefined;
+  const needs = given && planNeeds(plan, given.devices, given.flopsPerSecond);
+  if (options.json) printJson(output, { ...planAsJson(plan), ...(needs && { needs }) });
+  else output.print([describePlan(plan), ...(needs ? [describeNeeds(needs)] : [])].join('\n\n'));
 }
 
 /** The plan with its stages by name. */

@@ -14,8 +14,11 @@ export class RunProgress {
   private timer: NodeJS.Timeout | undefined;
   private readonly output: LiveLine;
   private reported = new Set<string>();
-  /** FLOPs a second, smoothed, from which the time left follows. */
-  private speed: number | undefined;
+  /** The last step of stages that train now, and those that need no more work. */
+  private readonly atWork = new Map<string, EventOf<'step'>>();
+  private readonly done = new Set<string>();
+  /** FLOPs a second by stage, smoothed, from which the time left follows. */
+  private readonly speeds = new Map<string, number>();
 
   constructor(
     private readonly eventsFile: string,
@@ -43,15 +46,15 @@ export class RunProgress {
     this.offset = offset;
     for (const problem of problems) this.output.print(`warning: ${problem}`);
     for (const event of events) this.show(event);
-    const last = events.findLast((event) => event.type === 'step');
-    if (last)
+    if (this.atWork.size && events.some((event) => event.type === 'step'))
       this.output.live(
-        this.describeStep(last),
+        this.describeSteps([...this.atWork.values()]),
         events.some((event) => event.type === 'evaluation'),
       );
   }
 
   private show(event: RunEvent): void {
+    this.follow(event);
     switch (event.type) {
       case 'run.started':
         // A detached run that is not planned yet.
@@ -69,9 +72,6 @@ export class RunProgress {
         return this.output.print(`${this.place(event.stage)}: taken from run ${event.fromRun}`);
       case 'stage.preparing':
         return this.output.live(`${this.place(event.stage)}: ${event.what} ${percent(event.done, event.total)}`);
-      case 'step':
-        this.measureSpeed(event);
-        return;
       case 'stage.finished': {
         const average = event.evaluation.averagePerplexity.toFixed(3);
         const took = formatDuration(event.seconds);
@@ -89,27 +89,49 @@ export class RunProgress {
     }
   }
 
+  private follow(event: RunEvent): void {
+    switch (event.type) {
+      case 'step':
+        this.atWork.set(event.stage, event);
+        this.measureSpeed(event);
+        return;
+      case 'stage.finished':
+      case 'stage.cached':
+      case 'stage.failed':
+        this.done.add(event.stage);
+        this.atWork.delete(event.stage);
+        return;
+      case 'stage.stopped':
+        this.atWork.delete(event.stage);
+        return;
+      default:
+    }
+  }
+
   private measureSpeed(event: EventOf<'step'>): void {
-    const stage = this.stage(event.stage);
-    if (!stage?.train) return;
-    const flops = (event.tokensPerSecond * stage.train.flops) / stage.train.tokens;
-    this.speed = this.speed === undefined ? flops : 0.9 * this.speed + 0.1 * flops;
+    const train = this.stage(event.stage)?.train;
+    if (!train) return;
+    const flops = (event.tokensPerSecond * train.flops) / train.tokens;
+    const before = this.speeds.get(event.stage);
+    this.speeds.set(event.stage, before === undefined ? flops : 0.9 * before + 0.1 * flops);
   }
 
-  private describeStep(event: EventOf<'step'>): string {
-    const stage = this.stage(event.stage);
-    const steps = stage?.train?.steps ?? event.step;
-    const left = this.speed ? formatDuration(this.flopsLeft(event) / this.speed) : '?';
-    const speed = `${formatCount(event.tokensPerSecond)} tokens/s`;
-    const loss = `loss ${event.languageModel.toFixed(3)}`;
-    return `${this.place(event.stage)}: step ${event.step}/${steps} ${percent(event.step, steps)}, ${loss}, ${speed}, about ${left} left`;
+  private describeSteps(events: readonly EventOf<'step'>[]): string {
+    const places = events.map(({ stage, step, languageModel }) => {
+      const steps = this.stage(stage)?.train?.steps ?? step;
+      return `${this.place(stage)}: step ${step}/${steps} ${percent(step, steps)}, loss ${languageModel.toFixed(3)}`;
+    });
+    const speed = events.reduce((sum, { stage }) => sum + (this.speeds.get(stage) ?? 0), 0);
+    const left = speed ? formatDuration(this.flopsLeft() / speed) : '?';
+    const tokensPerSecond = events.reduce((sum, event) => sum + event.tokensPerSecond, 0);
+    return `${places.join('; ')}, ${formatCount(tokensPerSecond)} tokens/s, about ${left} left`;
   }
 
-  /** Of this stage and all later ones. */
-  private flopsLeft(event: EventOf<'step'>): number {
-    const at = this.stages.findIndex(({ name }) => name === event.stage);
-    const later = this.stages.slice(at + 1).reduce((sum, { train }) => sum + (train?.flops ?? 0), 0);
-    return later + (this.stages[at]?.train?.flops ?? 0) - event.flops;
+  /** Of all stages that are not done. */
+  private flopsLeft(): number {
+    return this.stages
+      .filter(({ name }) => !this.done.has(name))
+      .reduce((sum, { name, train }) => sum + (train?.flops ?? 0) - (this.atWork.get(name)?.flops ?? 0), 0);
   }
 
   private stage(name: string): PlannedStage | undefined {

@@ -4,7 +4,7 @@ import { BamError } from '../base/errors';
 import { textTable } from '../base/text-table';
 import { quantizeCheckpoint } from '../launch/quantize';
 import { stageCheckpoint } from '../launch/stage-checkpoint';
-import { type Precision, PRECISIONS } from '../offload/precision';
+import { type Precision, PRECISIONS } from '../base/offload-words';
 import type { WrittenExperts } from '../offload/write-folder';
 import { findRunHere } from './find';
 import { type Output, printJson } from './output';

@@ -42,7 +42,7 @@ export async function resumeCommand(
 }
 
 /** The stages that the run was started for. */
-function stagesOf(workspace: Workspace, run: string): string[] | undefined {
+export function stagesOf(workspace: Workspace, run: string): string[] | undefined {
   const { events } = readLog(workspace.eventsFile(run));
   const stages = events.findLast((event) => event.type === 'run.started')?.stages;
   // A detached run whose file was not planned yet names none.

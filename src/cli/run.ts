@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { RunError } from '../base/errors';
 import { parseExperiment } from '../config/parse';
 import { applySettings } from '../config/settings';
+import type { LauncherName } from '../launch/choose-launcher';
 import { planFile } from '../plan/plan-file';
 import { withIndex } from '../store/index';
 import { findWorkspaceRoot, Workspace } from '../store/layout';
@@ -19,6 +20,7 @@ export interface RunCommandOptions {
   detach?: boolean;
   /** This is that process. */
   detached?: boolean;
+  launcher?: LauncherName;
   /** Also write a Chrome trace of a step of each stage that trains. */
   profile?: boolean;
   json?: boolean;
@@ -26,7 +28,7 @@ export interface RunCommandOptions {
 
 /** `bam run FILE`: executes an experiment and ends with its table and report. Returns the exit code. */
 export async function runCommand(file: string, options: RunCommandOptions, output: Output): Promise<number> {
-  const { set: settings, id, detached, profile, json } = options;
+  const { set: settings, id, detached, profile, json, launcher } = options;
   const path = resolve(file);
   // Whoever detached this process has chosen the workspace and begun the run's folder in it.
   const workspace = new Workspace(detached ? process.cwd() : findWorkspaceRoot(dirname(path)));
@@ -36,11 +38,11 @@ export async function runCommand(file: string, options: RunCommandOptions, outpu
   if (options.detach && profile) throw profileHere();
   if (options.detach) {
     const name = await experimentName(path, workspace.dataFolder, settings);
-    await launchDetached({ workspace, file: path, name, stages, settings, id }, { json }, output);
+    await launchDetached({ workspace, file: path, name, stages, settings, id, launcher }, { json }, output);
     return 0;
   }
   const plan = () => planFile(path, workspace.dataFolder, settings);
-  return launch({ workspace, file: path, plan, stages, id, resume, detached, profile, json }, output);
+  return launch({ workspace, file: path, plan, stages, id, resume, detached, profile, json, launcher }, output);
 }
 
 /** Names with commas between; the commas within a variant's name, such as `bam@seed=2,batch=8`, are its own. */

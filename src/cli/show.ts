@@ -4,6 +4,7 @@ import { adapterLines } from '../plan/adapting';
 import { namedExperts } from '../plan/expert-names';
 import { describeSeeds } from '../plan/facts';
 import { laterAsText, laterEvaluations, laterResults } from '../report/later-evaluations';
+import { servingsAsText, stageServings } from '../report/serving-table';
 import { resultsTable, tableAsText } from '../report/table';
 import { tasksAsText } from '../report/task-table';
 import { variantsAsText, variantTable } from '../report/variant-table';
@@ -38,9 +39,10 @@ export async function showCommand(
   const variants = variantTable(run.stages, plan, baseline);
   const evaluations = laterEvaluations(workspace, run.stages);
   const later = laterResults(evaluations, plan, baseline);
+  const servings = stageServings(workspace, run.stages);
   const seeds = plan ? describeSeeds(plan.stages) : `seed ${run.seed ?? '?'}`;
   const folder = workspace.runFolder(run.id);
-  if (json) printJson(output, { ...run, results, variants, routing, experts, evaluations, later, folder });
+  if (json) printJson(output, { ...run, results, variants, routing, experts, evaluations, later, servings, folder });
   else
     output.print(
       [
@@ -50,6 +52,7 @@ export async function showCommand(
           ffnsPerTokenAsText(routing),
           variants && variantsAsText(variants),
           later && laterAsText(later),
+          servingsAsText(servings),
         ],
         ...[plan && adapterLines(plan.stages).join('\n'), describeNotes(run), `Folder: ${folder}`],
       ]

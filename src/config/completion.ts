@@ -26,10 +26,10 @@ export interface Completion {
 const ALTERNATIVES = [
   ['seed', 'seeds'],
   ['from', 'upcycle', 'import', 'ensemble'],
-  ['upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'],
+  ['upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'serve'],
   ['field', 'prompt'],
   ['field', 'answer'],
-  ['train', 'ensemble'],
+  ['train', 'ensemble', 'serve'],
   ['tokens', 'flops', 'match'],
 ];
 

@@ -4,10 +4,12 @@ import { checkCountedParents } from './budget';
 import { closestName, type Diagnostic } from './diagnostics';
 import { group, type Group, isCount, isGroup } from './groups';
 import { checkInstructions } from './instructions';
+import { checkLaunch } from './launch';
 import { checkMethod } from './method';
 import { checkPruning } from './pruning';
 import { checkRouterInit } from './router-init';
 import { checkRouting } from './routing';
+import { checkServing } from './serving';
 import { checkZeroComputation } from './zero-computation';
 import { checkSplit, splitsIntoExperts } from './split';
 import { FREEZABLE } from './train-schema';
@@ -28,6 +30,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
   }
   const names = { domains: Object.keys(group(file.domains)), stages: Object.keys(group(file.stages)) };
   const mistakes = [...checkModel(source, group(file.model)), ...checkShape(source, file)];
+  mistakes.push(...checkLaunch(source, group(file.launch)));
   if (file.seed !== undefined && file.seeds !== undefined) {
     mistakes.push(source.atKey(['seeds'], 'either `seed` or `seeds`', 'both'));
   }
@@ -52,6 +55,7 @@ export function checkMeaning(source: Source): Diagnostic[] {
     mistakes.push(...checkKinds(source, name, group(file.stages)));
     mistakes.push(...checkPruning(source, name, group(file.stages)));
     mistakes.push(...checkSplit(source, name, file));
+    mistakes.push(...checkServing(source, name, file));
     mistakes.push(...checkRouterInit(source, name, file));
     mistakes.push(...checkFreeze(source, name, group(file.stages)));
     mistakes.push(...checkAdapt(source, name, group(file.stages), isMixture(group(file.stages), name)));
@@ -125,8 +129,9 @@ function checkStage(source: Source, name: string, stage: Group, names: Names): D
   const { since } = group(stage.prune);
   if (typeof since === 'string')
     mistakes.push(...checkReference(source, [...path, 'prune', 'since'], since, 'stage', names.stages));
-  if (['train', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble'].every((key) => stage[key] === undefined)) {
-    const expected = '`train`, `upcycle`, `split`, `prune`, `adapt`, `import` or `ensemble` in the stage';
+  const makings = ['train', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'serve'];
+  if (makings.every((key) => stage[key] === undefined)) {
+    const expected = '`train`, `upcycle`, `split`, `prune`, `adapt`, `import`, `ensemble` or `serve` in the stage';
     mistakes.push(source.atKey(path, expected, 'none of them'));
   }
   if (isGroup(stage.ensemble)) mistakes.push(...checkEnsemble(source, path, stage, stage.ensemble, names));
@@ -211,6 +216,9 @@ function checkKinds(source: Source, name: string, stages: Group): Diagnostic[] {
     const isLike = reference.path.includes('like');
     if (!isLike && Object.hasOwn(stages, reference.name) && isGroup(group(stages[reference.name]).ensemble)) {
       mistakes.push(source.at(path, 'a stage with a checkpoint', `the ensemble "${reference.name}"`));
+    }
+    if (!isLike && Object.hasOwn(stages, reference.name) && isGroup(group(stages[reference.name]).serve)) {
+      mistakes.push(source.at(path, 'a stage with a checkpoint', `"${reference.name}", which serves another`));
     }
     if (isLike && Object.hasOwn(stages, reference.name) && group(stages[reference.name]).train === undefined) {
       mistakes.push(source.at(path, 'a stage that trains', `"${reference.name}", which does not`));

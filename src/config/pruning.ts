@@ -125,7 +125,7 @@ function checkSince(source: Source, path: DataPath, stage: Group, stages: Group)
 }
 
 /** The mixture that a stage is, by its chain of `from`. */
-interface Mixture {
+export interface Mixture {
   /** Empty for one that a dense stage was split into. */
   upcycle: Group;
   experts: number | undefined;
@@ -136,7 +136,8 @@ interface Mixture {
   left: number | undefined;
 }
 
-function mixtureOf(stages: Group, name: string, seen: readonly string[] = []): Mixture | undefined {
+/** The mixture that a stage is, if it is one. */
+export function mixtureOf(stages: Group, name: string, seen: readonly string[] = []): Mixture | undefined {
   const stage = Object.hasOwn(stages, name) ? group(stages[name]) : {};
   if (isGroup(stage.upcycle)) {
     const experts = expertCount(stage.upcycle);

@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { adaptSchema } from './adapt-schema';
+import { launchSchema } from './launch-schema';
 import { pruneSchema } from './prune-schema';
 import { count } from './schema-values';
+import { serveSchema } from './serve-schema';
 import { splitSchema } from './split-schema';
 import { trainDefaults, trainSchema } from './train-schema';
 import { upcycleSchema } from './upcycle-schema';
@@ -102,6 +104,9 @@ const stageSchema = z.strictObject({
   ensemble: ensembleSchema
     .optional()
     .describe('Average the predictions of several checkpoints: a result without training and without a checkpoint.'),
+  serve: serveSchema
+    .optional()
+    .describe('Measure how the mixture in `from` decodes with its experts on the disk (HOBBIT). Makes no checkpoint.'),
   train: trainSchema.optional().describe('Training. Without it the stage only builds its checkpoint and evaluates it.'),
 });
 
@@ -161,6 +166,7 @@ export const experimentSchema = z.strictObject({
     .describe('Questions by name, put to the model at the end of every stage.'),
   stages: z.record(z.string(), stageSchema).describe('The graph of stages by name.'),
   engine: engineSchema.prefault({}).describe('Where the program computes.'),
+  launch: launchSchema.optional().describe('Where and how stages are executed. Results do not depend on it.'),
 });
 
 export type ModelConfig = z.output<typeof modelSchema>;

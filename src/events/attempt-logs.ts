@@ -36,10 +36,20 @@ export class AttemptLogs {
   /** Copies what is new of every attempt, in the order of the attempts at a stage. */
   copyAll(): void {
     if (!existsSync(this.folder)) return;
-    for (const stage of readdirSync(this.folder)) {
-      const numbers = readdirSync(join(this.folder, stage)).flatMap((name) => /^(\d+)\.ndjson$/.exec(name)?.[1] ?? []);
-      for (const number of numbers.sort((a, b) => Number(a) - Number(b))) this.copy(`${stage}/${number}`);
-    }
+    for (const stage of readdirSync(this.folder)) this.copyFolder(stage);
+  }
+
+  /** Copies what is new of the attempts at one stage. */
+  copyStage(stage: string): void {
+    if (existsSync(join(this.folder, encodeURIComponent(stage)))) this.copyFolder(encodeURIComponent(stage));
+  }
+
+  private copyFolder(stage: string): void {
+    const names = readdirSync(join(this.folder, stage));
+    const numbers = names.flatMap((name) => /^(\d+)\.ndjson$/.exec(name)?.[1] ?? []).map(Number);
+    // What an attempt writes when a later one has begun counts no more: on a node that was given up it may still be at work.
+    const current = Math.max(0, ...numbers.filter((number) => this.copied.has(`${stage}/${number}`)));
+    for (const number of numbers.sort((a, b) => a - b)) if (number >= current) this.copy(`${stage}/${number}`);
   }
 
   /** Copies what is new of one attempt, up to its last whole line. */

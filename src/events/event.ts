@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { CACHE_POLICIES } from '../base/offload-words';
 import { staysBelow } from '../base/plain-name';
 import { ROUTER_KINDS } from '../base/router-words';
 
@@ -57,6 +58,38 @@ const taskResultSchema = z.object({
   normalizedAccuracy: finite.optional(),
 });
 
+const decodingSchema = z.object({
+  /** Of prompts, and of what was read one by one behind them. */
+  prefillTokensPerSecond: finite,
+  decodeTokensPerSecond: finite,
+  /** Of the tokens behind the prompts. */
+  perplexity: finite,
+});
+
+/** How a mixture decodes with its FFN experts on the disk. */
+const servingSchema = z.object({
+  /** Bytes a second of the emulated link; absent where loads took what reading takes. */
+  link: finite.optional(),
+  /** Bytes that experts may take, and that all of them have. */
+  budget: count,
+  expertBytes: count,
+  /** With all experts in memory, in float32. */
+  resident: decodingSchema,
+  policies: z.array(
+    decodingSchema.extend({
+      policy: z.enum(CACHE_POLICIES),
+      /** Shares of the uses of experts: in memory when they were wanted; on their way, since they were foreseen; left out. */
+      hits: finite,
+      foreseen: finite,
+      skipped: finite,
+      /** Loads that had to be waited for, each by its bytes over those of an expert in high precision. */
+      penalty: finite,
+      /** Bytes of all loads. */
+      bytes: finite,
+    }),
+  ),
+});
+
 /** A held-out evaluation of a stage at one step. */
 export const evaluationSchema = z.object({
   step: count,
@@ -71,6 +104,8 @@ export const evaluationSchema = z.object({
   routing: z.record(z.string(), z.array(routingSchema)),
   /** By task, at the end of a stage only. */
   tasks: z.record(z.string(), taskResultSchema).optional(),
+  /** Of a stage that serves another one. */
+  serving: servingSchema.optional(),
 });
 
 const bodies = [
@@ -87,6 +122,8 @@ const bodies = [
     commit: z.string().optional(),
     version: z.string(),
     stages: z.array(z.string()),
+    /** What executes it, where that is not this machine. */
+    launcher: z.literal('slurm').optional(),
   }),
   z.object({ type: z.literal('run.resumed'), version: z.string() }),
   /** Waits until the device is free. Written each time the number of runs ahead changes; 0 says that its turn has come. */
@@ -161,6 +198,19 @@ const bodies = [
     seconds: finite,
     evaluation: evaluationSchema,
   }),
+  /** What a cluster says of the job of a stage, each time that it changes. */
+  z.object({
+    type: z.literal('stage.job'),
+    stage: z.string(),
+    job: z.string(),
+    state: z.enum(['waiting', 'running']),
+    /** Why it waits, in plain words. */
+    reason: z.string().optional(),
+    /** When it is expected to start, in milliseconds since 1970, if the cluster says it. */
+    expected: count.optional(),
+    /** Where it runs. */
+    node: z.string().optional(),
+  }),
   z.object({ type: z.literal('stage.stopped'), stage: z.string(), step: count }),
   z.object({
     type: z.literal('stage.failed'),
@@ -202,6 +252,7 @@ export function parseEvent(value: unknown): RunEvent {
 
 export type DomainResult = z.output<typeof domainResultSchema>;
 export type TaskResult = z.output<typeof taskResultSchema>;
+export type Serving = z.output<typeof servingSchema>;
 export type Routing = z.output<typeof routingSchema>;
 export type Evaluation = z.output<typeof evaluationSchema>;
 export type EventBody = z.output<typeof eventBodySchema>;

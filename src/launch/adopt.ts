@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { checkpointName, listCheckpoints, MODEL_FILE } from '../checkpoint/checkpoint';
-import { readSafetensorsHeader } from '../checkpoint/safetensors';
+import { checkpointName, listCheckpoints, readProvenance } from '../checkpoint/checkpoint';
 import { catchUp } from '../events/attempt-logs';
 import { type EventLog, readLog } from '../events/log';
 import type { PlannedStage } from '../plan/plan';
@@ -35,9 +34,8 @@ function trainedBy(workspace: Workspace, key: string): { run: string; stage: str
   const step = listCheckpoints(folder).at(-1);
   if (step === undefined) return undefined;
   try {
-    const { metadata } = readSafetensorsHeader(join(folder, checkpointName(step), MODEL_FILE));
-    const { run, stage } = JSON.parse(metadata.provenance ?? '') as { run: string; stage: string };
-    return { run, stage, step };
+    const { run, stage } = readProvenance(join(folder, checkpointName(step)));
+    return run === undefined || stage === undefined ? undefined : { run, stage, step };
   } catch {
     // A damaged checkpoint is the trainer's to judge; it says what it found and takes the one before.
     return undefined;

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { RunError } from '../base/errors';
 import { lockHolder } from '../base/lock';
+import type { LauncherName } from './choose-launcher';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { lastLines } from './trainer';
 
@@ -21,6 +22,8 @@ export interface DetachedRun {
   stages?: readonly string[] | undefined;
   /** `path=value` pairs that replace values of the file. */
   settings?: readonly string[] | undefined;
+  /** What executes it, if not what the file says. */
+  launcher?: LauncherName | undefined;
   /** The id of the new run; one is made up, if left out. */
   id?: string | undefined;
   /** Go on with this run, from its own copy of the file, instead of starting a new one. */
@@ -69,12 +72,13 @@ function refuseIfBusy(workspace: Workspace, run: string): void {
 }
 
 function spawnLauncher(options: DetachedRun, run: string): ChildProcess {
-  const { workspace, file, stages, settings = [], resume, cliScript } = options;
+  const { workspace, file, stages, settings = [], launcher, resume, cliScript } = options;
   const command = resume
     ? ['resume', run]
     : [
         ...['run', file, '--id', run],
         ...(stages ? ['--stages', stages.join(',')] : []),
+        ...(launcher ? ['--launcher', launcher] : []),
         ...settings.map((setting) => `--set=${setting}`),
       ];
   const output = openSync(workspace.launcherFile(run), 'a');

@@ -8,7 +8,7 @@ import type { RunSession } from './session';
 import { type StageOptions, type StageOutcome, StageRunner } from './stage-runner';
 
 /** What went wrong, by stage; one message stands for itself. */
-function describeFailures(failures: ReadonlyMap<string, string>): string {
+export function describeFailures(failures: ReadonlyMap<string, string>): string {
   if (failures.size === 1) return [...failures.values()][0]!;
   const lines = [...failures].map(([stage, message]) => `${stage}: ${message}`);
   return `${failures.size} stages failed.\n${lines.join('\n')}`;

@@ -7,10 +7,10 @@ import type { Workspace } from '../store/layout';
 /** The result of a stage that is done and whose checkpoint, if it makes one, is there; else `undefined`. */
 export function finishedResult(
   { stagesFolder }: Workspace,
-  { key, ensemble }: Pick<PlannedStage, 'key' | 'ensemble'>,
+  { key, ensemble, serve }: Pick<PlannedStage, 'key' | 'ensemble' | 'serve'>,
 ): StageResult | undefined {
   const result = readResult(stagesFolder, key);
-  if (!result || ensemble) return result;
+  if (!result || ensemble || serve) return result;
   return listCheckpoints(checkpointsFolder(stagesFolder, key)).includes(result.step) ? result : undefined;
 }
 

@@ -1,8 +1,6 @@
-import { join } from 'node:path';
-import { loadCheckpoint, MODEL_FILE, readProvenance } from '../checkpoint/checkpoint';
-import { readSafetensorsHeader } from '../checkpoint/safetensors';
+import { loadCheckpoint, readProvenance } from '../checkpoint/checkpoint';
 import { mergeAdapters } from '../interop/merge-adapters';
-import type { Precision } from '../offload/precision';
+import type { Precision } from '../base/offload-words';
 import { writeExpertFolder, type WrittenExperts } from '../offload/write-folder';
 
 export interface QuantizeOptions {
@@ -20,8 +18,7 @@ export interface QuantizeOptions {
 export function quantizeCheckpoint({ checkpoint, ...options }: QuantizeOptions): WrittenExperts & { step: number } {
   const loaded = loadCheckpoint(checkpoint, 'model');
   const { step } = loaded.training;
-  const { metadata } = readSafetensorsHeader(join(checkpoint, MODEL_FILE));
-  const { stage = checkpoint, key = '' } = readProvenance(metadata.provenance) ?? {};
+  const { stage = checkpoint, key = '' } = readProvenance(checkpoint);
   const { architecture, parameters } = mergeAdapters(loaded);
   return { step, ...writeExpertFolder({ ...options, architecture, parameters, source: { stage, key, step } }) };
 }

@@ -6,11 +6,15 @@ import { withAncestors } from '../plan/graph';
 import type { Plan, PlannedStage } from '../plan/plan';
 import { claimRunId, newRunId, type Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
+import { type LauncherName, launcherOf, slurmConfigOf } from './choose-launcher';
+import { chooseDevices } from './devices';
 import { Execution } from './execution';
 import { gitCommit } from './git-commit';
 import { LocalLauncher } from './local';
 import { RunSession } from './session';
-import type { StageOptions } from './stage-runner';
+import { SlurmClient } from './slurm/client';
+import { SlurmExecution } from './slurm/execution';
+import { type StageOptions, type StageOutcome, StageRunner } from './stage-runner';
 
 export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   /** The bundled trainer, dist/trainer.js. */
@@ -21,6 +25,8 @@ export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   text: string;
   /** Only these stages and what they need; all, if left out. */
   stages?: string[] | undefined;
+  /** What executes the stages; left out, what the run was started with, else what the file says. */
+  launcher?: LauncherName | undefined;
   /** Go on with this run instead of starting a new one. */
   resume?: string | undefined;
   /** The id of the new run; one is made up, if left out. */
@@ -41,25 +47,27 @@ export interface RunOutcome {
 /**
  * Executes a run: each stage in a trainer process when what it needs is done, those with a result taken from the cache. Before the first
  * training it waits until no other run uses the devices. Everything that happens goes to the run's log. Throws a `RunError` (`locked`, `other-plan`,
- * `unknown-stage`, `exists`) before anything is written.
+ * `unknown-stage`, `exists`, `no-device`) before anything is written.
  */
 export async function executeRun(options: RunOptions): Promise<RunOutcome> {
   const { workspace, plan, id, resume, session: announced } = options;
   const stages = chooseStages(plan, options.stages);
   if (resume) requireSamePlan(workspace, resume, plan);
-  if (announced) return execute(options, (resume ?? id)!, stages, announced);
+  const devices = launcherOf(options) === 'local' ? plan.launch : undefined;
+  const launcher = new LocalLauncher(options.trainerScript, chooseDevices(devices));
+  if (announced) return execute({ ...options, launcher }, (resume ?? id)!, stages, announced);
   const run = resume ?? (id ? claimRunId(workspace, id) : newRunId(workspace, plan.name, new Date()));
   const session = await RunSession.open(workspace, run);
   try {
     if (resume) session.append({ type: 'run.resumed', version: options.version });
-    return await execute(options, run, stages, session);
+    return await execute({ ...options, launcher }, run, stages, session);
   } finally {
     session.close();
   }
 }
 
 async function execute(
-  options: RunOptions,
+  options: RunOptions & StageOptions,
   run: string,
   stages: PlannedStage[],
   session: RunSession,
@@ -69,10 +77,24 @@ async function execute(
     session.append(firstEvent(options, run, stages));
   }
   options.onStart?.(run);
-  const launcher = new LocalLauncher(options.trainerScript);
-  const outcome = await new Execution({ ...options, launcher }, run, session).execute(stages);
+  const outcome = await executeStages(options, run, stages, session);
   session.end(outcome);
   return { run, ...outcome };
+}
+
+/** Has the stages executed by what the run was started with. */
+function executeStages(
+  options: RunOptions & StageOptions,
+  run: string,
+  stages: PlannedStage[],
+  session: RunSession,
+): Promise<StageOutcome> {
+  if (launcherOf(options) === 'local') return new Execution(options, run, session).execute(stages);
+  const { workspace, trainerScript, signal, plan } = options;
+  const runner = new StageRunner(options, run, session, () => Promise.resolve(true));
+  const client = new SlurmClient();
+  const config = slurmConfigOf(plan);
+  return new SlurmExecution({ workspace, run, session, runner, client, config, trainerScript, signal }).execute(stages);
 }
 
 function chooseStages(plan: Plan, names: string[] | undefined): PlannedStage[] {
@@ -115,11 +137,13 @@ function writeSnapshot({ workspace, plan, text }: RunOptions, run: string): void
   writeFileAtomic(workspace.planFile(run), `${JSON.stringify(plan, undefined, 2)}\n`);
 }
 
-function firstEvent({ plan, file, version }: RunOptions, run: string, stages: PlannedStage[]): EventBody {
+function firstEvent(options: RunOptions, run: string, stages: PlannedStage[]): EventBody {
+  const { plan, file, version } = options;
   const commit = gitCommit(plan.folder);
   const names = stages.map(({ name }) => name);
   const seeds = new Set(stages.map(({ seed }) => seed));
   const started = { run, experiment: plan.name, file, version, stages: names };
   const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
-  return { type: 'run.started', ...started, ...seed, ...(commit && { commit }) };
+  const launcher = launcherOf(options) === 'slurm' ? { launcher: 'slurm' as const } : {};
+  return { type: 'run.started', ...started, ...seed, ...launcher, ...(commit && { commit }) };
 }

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { RunError } from '../base/errors';
-import { MODEL_FILE, type Provenance, readProvenance } from '../checkpoint/checkpoint';
-import { readSafetensorsHeader } from '../checkpoint/safetensors';
+import { MODEL_FILE, readProvenance } from '../checkpoint/checkpoint';
 import type { Plan } from '../plan/plan';
 import { namedExperts } from '../plan/expert-names';
 import type { ServedCheckpoint } from '../plan/serving';
@@ -28,14 +27,13 @@ export function servedStage(workspace: Workspace, run: string, stage: string): S
  */
 export function servedFolder(folder: string): Servable {
   const checkpoint = resolve(folder);
-  const file = join(checkpoint, MODEL_FILE);
-  if (!existsSync(file)) {
+  if (!existsSync(join(checkpoint, MODEL_FILE))) {
     throw new RunError(`${checkpoint} should be the folder of a checkpoint, but has no ${MODEL_FILE}.`, {
       reason: 'no-checkpoint',
       advice: 'For example: .bam/stages/KEY/checkpoints/step-000000100. Or name a run and a stage.',
     });
   }
-  const { run, stage, tokenizer = 'bytes' } = provenanceOf(file);
+  const { run, stage, tokenizer = 'bytes' } = readProvenance(checkpoint);
   const plan = run === undefined ? undefined : readPlan(new Workspace(findWorkspaceRoot(checkpoint)), run);
   if (plan && stage !== undefined) return ofPlan(plan, stage, checkpoint);
   if (tokenizer !== 'bytes') {
@@ -48,10 +46,6 @@ export function servedFolder(folder: string): Servable {
     );
   }
   return { served: { checkpoint }, backend: 'auto' };
-}
-
-function provenanceOf(file: string): Partial<Provenance> {
-  return readProvenance(readSafetensorsHeader(file).metadata.provenance) ?? {};
 }
 
 function ofPlan(plan: Plan, stage: string, checkpoint: string): Servable {

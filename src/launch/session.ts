@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import { explainError } from '../base/errors';
-import { type Lock, waitForLock } from '../base/lock';
+import { explainError, RunError } from '../base/errors';
+import { type OwnLock, waitForLock } from '../base/lock';
 import { AttemptLogs } from '../events/attempt-logs';
 import type { EventBody } from '../events/event';
 import { EventLog } from '../events/log';
@@ -9,12 +9,17 @@ import type { Workspace } from '../store/layout';
 /** How long a run may be held by a trainer without a launcher that copies its log, or by another reader that does. */
 const COPYING_MILLISECONDS = 500;
 
+/** For other machines: a run whose lock was not renewed for so long has lost its launcher. */
+const LEASE_MILLISECONDS = 120_000;
+const RENEW_MILLISECONDS = 15_000;
+
 /** A run that this process executes: its lock, and its log, into which the logs of its attempts are copied. */
 export class RunSession {
   private readonly begun = Date.now();
+  private readonly renewing = setInterval(() => this.lock.renew(), RENEW_MILLISECONDS).unref();
 
   private constructor(
-    private readonly lock: Lock,
+    private readonly lock: OwnLock,
     private readonly log: EventLog,
     /** Those of the run's attempts. */
     readonly attempts: AttemptLogs,
@@ -23,7 +28,8 @@ export class RunSession {
   /** Takes the lock of a run whose folder exists, opens its log and copies what earlier attempts left. Throws a `RunError` (`locked`). */
   static async open(workspace: Workspace, run: string): Promise<RunSession> {
     const { lockFile, eventsFile, attemptsFolder } = workspace.runLog(run);
-    const lock = await waitForLock(lockFile, `Run ${run}`, COPYING_MILLISECONDS);
+    const claim = { lease: LEASE_MILLISECONDS };
+    const lock = await waitForLock(lockFile, `Run ${run}`, COPYING_MILLISECONDS, claim);
     try {
       const { log, repaired, events } = EventLog.open(eventsFile);
       const session = new RunSession(lock, log, new AttemptLogs(attemptsFolder, log, events));
@@ -51,7 +57,17 @@ export class RunSession {
     return work(this.log);
   }
 
+  /** Throws a `RunError` (`taken-over`) where another machine took this process for dead and goes on with the run. */
+  assertOwner(): void {
+    if (this.lock.renew()) return;
+    throw new RunError('Another process has taken over this run.', {
+      reason: 'taken-over',
+      advice: 'This machine may have slept, or lost its disk for a while. `bam show RUN` says how the run goes.',
+    });
+  }
+
   close(): void {
+    clearInterval(this.renewing);
     this.log.close();
     this.lock.release();
   }

@@ -35,6 +35,12 @@ export function stageCheckpoint(workspace: Workspace, run: string, name: string)
       advice: `Name one of its members: ${stage.parents.map((parent) => parent.name).join(', ')}.`,
     });
   }
+  if (stage.serve) {
+    throw new RunError(`Stage ${name} serves another one, and has no checkpoint.`, {
+      reason: 'no-checkpoint',
+      advice: `Name the stage that it serves: ${stage.parents[0]!.name}.`,
+    });
+  }
   const result = finishedResult(workspace, stage);
   if (!result) {
     throw new RunError(`Stage ${name} of run ${run} should be finished, but is not.`, {

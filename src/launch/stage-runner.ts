@@ -58,7 +58,7 @@ export class StageRunner {
   }
 
   /** True if the stage is done already, by this run or another. */
-  private takeFromCache(stage: PlannedStage): boolean {
+  takeFromCache(stage: PlannedStage): boolean {
     const { name, key } = stage;
     const result = finishedResult(this.options.workspace, stage);
     if (!result) return false;
@@ -82,6 +82,11 @@ export class StageRunner {
   }
 
   private async train(stage: PlannedStage, signal: AbortSignal): Promise<StageOutcome> {
+    return (await this.prepare(stage)) ?? this.attempt(stage, signal);
+  }
+
+  /** Before the first attempt at a stage: takes over what another run left of it. Gives how it ended, where it cannot begin. */
+  async prepare(stage: PlannedStage): Promise<StageOutcome | undefined> {
     const { workspace } = this.options;
     try {
       acquireLock(workspace.stageLockFile(stage.key), `Stage ${stage.name}`).release();
@@ -95,7 +100,7 @@ export class StageRunner {
       const message = `Stage ${stage.name} goes on from a checkpoint that run ${adopted} left; its curve was copied.`;
       this.session.append({ type: 'note', level: 'info', stage: stage.name, message });
     }
-    return this.attempt(stage, signal);
+    return undefined;
   }
 
   /** Profiles a step of the stage, if that is wanted. */
@@ -143,7 +148,8 @@ export class StageRunner {
     return { state: 'failed', message };
   }
 
-  private order(stage: PlannedStage, { eventsFile, trainerLockFile }: Attempt): TrainerOrder {
+  /** What the trainer of an attempt is told. */
+  order(stage: PlannedStage, { eventsFile, trainerLockFile }: Attempt): TrainerOrder {
     const { workspace, plan, version } = this.options;
     return {
       plan,

@@ -86,7 +86,7 @@ function finishedMixture(workspace: Workspace, plan: Plan, name: string): Planne
     });
   }
   const stage = plan.stages.find((one) => one.name === names[0])!;
-  if (!stage.architecture.mixture || stage.ensemble) {
+  if (!stage.architecture.mixture || stage.ensemble || stage.serve) {
     throw new RunError(`Expected a mixture, found ${stage.name}, which has no experts.`, { reason: 'not-a-mixture' });
   }
   if (!finishedResult(workspace, stage)) {

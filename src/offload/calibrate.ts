@@ -1,6 +1,6 @@
 import type { CachePolicy, PolicyWeights } from './cache';
 import { demandsOf, type Thresholds } from './loading';
-import { type Budget, policyNamed, slotsOf } from './policies';
+import { type Budget, policyNamed, slotsOf, slotsWithin } from './policies';
 import { ExpertScheduler, type OffloadCounts } from './scheduler';
 import type { RoutingTrace, TracedSequence } from './trace';
 
@@ -68,7 +68,7 @@ export interface ChosenPolicy {
 
 /**
  * The weights of the `hobbit` policy, and with thresholds the share of the budget for low precision, that have the least penalty on a trace (HOBBIT, arXiv
- * 2411.01433: the weights are chosen on a calibration set). Of equals the first in the order of `weightGrid`, latest use last.
+ * 2411.01433: the weights are chosen on a calibration set). Of equals the first in the order of `weightGrid`, latest use last. Throws as `slotsOf` does.
  */
 export function choosePolicy(
   trace: RoutingTrace,
@@ -79,7 +79,10 @@ export function choosePolicy(
   }: { budget: Omit<Budget, 'lowShare'>; thresholds?: Thresholds | undefined; step?: number },
 ): ChosenPolicy {
   let best: ChosenPolicy | undefined;
-  for (const lowShare of thresholds ? LOW_SHARES : [0]) {
+  const shares = thresholds ? LOW_SHARES : [0];
+  // The first share says what is wrong where none fits.
+  slotsOf({ ...budget, lowShare: shares[0]! });
+  for (const lowShare of shares.filter((share) => slotsWithin({ ...budget, lowShare: share }))) {
     for (const weights of weightGrid(step)) {
       const policy = policyNamed('hobbit', weights);
       const { penalty } = replay(trace, { budget: { ...budget, lowShare }, policy, thresholds });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { CheckpointError } from '../base/errors';
-import { PRECISIONS } from './precision';
+import { PRECISIONS } from '../base/offload-words';
 
 /** What does not belong to one FFN expert, with the architecture in its metadata. */
 export const RESIDENT_FILE = 'resident.safetensors';

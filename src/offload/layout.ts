@@ -1,6 +1,7 @@
 import type { Architecture } from '../architecture/architecture';
 import { elementCount, type FfnProjection, ffnProjections } from '../architecture/parameters';
-import { BITS, isQuantized, type Precision } from './precision';
+import { BITS, type Precision } from '../base/offload-words';
+import { isQuantized } from './precision';
 
 /** A matrix of an expert, (outputs, inputs), and how many of a row's weights have one scale. */
 export interface ExpertMatrix {

@@ -1,9 +1,6 @@
 import { BamError } from '../base/errors';
+import type { CachePolicyName } from '../base/offload-words';
 import type { CachePolicy, Part, PolicyWeights } from './cache';
-
-/** The policies by name: the paper's, and three that it is compared with. */
-export const POLICIES = ['hobbit', 'lru', 'lfu', 'on-demand'] as const;
-export type PolicyName = (typeof POLICIES)[number];
 
 const ONLY: Record<'lru' | 'lfu', PolicyWeights> = {
   lru: { lru: 1, lfu: 0, lhu: 0, fld: 0 },
@@ -14,7 +11,7 @@ const ONLY: Record<'lru' | 'lfu', PolicyWeights> = {
  * A policy by its name. `lru` and `lfu` remember all texts, as caches do that know of none; `on-demand` keeps nothing. The weights are those of
  * `hobbit`, which forgets with every text.
  */
-export function policyNamed(name: PolicyName, weights: PolicyWeights): CachePolicy {
+export function policyNamed(name: CachePolicyName, weights: PolicyWeights): CachePolicy {
   if (name === 'hobbit') return { weights, perSequence: true, keeps: true };
   if (name === 'on-demand') return { weights: ONLY.lru, perSequence: false, keeps: false };
   return { weights: ONLY[name], perSequence: false, keeps: true };
@@ -31,13 +28,20 @@ export interface Budget {
 /**
  * How many experts of each precision a budget holds. Throws a `BamError` (`budget`) where that is not one at least of each that is wanted.
  */
-export function slotsOf({ bytes, expertBytes, lowShare }: Budget): Record<Part, number> {
-  const low = lowShare > 0 ? Math.max(1, Math.floor((bytes * lowShare) / expertBytes.low)) : 0;
-  const high = Math.floor((bytes - low * expertBytes.low) / expertBytes.high);
-  if (high >= 1) return { high, low };
+export function slotsOf(budget: Budget): Record<Part, number> {
+  const slots = slotsWithin(budget);
+  if (slots) return slots;
+  const { bytes, expertBytes, lowShare } = budget;
   const least = expertBytes.high + (lowShare > 0 ? expertBytes.low : 0);
   throw new BamError(`The budget for experts should be ${least} bytes at least, found ${bytes}.`, {
     reason: 'budget',
-    advice: `One expert has ${expertBytes.high} bytes${low ? `, and ${expertBytes.low} in low precision` : ''}: raise the budget.`,
+    advice: `One expert has ${expertBytes.high} bytes${lowShare > 0 ? `, and ${expertBytes.low} in low precision` : ''}: raise the budget.`,
   });
+}
+
+/** The same, or `undefined` where a budget holds too little. */
+export function slotsWithin({ bytes, expertBytes, lowShare }: Budget): Record<Part, number> | undefined {
+  const low = lowShare > 0 ? Math.max(1, Math.floor((bytes * lowShare) / expertBytes.low)) : 0;
+  const high = Math.floor((bytes - low * expertBytes.low) / expertBytes.high);
+  return high >= 1 ? { high, low } : undefined;
 }

@@ -1,12 +1,7 @@
-/** How an expert's weights are stored, from the most exact. */
-export const PRECISIONS = ['float32', 'float16', 'int8', 'int4'] as const;
-export type Precision = (typeof PRECISIONS)[number];
+import type { Precision } from '../base/offload-words';
 
 /** The precisions that are whole numbers times a scale for each group of weights. */
 export type Quantized = 'int8' | 'int4';
-
-/** The bits of one weight, scales not counted. */
-export const BITS: Record<Precision, number> = { float32: 32, float16: 16, int8: 8, int4: 4 };
 
 /** The largest whole number of a symmetric quantization: numbers go from minus this to this. */
 export const LEVELS: Record<Quantized, number> = { int8: 127, int4: 7 };

@@ -1,4 +1,4 @@
-/** What the FFN router of one layer chose for one token, the largest gate first. */
+/** What the FFN router of one layer chose for one token: different experts, the largest gate first. */
 export interface LayerRouting {
   experts: number[];
   gates: number[];

@@ -18,7 +18,7 @@ import { putSafetensors, type StoredTensor } from '../checkpoint/safetensors';
 import { encodeExpert, type ExpertTensors } from './encode';
 import { type ExpertIndex, expertTitle, INDEX_FILE, RESIDENT_FILE, sha256 } from './expert-index';
 import { type ExpertLayout, expertLayout } from './layout';
-import type { Precision } from './precision';
+import type { Precision } from '../base/offload-words';
 
 export interface ExpertFolderOptions {
   architecture: Architecture;

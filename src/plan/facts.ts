@@ -39,6 +39,7 @@ export function stageFacts(stage: PlannedStage, { speed, last, experts = [] }: M
   ];
   if (experts.length) facts.splice(1, 0, ['experts', experts.join(', ')]);
   if (ensemble) facts.unshift(['weights', ensemble.weights]);
+  if (stage.serve) facts.unshift(['serves with', describeServing(stage.serve)]);
   if (architecture.adapters && !ensemble) {
     facts.unshift(['adapted by', describeAdapters(architecture.adapters)]);
     if (train) facts.push(['trained parameters', describeTrained(architecture)]);
@@ -66,6 +67,12 @@ export function stageFacts(stage: PlannedStage, { speed, last, experts = [] }: M
   }
   if (last) facts.push(['last perplexity', lastPerplexity(last)]);
   return facts;
+}
+
+/** How a stage serves, in words. */
+export function describeServing({ budget, high, low, policies }: NonNullable<PlannedStage['serve']>): string {
+  const precisions = low === 'none' ? high : `${high} and ${low}`;
+  return `room for ${Number((100 * budget).toPrecision(3))} % of the experts, in ${precisions}; ${policies.join(', ')}`;
 }
 
 const TAUGHT = {

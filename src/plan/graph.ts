@@ -60,7 +60,7 @@ export function neededBy({ parents, teacher }: Pick<PlannedStage, 'parents' | 't
 
 function planStage(name: string, experiment: Experiment, inputs: PlanInputs, stageNamed: StageNamed): PlannedStage {
   const config = experiment.stages[name]!;
-  const { ensemble } = config;
+  const { ensemble, serve } = config;
   const upcycle = config.upcycle && completeUpcycling(config.upcycle);
   const parents = parentNames(config).map(stageNamed);
   const imported = inputs.imports?.get(name);
@@ -77,10 +77,9 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   const flopsPerToken = trainingFlops(architecture) + (teacher ? teacher.flopsPerToken : 0);
   const budget = config.train && budgetOf(config.train, flopsPerToken, parents, stageNamed);
   const train = budget && planTraining(budget, settings, { architecture, flopsPerToken }, inputs);
-  // An ensemble has no settings of its own, and is compared with its members.
-  const evaluation = ensemble
-    ? parents[0]!.evaluation
-    : { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
+  // These have no settings of their own, and are compared with their parents.
+  const evaluation =
+    ensemble || serve ? parents[0]!.evaluation : { every: settings.evaluateEvery, tokens: settings.evaluationTokens };
   const stage = {
     parents: parents.map(({ name: parent, key }) => ({ name: parent, key })),
     ...(imported && { import: imported.planned }),
@@ -92,10 +91,16 @@ function planStage(name: string, experiment: Experiment, inputs: PlanInputs, sta
   return {
     name,
     seed: experiment.seed,
-    ...stageHashes(experiment.seed, { ...stage, upcycle, ensemble, split, prune, train }, { parents, teacher }, inputs),
+    ...stageHashes(
+      experiment.seed,
+      { ...stage, upcycle, ensemble, split, prune, serve, train },
+      { parents, teacher },
+      inputs,
+    ),
     ...stage,
     ...(upcycle && { upcycle }),
     ...(ensemble && { ensemble }),
+    ...(serve && { serve }),
     ...(prune && { prune }),
     ...(train && { train }),
     ...(ensemble

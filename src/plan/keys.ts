@@ -6,7 +6,10 @@ import type { EvaluationPlan, Plan, PlannedStage } from './plan';
 const RESULT_VERSION = 1;
 
 /** What a stage is made by, beside the stages that it needs. */
-type Making = Pick<PlannedStage, 'architecture' | 'upcycle' | 'ensemble' | 'split' | 'prune' | 'import' | 'train'> & {
+type Making = Pick<
+  PlannedStage,
+  'architecture' | 'upcycle' | 'ensemble' | 'split' | 'prune' | 'serve' | 'import' | 'train'
+> & {
   evaluation: EvaluationPlan;
 };
 
@@ -36,6 +39,7 @@ export function stageHashes(
     ensemble: stage.ensemble?.weights,
     split: stage.split,
     prune: stage.prune && { ...stage.prune, since: undefined },
+    serve: stage.serve,
     imported: stage.import?.fingerprint,
     train,
     evaluationTokens: stage.evaluation.tokens,

@@ -14,6 +14,8 @@ export interface TrainerOrder {
   eventsFile: string;
   /** The run's own log, into which the attempts' are copied. */
   runLog: RunLog;
+  /** Of a job of a cluster, which may be started again by it: which attempt its first start is. Later ones count on from there. */
+  job?: { firstAttempt: number };
   /** Packed corpora. */
   dataFolder: string;
   /** One folder a stage key, each with `checkpoints/` and, once finished, `result.json`. */
@@ -24,6 +26,11 @@ export interface TrainerOrder {
   version: string;
   /** Only take some steps, and write down where the time of one goes, as a Chrome trace in this file. */
   profileFile?: string;
+}
+
+/** Where the orders of many stages have one plan: the file that it is read from. */
+export interface StoredPlan {
+  planFile?: string;
 }
 
 /** What a process is told that evaluates finished stages once more. All paths are absolute. */

@@ -69,8 +69,10 @@ export function planWithData(experiment: Experiment, folder: string, data: Found
   if (!tokenizer || data.problems.length) return undefined;
   const { name } = experiment;
   const seed = seedsOf(experiment)[0]!;
+  const { launch } = experiment;
   const { backend, step } = experiment.engine;
-  const plan = { name, seed, backend, step, folder, tokenizer, domains, ...(tasks.length && { tasks }) };
+  const own = { name, seed, backend, step, ...(launch && { launch }) };
+  const plan = { ...own, folder, tokenizer, domains, ...(tasks.length && { tasks }) };
   return { ...plan, stages: planVariants(experiment, { imports: data.imports, folder, tokenizer, domains }) };
 }
 

@@ -1,8 +1,10 @@
 import type { Architecture } from '../architecture/architecture';
 import type { ParameterCounts } from '../architecture/counts';
 import type { DomainConfig, EnsembleConfig, ImportConfig, StepChoice, TaskConfig } from '../config/schema';
+import type { LaunchConfig } from '../config/launch-schema';
 import type { DistillConfig } from '../config/distill-schema';
 import type { FreezablePart } from '../config/train-schema';
+import type { ServeConfig } from '../config/serve-schema';
 import type { SplitConfig } from '../config/split-schema';
 import type { UpcycleConfig } from '../config/upcycle-schema';
 import type { PlannedPruning } from './pruning';
@@ -85,6 +87,8 @@ export interface PlannedStage {
   ensemble?: EnsembleConfig;
   /** Which experts of its first parent are removed. */
   prune?: PlannedPruning;
+  /** How its parent decodes with experts on the disk. Such a stage makes no checkpoint. */
+  serve?: ServeConfig;
   train?: TrainPlan;
   evaluation: EvaluationPlan;
   /** Of a pruned mixture, and of what comes from it, with the right number of experts; which they are, the checkpoint says. */
@@ -119,6 +123,8 @@ export interface Plan {
   backend: 'auto' | 'native' | 'wasm';
   /** How a training step runs. Absent in plans of older versions: `auto`. */
   step?: StepChoice;
+  /** Where and how stages are executed, if the file says it. */
+  launch?: LaunchConfig;
   /** Absolute folder of the experiment file, from which its globs and its tokenizer's path are read. */
   folder: string;
   tokenizer: { name: string; vocabulary: number; fingerprint: string };

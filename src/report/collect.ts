@@ -6,6 +6,7 @@ import type { Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
 import { queryRun, type RunDetails } from '../store/queries';
 import { laterEvaluations, type LaterResults, laterResults } from './later-evaluations';
+import { stageServings, type StageServing } from './serving-table';
 import { resultsTable, type ResultsTable } from './table';
 import { type VariantTable, variantTable } from './variant-table';
 
@@ -26,6 +27,8 @@ export interface ReportData {
   variants: VariantTable | undefined;
   /** Of `bam evaluate`; `undefined` where no stage was evaluated after its training. */
   later: LaterResults | undefined;
+  /** Of stages that serve others. */
+  servings: StageServing[];
   stages: StageReport[];
 }
 
@@ -43,5 +46,6 @@ export async function collectReport(workspace: Workspace, index: Database, id: s
     ...{ run, plan, later, stages },
     results: resultsTable(run.stages, plan),
     variants: variantTable(run.stages, plan),
+    servings: stageServings(workspace, run.stages),
   };
 }

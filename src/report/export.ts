@@ -6,6 +6,7 @@ import { queryCurves } from '../store/curves';
 import type { Workspace } from '../store/layout';
 import { readPlan } from '../store/plan';
 import { queryRun } from '../store/queries';
+import { servingsAsMarkdown, stageServings } from './serving-table';
 import { type ResultsTable, resultsTable, tableAsMarkdown } from './table';
 import { taskColumns, tasksAsMarkdown } from './task-table';
 import { type VariantTable, variantTable } from './variant-table';
@@ -24,7 +25,10 @@ export type ExportKind = keyof typeof EXPORTS;
 export async function exportRun(workspace: Workspace, index: Database, id: string, kind: ExportKind): Promise<string> {
   const run = await queryRun(workspace, index, id);
   const table = resultsTable(run.stages, readPlan(workspace, id));
-  if (kind === 'markdown') return `${[tableAsMarkdown(table), tasksAsMarkdown(table)].filter(Boolean).join('\n\n')}\n`;
+  if (kind === 'markdown') {
+    const servings = servingsAsMarkdown(stageServings(workspace, run.stages));
+    return `${[tableAsMarkdown(table), tasksAsMarkdown(table), servings].filter(Boolean).join('\n\n')}\n`;
+  }
   if (kind === 'seeds') return seedsCsv(id, variantTable(run.stages, readPlan(workspace, id)));
   if (kind === 'results') return resultsCsv(table);
   const curves = await Promise.all(run.stages.map(({ name }) => queryCurves(index, id, name)));

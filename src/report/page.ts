@@ -5,6 +5,7 @@ import type { ReportData } from './collect';
 import { htmlDocument } from './html-document';
 import { embedJson, html, type Html, htmlTable } from './html';
 import { routerSection } from './routers';
+import { servingCells } from './serving-table';
 import { type ResultsTable, tableCaption, tableCells } from './table';
 import { TASK_CAPTION, taskCells } from './task-table';
 import {
@@ -30,7 +31,7 @@ export function renderReport(data: ReportData): string {
         <h2>Results</h2>
         ${resultsHtml(data.results)}
       </section>
-      ${laterSections(data)}
+      ${laterSections(data)} ${servingSection(data)}
       <section>
         <h2>Held-out perplexity</h2>
         ${perplexity.html}
@@ -83,6 +84,16 @@ function overSeeds(title: string, variants: VariantTable | undefined): Html {
     <h2>${title}</h2>
     ${htmlTable(variantCaption(variants), header, rows)}
     ${tasks ? htmlTable(VARIANT_TASK_CAPTION, tasks.header, tasks.rows) : ''}
+  </section>`;
+}
+
+/** How stages decode with their experts on the disk. */
+function servingSection({ servings }: ReportData): Html {
+  if (!servings.length) return html``;
+  const tables = servings.map(servingCells).map(({ caption, header, rows }) => htmlTable(caption, header, rows));
+  return html`<section>
+    <h2>Served with experts on the disk</h2>
+    ${tables}
   </section>`;
 }
 

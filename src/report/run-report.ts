@@ -2,6 +2,7 @@ import type { Workspace } from '../store/layout';
 import { withIndex } from '../store/index';
 import { collectReport } from './collect';
 import { renderReport } from './page';
+import { servingsAsText } from './serving-table';
 import { tableAsText, type ResultsTable } from './table';
 import { tasksAsText } from './task-table';
 import { variantsAsText, type VariantTable } from './variant-table';
@@ -17,7 +18,12 @@ export interface RunReport {
 /** Makes the report of a run, finished or not, from its log. Throws a `RunError` (reason `unknown-run`). */
 export async function reportRun(workspace: Workspace, run: string): Promise<RunReport> {
   const { value: data } = await withIndex(workspace, (index) => collectReport(workspace, index, run));
-  const { results, variants } = data;
-  const parts = [tableAsText(results), tasksAsText(results), variants && variantsAsText(variants)];
+  const { results, variants, servings } = data;
+  const parts = [
+    tableAsText(results),
+    tasksAsText(results),
+    variants && variantsAsText(variants),
+    servingsAsText(servings),
+  ];
   return { table: parts.filter(Boolean).join('\n\n'), html: renderReport(data), results, variants };
 }

@@ -47,7 +47,7 @@ export async function collectRunView(workspace: Workspace, index: Database, id: 
 
 /** How a stage came about, in words. */
 function methodOf(planned: PlannedStage): string {
-  const { upcycle, split, prune, ensemble, architecture } = planned;
+  const { upcycle, split, prune, serve, ensemble, architecture } = planned;
   if (upcycle) {
     const others = upcycle.zeroComputation && describeZeroComputation(upcycle.zeroComputation);
     return [[upcycle.method, parentsText(planned)].filter(Boolean).join(' of '), others].filter(Boolean).join(', ');
@@ -55,6 +55,7 @@ function methodOf(planned: PlannedStage): string {
   if (ensemble) return `ensemble of ${parentsText(planned)}`;
   if (split) return 'split';
   if (prune) return 'prune';
+  if (serve) return 'serve';
   return architecture.adapters ? describeAdapters(architecture.adapters) : 'train';
 }
 

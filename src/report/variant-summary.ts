@@ -7,8 +7,8 @@ export interface VariantSummary {
   done: number;
   total: number;
   failed: number;
-  /** The first that is at work. */
-  working: StageSummary | undefined;
+  /** Those that are at work. */
+  working: StageSummary[];
   /** The lowest mean of average perplexities over the seeds that are done, among the swept values. */
   best: Summary | null;
 }
@@ -35,7 +35,7 @@ export function summarizeVariants(stages: readonly StageSummary[]): VariantSumma
     done: done.length,
     total: stages.length,
     failed: stages.filter(({ state }) => state === 'failed').length,
-    working: stages.find(({ state }) => state === 'running' || state === 'preparing'),
+    working: stages.filter(({ state }) => state === 'running' || state === 'preparing'),
     best: means.reduce<Summary | null>((best, mean) => (best && best.mean <= mean.mean ? best : mean), null),
   };
 }

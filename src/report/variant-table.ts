@@ -49,7 +49,7 @@ export interface VariantTable {
 }
 
 /** What results over seeds need to know of a planned stage. */
-type VariantStage = Pick<PlannedStage, 'name' | 'seed' | 'variant' | 'parents' | 'architecture' | 'ensemble'>;
+type VariantStage = Pick<PlannedStage, 'name' | 'seed' | 'variant' | 'parents' | 'architecture' | 'ensemble' | 'serve'>;
 
 /** A plan, or stages of several plans that are looked at as one. */
 interface VariantPlan {
@@ -134,8 +134,8 @@ function chooseBaseline(groups: readonly Group[], { stages }: VariantPlan, name:
       advice: `Name one of ${groups.map((group) => group.name).join(', ')}.`,
     });
   }
-  // An ensemble starts from nothing, and trains nothing.
-  const trained = stages.filter(({ ensemble }) => !ensemble);
+  // An ensemble starts from nothing, and trains nothing; neither does a stage that serves.
+  const trained = stages.filter(({ ensemble, serve }) => !ensemble && !serve);
   const parents = new Set(trained.flatMap((stage) => stage.parents.map((parent) => parent.name)));
   const last = groups.filter(({ members }) => !members.some((member) => parents.has(member.name)));
   const isDense = ({ members: [first] }: Group): boolean => !first!.architecture.mixture && !first!.ensemble;

@@ -7,7 +7,7 @@ import type { AttentionTables } from '../model/attention';
 import { ffn } from '../model/ffn';
 import { matrix } from '../model/lookup';
 import { attend, readout } from '../model/transformer';
-import { type RoutedFfn, routedFfn } from './decode-ffn';
+import { type FfnPass, type RoutedFfn, routedFfn } from './decode-ffn';
 import type { ExpertGate } from './experts';
 import type { KeyValueCache } from './kv-cache';
 import type { DecodingModel } from './model';
@@ -37,41 +37,56 @@ export async function decode(
   const { architecture, parameters } = model;
   const position = cache.positions;
   const tables = passTables(model, position, ids.length);
-  const routed: ExpertGate[][][] = [];
-  const gates: (tf.Tensor2D | undefined)[] = [];
-  let scores: tf.Tensor2D | undefined;
+  const blocks: DecodedBlock[] = [];
   let x = tf.tidy(() => embed(matrix(parameters, EMBEDDING), tf.tensor1d([...ids], 'int32'))); // (T, E)
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const block = tf.tidy(() => {
-      const attention = cache.layer(layer, model.attention[layer]!);
-      const { attended, read, terms } = attend(architecture, parameters, layer, x, tables, attention);
-      return { gates: attended.gates, read: read.ffn, terms };
-    });
-    const given = { layer, ids, position, before: scores, changes };
-    const transformed = await ffnOf(model, block.read, given);
-    const before = [x, block.read, ...block.terms, scores];
-    x = tf.tidy(() => tf.addN([...block.terms, transformed.output]));
-    scores = transformed.scores;
-    tf.dispose([...before.filter((tensor) => tensor && tensor !== x), transformed.output] as tf.Tensor[]);
-    gates.push(block.gates);
-    routed.push(transformed.chosen);
+    const pass = { layer, ids, position, before: blocks.at(-1)?.scores, changes };
+    const block = await decodeBlock(model, cache, x, tables, pass);
+    blocks.push(block);
+    x = block.sum;
   }
   cache.advance(ids.length);
   const logits = tf.tidy(() => {
     const { last, head } = readout(architecture, parameters, x);
     return linear(last, head);
   });
-  const found = { logits: await logits.data<'float32'>(), ffn: routed, attention: await readGates(gates, ids.length) };
-  tf.dispose([
-    x,
-    logits,
-    scores ?? [],
-    tables.mask,
-    tables.rotary.cosine,
-    tables.rotary.sine,
-    ...gates.flatMap((g) => g ?? []),
-  ]);
+  const gates = blocks.map((block) => block.gates);
+  const found = {
+    logits: await logits.data<'float32'>(),
+    ffn: blocks.map(({ chosen }) => chosen),
+    attention: await readGates(gates, ids.length),
+  };
+  const { mask, rotary } = tables;
+  tf.dispose([x, logits, blocks.at(-1)!.scores, mask, rotary.cosine, rotary.sine, ...gates]);
   return found;
+}
+
+/** What a block makes of the tokens of a pass. */
+interface DecodedBlock extends Omit<RoutedFfn, 'output'> {
+  /** The residual stream, (T, E). */
+  sum: tf.Tensor2D;
+  /** Of the attention experts, (T, N). */
+  gates: tf.Tensor2D | undefined;
+}
+
+/** One block. Frees `x` and the scores of the router before. */
+async function decodeBlock(
+  model: DecodingModel,
+  cache: KeyValueCache,
+  x: tf.Tensor2D,
+  tables: AttentionTables,
+  pass: FfnPass,
+): Promise<DecodedBlock> {
+  const { architecture, parameters, attention } = model;
+  const { layer } = pass;
+  const { gates, read, terms } = tf.tidy(() => {
+    const block = attend(architecture, parameters, layer, x, tables, cache.layer(layer, attention[layer]!));
+    return { gates: block.attended.gates, read: block.read.ffn, terms: block.terms };
+  });
+  const { output, ...routed } = await ffnOf(model, read, pass);
+  const sum = tf.tidy(() => tf.addN([...terms, output]));
+  tf.dispose([x, read, ...terms, output, pass.before]);
+  return { sum, gates, ...routed };
 }
 
 /** Mask and angles of `count` positions behind `past` others. */
@@ -81,15 +96,11 @@ function passTables({ rotary }: DecodingModel, past: number, count: number): Att
 }
 
 /** The FFN of one block. A dense model's needs nothing of the host. */
-function ffnOf(
-  model: DecodingModel,
-  u: tf.Tensor2D,
-  given: Parameters<typeof routedFfn>[2],
-): Promise<RoutedFfn> | RoutedFfn {
+function ffnOf(model: DecodingModel, u: tf.Tensor2D, pass: FfnPass): Promise<RoutedFfn> | RoutedFfn {
   const { architecture, parameters } = model;
-  if (architecture.mixture) return routedFfn(model, u, given);
-  const output = tf.tidy(() => ffn(architecture, parameters, given.layer, u).output);
-  return { output, scores: undefined, chosen: given.ids.map(() => []) };
+  if (architecture.mixture) return routedFfn(model, u, pass);
+  const output = tf.tidy(() => ffn(architecture, parameters, pass.layer, u).output);
+  return { output, scores: undefined, chosen: pass.ids.map(() => []) };
 }
 
 /** The attention gates of every layer, token by token. */

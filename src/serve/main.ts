@@ -1,9 +1,11 @@
 import { explainError } from '../base/errors';
+import { textPieces } from '../data/pieces';
 import { type BackendChoice, startBackend } from '../engine/backend';
 import type {
   GenerateRequest,
   PerplexityRequest,
   ServedCheckpoint,
+  ServedToken,
   ServingCommand,
   ServingMessage,
 } from '../plan/serving';
@@ -11,15 +13,13 @@ import { generate } from './generate';
 import { disposeModel } from './model';
 import { perplexity } from './perplexity';
 import { layerChanges } from './routing-change';
+import { setForDecoding } from './decoding-settings';
 import { type LoadedModel, loadServed } from './served';
 
 /** How many checkpoints stay in memory: a person compares two. */
 const KEPT_MODELS = 2;
 
-// A token is many small operations: oneDNN makes new code for every length of the keys, and a second thread costs more than it gives
-// (docs/performance.md). TensorFlow reads these when its library is loaded.
-process.env.TF_ENABLE_ONEDNN_OPTS ??= '0';
-process.env.TF_NUM_INTRAOP_THREADS ??= '1';
+setForDecoding();
 const backend = startBackend((process.argv[2] ?? 'auto') as BackendChoice);
 // Whoever asks is told why it does not start.
 backend.catch(() => undefined);
@@ -66,14 +66,17 @@ async function answer(command: Exclude<ServingCommand, { type: 'stop' }>, signal
 }
 
 function continuation({ model, tokenizer }: LoadedModel, request: GenerateRequest, signal: AbortSignal) {
-  const onToken = (token: Extract<ServingMessage, { type: 'token' }>['token']): void =>
-    send({ type: 'token', id: request.id, token });
+  const onToken = (token: ServedToken): void => send({ type: 'token', id: request.id, token });
   return generate({ model, tokenizer, request, signal, onToken });
 }
 
 async function textPerplexity({ model, tokenizer }: LoadedModel, request: PerplexityRequest, signal: AbortSignal) {
   const changes = layerChanges(model.architecture, request.routing);
-  const found = await perplexity(model, [...tokenizer.encode(request.text)], changes, {
+  const ids: number[] = [];
+  for await (const piece of textPieces(Buffer.from(request.text))) {
+    for (const id of tokenizer.encode(piece.toString('utf8'))) ids.push(id);
+  }
+  const found = await perplexity(model, ids, changes, {
     signal,
     onProgress: (done, total) => send({ type: 'progress', id: request.id, done, total }),
   });

@@ -3,10 +3,9 @@ import type { CachePolicy, ExpertCopy, Part } from '../offload/cache';
 import { type Demand, demandsOf, gatesWithout, type Thresholds } from '../offload/loading';
 import type { ExpertFolder } from '../offload/open-folder';
 import { slotsOf } from '../offload/policies';
-import type { Precision } from '../offload/precision';
+import type { Precision } from '../base/offload-words';
 import { emptyCounts, ExpertScheduler, type OffloadCounts } from '../offload/scheduler';
 import type { LayerRouting } from '../offload/trace';
-import { denseFfn } from '../engine/ops/ffn-forms';
 import type { ExpertSource, RoutedLayer } from './experts';
 import { routingOf } from './recorded-experts';
 import { memoryBytes, type StoredExpert, storedExpert } from './stored-expert';
@@ -46,6 +45,8 @@ export class OffloadedExperts implements ExpertSource {
   /** Bytes on their way, or there and not yet used. */
   private readonly reads = new Map<string, Promise<Buffer>>();
   private readonly stored = new Map<string, StoredExpert>();
+  /** Memory that reads may use again: new memory for each would cost more than the read. */
+  private readonly spare: Record<Part, Buffer[]> = { high: [], low: [] };
   private current: CurrentLayer | undefined;
 
   /** Throws a `BamError` (`budget`) where the budget does not hold one expert of each precision, and as `ExpertFolder.layout` does. */
@@ -119,9 +120,8 @@ export class OffloadedExperts implements ExpertSource {
           await until(ready);
           continue;
         }
-        const expert = await this.expertOf(copy);
         const { rows, resolve } = asked.get(copy.expert)!;
-        resolve(this.compute(copy, expert, rows));
+        resolve(await this.compute(copy, rows));
         this.scheduler.done(copy, demands.find(({ expert: one }) => one === copy.expert)!.uses, now());
       }
     } catch (error) {
@@ -129,12 +129,21 @@ export class OffloadedExperts implements ExpertSource {
     }
   }
 
-  private compute({ expert }: ExpertCopy, stored: StoredExpert, rows: tf.Tensor2D): tf.Tensor2D {
-    const factors = this.current!.factors.get(expert);
-    return tf.tidy(() => {
-      const output = denseFfn(rows, stored.weights());
+  private async compute(copy: ExpertCopy, rows: tf.Tensor2D): Promise<tf.Tensor2D> {
+    const name = nameOf(copy);
+    const bytes = await this.reads.get(name);
+    if (bytes) {
+      this.reads.delete(name);
+      this.stored.set(name, storedExpert(this.folder.layout(this.precision(copy.part)), bytes));
+    }
+    const factors = this.current!.factors.get(copy.expert);
+    const result = tf.tidy((): tf.Tensor2D => {
+      const output = this.stored.get(name)!.ffn(rows);
       return factors ? tf.mul(output, tf.tensor2d(factors, [factors.length, 1])) : output;
     });
+    // Computing has copied them.
+    if (bytes) this.spare[copy.part].push(bytes);
+    return result;
   }
 
   private precision(part: Part): Precision {
@@ -143,24 +152,19 @@ export class OffloadedExperts implements ExpertSource {
   }
 
   private read(copy: ExpertCopy): void {
-    const bytes = this.folder.read(copy.layer, copy.expert, this.precision(copy.part));
+    const { layer, expert, part } = copy;
+    const bytes = this.folder.read(layer, expert, this.precision(part), this.spare[part].pop());
     // Whoever uses the expert is told; one that was predicted may never be used.
     bytes.catch(() => undefined);
     this.reads.set(nameOf(copy), bytes);
   }
 
-  private async expertOf(copy: ExpertCopy): Promise<StoredExpert> {
-    const name = nameOf(copy);
-    const bytes = await this.reads.get(name);
-    if (bytes) {
-      this.reads.delete(name);
-      this.stored.set(name, storedExpert(this.folder.layout(this.precision(copy.part)), bytes));
-    }
-    return this.stored.get(name)!;
-  }
-
   private forget(copy: ExpertCopy): void {
     const name = nameOf(copy);
+    void this.reads.get(name)?.then(
+      (bytes) => this.spare[copy.part].push(bytes),
+      () => undefined,
+    );
     this.reads.delete(name);
     this.stored.get(name)?.dispose();
     this.stored.delete(name);

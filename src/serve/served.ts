@@ -2,7 +2,7 @@ import { type Architecture, attentionExperts, removedExperts } from '../architec
 import { countParameters } from '../architecture/counts';
 import { ffnChoices } from '../architecture/zero-computation';
 import { ServingError } from '../base/errors';
-import { type Checkpoint, loadCheckpoint } from '../checkpoint/checkpoint';
+import { type Checkpoint, loadCheckpoint, readProvenance } from '../checkpoint/checkpoint';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer';
 import type { ServedCheckpoint, ServedModel } from '../plan/serving';
 import { zeroComputationNames } from '../plan/expert-names';
@@ -18,15 +18,16 @@ export interface LoadedModel {
 /** Loads a checkpoint and its tokenizer. Throws what `loadCheckpoint` and `loadTokenizer` throw, and a `ServingError` (`tokenizer-changed`, `tokenizer-mismatch`). */
 export function loadServed(request: ServedCheckpoint): LoadedModel {
   const checkpoint = loadCheckpoint(request.checkpoint, 'model');
-  const { architecture, parameters, provenance } = checkpoint;
-  const tokenizer = tokenizerOf(request, provenance?.tokenizer);
+  const { architecture, parameters } = checkpoint;
+  const { stage = '', tokenizer: trained } = readProvenance(request.checkpoint);
+  const tokenizer = tokenizerOf(request, trained);
   if (tokenizer.vocabulary > architecture.vocabulary) {
     throw new ServingError(
       `The tokenizer ${tokenizer.name} has ${tokenizer.vocabulary} tokens, but the model knows ${architecture.vocabulary}.`,
       { reason: 'tokenizer-mismatch', advice: 'Name the tokenizer that the model was trained with.' },
     );
   }
-  const description = describe(checkpoint, request.expertNames ?? []);
+  const description = describe(checkpoint, stage, request.expertNames ?? []);
   return { model: decodingModel(architecture, parameters), tokenizer, description };
 }
 
@@ -40,11 +41,11 @@ function tokenizerOf({ tokenizer: named, checkpoint }: ServedCheckpoint, trained
   });
 }
 
-function describe({ architecture, provenance, training }: Checkpoint, names: readonly string[]): ServedModel {
+function describe({ architecture, training }: Checkpoint, stage: string, names: readonly string[]): ServedModel {
   const { layers, context, mixture } = architecture;
   const ffnExperts = ffnExpertsOf(architecture, names);
   return {
-    stage: provenance?.stage ?? '',
+    stage,
     step: training.step,
     layers,
     ffnExperts,

@@ -1,15 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
 import { elementCount, type FfnProjection } from '../architecture/parameters';
-import type { FfnWeights } from '../engine/ops/ffn-forms';
+import { denseFfn, type FfnWeights } from '../engine/ops/ffn-forms';
+import { gelu } from '../engine/ops/gelu';
+import { linear } from '../engine/ops/linear';
 import { byteValues, nibbleValues } from '../engine/ops/packed-bytes';
+import { swiglu } from '../engine/ops/swiglu';
 import { decodeExpert } from '../offload/encode';
 import { type ExpertLayout, type ExpertMatrix, nibbleBytes, scaleCount } from '../offload/layout';
 import { isQuantized, OFFSETS, type Quantized } from '../offload/precision';
 
 /** An expert in memory, in the precision that it was stored in. */
 export interface StoredExpert {
-  /** Its weights in float32; what has to be made for that lives in the caller's `tf.tidy`. */
-  weights(): FfnWeights;
+  /** What it makes of rows, (K, E) -> (K, E). */
+  ffn(rows: tf.Tensor2D): tf.Tensor2D;
   dispose(): void;
 }
 
@@ -18,7 +21,7 @@ export function memoryBytes({ precision, weights, weightsStart, bytes }: ExpertL
   return precision === 'float16' ? weightsStart + 4 * weights : bytes;
 }
 
-/** Takes an expert's bytes into memory. `buffer` is as `ExpertFolder.read` gives it. */
+/** Takes an expert's bytes into memory. `buffer` is as `ExpertFolder.read` gives it, and may be used again once the expert has computed. */
 export function storedExpert(layout: ExpertLayout, buffer: Buffer): StoredExpert {
   const { precision } = layout;
   return isQuantized(precision) ? quantizedExpert(layout, precision, buffer) : floatExpert(layout, buffer);
@@ -26,84 +29,74 @@ export function storedExpert(layout: ExpertLayout, buffer: Buffer): StoredExpert
 
 function floatExpert(layout: ExpertLayout, buffer: Buffer): StoredExpert {
   const { weights, biases } = decodeExpert(layout, buffer);
-  const matrices = layout.matrices.map(
-    ({ projection, shape }) => [projection, tf.tensor2d(weights[projection]!, shape)] as const,
-  );
-  const vectors = layout.biases.map(({ projection }) => [projection, tf.tensor1d(biases[projection]!)] as const);
-  const all = weightsOf(new Map(matrices), new Map(vectors));
-  return { weights: () => all, dispose: () => tf.dispose([...matrices, ...vectors].map(([, tensor]) => tensor)) };
+  const matrix = (projection: FfnProjection): tf.Tensor2D => {
+    const { shape } = layout.matrices.find((one) => one.projection === projection)!;
+    return tf.tensor2d(weights[projection]!, shape);
+  };
+  const bias = (projection: FfnProjection, size: number): tf.Tensor1D =>
+    tf.tensor1d(biases[projection] ?? new Float32Array(size));
+  const both = { up: matrix('up'), down: matrix('down') };
+  const all: FfnWeights = weights.gate
+    ? { gate: matrix('gate'), ...both }
+    : { ...both, upBias: bias('up', both.up.shape[0]), downBias: bias('down', both.down.shape[0]) };
+  return { ffn: (rows) => denseFfn(rows, all), dispose: () => tf.dispose({ ...all }) };
 }
 
+/** Whole numbers become float32 when they are used: nothing as large is kept. */
 function quantizedExpert(layout: ExpertLayout, precision: Quantized, buffer: Buffer): StoredExpert {
   const floats = new Float32Array(buffer.buffer, buffer.byteOffset, layout.weightsStart / 4);
   const start = buffer.byteOffset + layout.weightsStart;
   const words = precision === 'int8' ? Math.ceil(layout.weights / 4) : nibbleBytes(layout) / 4;
   const packed = tf.tensor1d(new Int32Array(buffer.buffer, start, words), 'int32');
   let at = 0;
-  const take = (count: number): Float32Array => floats.subarray(at, (at += count));
-  const biases = new Map(layout.biases.map(({ projection, size }) => [projection, tf.tensor1d(take(size))]));
-  const runs = runsOf(layout.matrices).map((matrices): Run => {
-    const scales = matrices.reduce((sum, matrix) => sum + scaleCount(matrix), 0);
-    return { matrices, scales: tf.tensor2d(take(scales), [scales, 1]) };
-  });
+  const take = (count: number): tf.Tensor1D => tf.tensor1d(floats.subarray(at, (at += count)));
+  const biases = new Map(layout.biases.map(({ projection, size }) => [projection, take(size)]));
+  const scales = layout.matrices.map((matrix) => take(scaleCount(matrix)));
   return {
-    weights: () => weightsOf(dequantized(layout, precision, packed, runs), biases),
-    dispose: () => tf.dispose([packed, ...runs.map(({ scales }) => scales), ...biases.values()]),
+    ffn: (rows) =>
+      tf.tidy(() => {
+        const values = wholeNumbers(layout, precision, packed);
+        const project = (projection: FfnProjection, x: tf.Tensor2D): tf.Tensor2D => {
+          const i = layout.matrices.findIndex((matrix) => matrix.projection === projection);
+          const output = product(x, values[i]!, { matrix: layout.matrices[i]!, scales: scales[i]!, precision });
+          const bias = biases.get(projection);
+          return bias ? tf.add(output, bias) : output;
+        };
+        const raised = project('up', rows);
+        const isGated = layout.matrices.some(({ projection }) => projection === 'gate');
+        return project('down', isGated ? swiglu(project('gate', rows), raised) : gelu(raised));
+      }),
+    dispose: () => tf.dispose([packed, ...scales, ...biases.values()]),
   };
 }
 
-/** Matrices with groups of one length, which are scaled together: each operation costs time to start. */
-interface Run {
-  matrices: ExpertMatrix[];
-  /** (groups, 1) */
-  scales: tf.Tensor2D;
-}
-
-function runsOf(matrices: readonly ExpertMatrix[]): ExpertMatrix[][] {
-  const runs: ExpertMatrix[][] = [];
-  for (const matrix of matrices) {
-    const last = runs.at(-1);
-    if (last?.[0]!.group === matrix.group) last.push(matrix);
-    else runs.push([matrix]);
-  }
-  return runs;
-}
-
-/** The matrices of an expert: every whole number times the scale of its group. */
-function dequantized(
-  { weights }: ExpertLayout,
-  precision: Quantized,
-  packed: tf.Tensor1D,
-  runs: readonly Run[],
-): Map<FfnProjection, tf.Tensor2D> {
+/** The whole numbers of each matrix, without a sign: `OFFSETS` more than they are. */
+function wholeNumbers({ matrices, weights }: ExpertLayout, precision: Quantized, packed: tf.Tensor1D): tf.Tensor1D[] {
   const values = precision === 'int8' ? byteValues(packed) : nibbleValues(packed);
-  const sizeOf = ({ shape }: ExpertMatrix): number => elementCount(shape);
-  const sizes = runs.map(({ matrices }) => matrices.reduce((sum, matrix) => sum + sizeOf(matrix), 0));
-  const parts = splitInto(values, [...sizes, values.shape[0] - weights]);
-  return new Map(
-    runs.flatMap(({ matrices, scales }, i) => {
-      const whole = tf.sub(tf.reshape(parts[i]!, [scales.shape[0], -1]), OFFSETS[precision]);
-      const scaled = tf.reshape(tf.mul(whole, scales), [-1]) as tf.Tensor1D;
-      const own = splitInto(scaled, matrices.map(sizeOf));
-      return matrices.map(({ projection, shape }, j) => [projection, tf.reshape(own[j]!, shape)] as const);
-    }),
-  );
+  const rest = values.shape[0] - weights;
+  return tf.split(values, [...matrices.map(({ shape }) => elementCount(shape)), ...(rest ? [rest] : [])]);
 }
 
-/** Parts of these sizes, those of size 0 left out. */
-function splitInto(values: tf.Tensor1D, sizes: readonly number[]): tf.Tensor1D[] {
-  const some = sizes.filter((size) => size > 0);
-  return some.length === 1 ? [values] : tf.split(values, some);
+interface QuantizedMatrix {
+  matrix: ExpertMatrix;
+  scales: tf.Tensor1D;
+  precision: Quantized;
 }
 
-function weightsOf(
-  matrices: ReadonlyMap<FfnProjection, tf.Tensor2D>,
-  biases: ReadonlyMap<FfnProjection, tf.Tensor1D>,
-): FfnWeights {
-  const both = { up: matrices.get('up')!, down: matrices.get('down')! };
-  const gate = matrices.get('gate');
-  if (gate) return { gate, ...both };
-  const bias = (projection: FfnProjection): tf.Tensor1D =>
-    biases.get(projection) ?? tf.zeros([matrices.get(projection)!.shape[0]]);
-  return { ...both, upBias: bias('up'), downBias: bias('down') };
+/**
+ * x W^T of a quantized matrix, (K, inputs) -> (K, outputs). Where a row has one scale, the product is of whole numbers, and what comes out is scaled: that
+ * spares two passes over all weights.
+ */
+function product(
+  x: tf.Tensor2D,
+  values: tf.Tensor1D,
+  { matrix: { shape, group }, scales, precision }: QuantizedMatrix,
+): tf.Tensor2D {
+  const offset = OFFSETS[precision];
+  if (group < shape[1]) {
+    const whole = tf.sub(tf.reshape(values, [-1, group]), offset);
+    return linear(x, tf.reshape(tf.mul(whole, tf.expandDims(scales, 1)), shape));
+  }
+  const raised = linear(x, tf.reshape(values, shape));
+  return tf.mul(tf.sub(raised, tf.mul(tf.sum(x, 1, true), offset)), scales);
 }

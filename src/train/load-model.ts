@@ -5,7 +5,7 @@ import { EagerModel, type EvaluatedModel } from './evaluated-model';
 import { loadFinal } from './initial';
 
 /**
- * The model of a finished stage, or of an ensemble whose members are finished. `checkpoints` gives the folder of a stage's checkpoints by
+ * The model of a finished stage, of the one that a stage serves, or of an ensemble whose members are finished. `checkpoints` gives the folder of a stage's checkpoints by
  * key. Throws a `CheckpointError` that names the stage without one.
  */
 export function loadModel(stage: PlannedStage, checkpoints: (key: string) => string): EvaluatedModel {
@@ -13,7 +13,7 @@ export function loadModel(stage: PlannedStage, checkpoints: (key: string) => str
     const { architecture, parameters } = loadFinal(name, checkpoints(key));
     return new EagerModel(architecture, createParameters(architecture, parameters));
   };
-  const { ensemble, parents, architecture } = stage;
-  if (!ensemble) return load(stage);
+  const { ensemble, serve, parents, architecture } = stage;
+  if (!ensemble) return load(serve ? parents[0]! : stage);
   return new EnsembleModel(parents.map(load), { weights: ensemble.weights, context: architecture.context });
 }

@@ -1,9 +1,8 @@
 // The trainer process: runs one stage of a run, evaluates finished stages or tries what pruning would do, and ends. Its first argument is
 // the path of a file with its TrainerOrder, EvaluationOrder or PruningOrder.
 import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { BamError, explainError } from '../base/errors';
-import { acquireLock } from '../base/lock';
 import { closeDomains, openDomains } from '../data/prepare';
 import { loadTask, type Task } from '../data/tasks';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer';
@@ -17,12 +16,15 @@ import {
   type PruningMessage,
   type PruningOrder,
   STOP_MESSAGE,
+  type StoredPlan,
   TRAINER_EXIT,
   type TrainerOrder,
 } from '../plan/order';
 import type { Plan } from '../plan/plan';
 import { checkpointsFolder, writeResult } from '../plan/result';
+import { setForDecoding } from '../serve/decoding-settings';
 import { evaluateStages } from './evaluate-stages';
+import { Ownership } from './ownership';
 import { profileStage } from './profile';
 import { runStage } from './stage';
 import { tryPruning } from './try-pruning';
@@ -39,33 +41,48 @@ process.on('message', (message) => {
 for (const event of ['disconnect', 'SIGTERM', 'SIGINT'] as const) process.on(event, stop);
 
 async function train(order: TrainerOrder): Promise<number> {
-  // Both are held until the process ends: no other trainer may take part in this stage or write these checkpoints.
-  acquireLock(order.trainerLockFile, `Stage ${order.stage} of run ${order.run}`);
-  acquireLock(order.stageLockFile, `Stage ${order.stage}`);
-  const { log, repaired } = EventLog.open(order.eventsFile);
+  const attempt = attemptOf(order);
+  const own = Ownership.take(order, attempt.number);
+  const { log, repaired } = EventLog.open(attempt.eventsFile);
   const emit = (event: EventBody): void => {
     log.append(relativeFolder(event, order.folder));
     if (event.type !== 'step') log.flush();
+    if (!own.keep()) stop();
   };
   try {
     if (repaired) emit({ type: 'note', level: 'warning', message: repaired });
-    return await trainStage(order, emit);
+    return await trainStage(order, emit, () => own.assert());
   } catch (error) {
     if (stopping.signal.aborted && error instanceof Error && error.name === 'AbortError') return TRAINER_EXIT.stopped;
     console.error(explainError(error));
     const reason = error instanceof BamError ? error.reason : 'unexpected';
+    // What becomes of the stage, the later attempt says.
+    if (reason === 'superseded') return TRAINER_EXIT.failed;
     emit({ type: 'stage.failed', stage: order.stage, reason, message: explainError(error) });
     return TRAINER_EXIT.failed;
   } finally {
     log.close();
+    own.release();
     // The launcher is gone: nobody else copies the end of this log before the run is resumed.
-    if (!process.connected) await catchUp(order.runLog, COPYING_MILLISECONDS);
+    if (!order.job && !process.connected) await catchUp(order.runLog, COPYING_MILLISECONDS);
   }
 }
 
-async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void): Promise<number> {
+/** Which attempt this process is, and the log that it writes: of a job that was started again, one of its own. */
+function attemptOf({ eventsFile, job }: TrainerOrder): { number: number; eventsFile: string } {
+  if (!job) return { number: 1, eventsFile };
+  const number = job.firstAttempt + Number(process.env.SLURM_RESTART_COUNT ?? 0);
+  return { number, eventsFile: join(dirname(eventsFile), `${number}.ndjson`) };
+}
+
+async function trainStage(
+  order: TrainerOrder,
+  emit: (event: EventBody) => void,
+  assertOwner: () => void,
+): Promise<number> {
   const { plan, stagesFolder, run, version } = order;
   const stage = plan.stages.find(({ name }) => name === order.stage)!;
+  if (stage.serve) setForDecoding();
   const backend = await startBackend(plan.backend);
   if (backend.fellBackBecause) {
     const message = `Training on wasm, 10 to 40 times slower, since ${backend.fellBackBecause}.`;
@@ -95,6 +112,7 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       backend,
       checkpoints: (key: string) => checkpointsFolder(stagesFolder, key),
       stopRequested: () => stopping.signal.aborted,
+      assertOwner,
     };
     if (order.profileFile) {
       await profileStage(context, order.profileFile);
@@ -106,6 +124,7 @@ async function trainStage(order: TrainerOrder, emit: (event: EventBody) => void)
       return TRAINER_EXIT.stopped;
     }
     const { step, seconds, engine, evaluation } = outcome;
+    assertOwner();
     writeResult(stagesFolder, { key: stage.key, run, step, seconds, engine, evaluation });
     emit({ type: 'stage.finished', stage: stage.name, key: stage.key, step, seconds, evaluation });
     return TRAINER_EXIT.finished;
@@ -195,9 +214,15 @@ function relativeFolder(event: EventBody, folder: string): EventBody {
   return event.type === 'checkpoint' ? { ...event, folder: relative(folder, event.folder) } : event;
 }
 
+function readOrder(path: string): TrainerOrder | EvaluationOrder | PruningOrder {
+  const order = JSON.parse(readFileSync(path, 'utf8')) as (TrainerOrder | EvaluationOrder | PruningOrder) & StoredPlan;
+  const plan = order.planFile === undefined ? order.plan : (JSON.parse(readFileSync(order.planFile, 'utf8')) as Plan);
+  return { ...order, plan };
+}
+
 async function start(): Promise<void> {
   try {
-    const order = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as TrainerOrder | EvaluationOrder | PruningOrder;
+    const order = readOrder(process.argv[2]!);
     if ('prune' in order) process.exit(await tryToPrune(order));
     process.exit(await ('evaluate' in order ? evaluateAnew(order) : train(order)));
   } catch (error) {

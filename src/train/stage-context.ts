@@ -21,6 +21,8 @@ export interface StageContext {
   emit: (event: EventBody) => void;
   /** True once the user asked to stop. */
   stopRequested: () => boolean;
+  /** Throws where another process has taken over the stage: nothing may be written then. */
+  assertOwner?: () => void;
 }
 
 /** How a stage ended: with its last evaluation, or stopped with a checkpoint to go on from. */

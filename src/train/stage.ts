@@ -24,6 +24,7 @@ import { type InitialParameters, initialParameters, loadFinal, withPrunedOf } fr
 import { processMemory } from './memory';
 import type { RouterChoices } from './routing-statistics';
 import { learningRate } from './schedule';
+import { runServing } from './serve-stage';
 import type { StageContext, StageOutcome } from './stage-context';
 import { putTasks } from './stage-tasks';
 import type { Step, StepResult } from './step';
@@ -38,6 +39,7 @@ const ROUTING_EVERY = 10;
 export async function runStage(context: StageContext): Promise<StageOutcome> {
   const { plan, emit } = context;
   if (context.stage.ensemble) return runEnsemble(context);
+  if (context.stage.serve) return runServing(context, context.stage.serve);
   const folder = context.checkpoints(context.stage.key);
   mkdirSync(folder, { recursive: true });
   const { checkpoint, problems } = loadLatestCheckpoint(folder);
@@ -243,7 +245,7 @@ class StageRun {
       ...(this.base !== undefined && { base: this.base }),
     };
     const bestStep = this.state.best?.step;
-    this.saving = saveCheckpoint(this.folder, checkpoint, provenance)
+    this.saving = saveCheckpoint(this.folder, checkpoint, provenance, this.context.assertOwner)
       .then((folder) => {
         pruneCheckpoints(this.folder, this.train?.keepCheckpoints ?? 1, bestStep);
         emit({ type: 'checkpoint', stage: stage.name, step, folder, best });

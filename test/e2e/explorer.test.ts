@@ -212,6 +212,16 @@ describeWorkbench('the routing explorer in the workbench', function () {
     });
   }
 
+  it('has its prompt and choices again after the window was loaded anew', async () => {
+    await workbench.load();
+    page = await workbench.webview('Generate mixture');
+    assert.equal(await page.locator('textarea').inputValue(), PROMPT);
+    assert.equal(await page.locator('.pane').count(), 0, 'its answers went with the process');
+    await page.getByRole('button', { name: 'Generate', exact: true }).click();
+    await answered('mixture, routing changed');
+    await answered('words');
+  });
+
   it('opens from a lens too, and ends its process when it is closed', async () => {
     await workbench.tab('Generate mixture').click();
     await workbench.command('View: Close Editor');
@@ -222,6 +232,23 @@ describeWorkbench('the routing explorer in the workbench', function () {
     await lenses.nth(3).click();
     await workbench.webview('Generate mixture');
     assert.deepEqual(servingProcesses(), [], 'nothing is started before something is asked');
+    await workbench.command('View: Close Editor');
+  });
+
+  it('opens from the sidebar, and stops', async () => {
+    await workbench.openView('BAM Studio');
+    const run = workbench.treeItem(/^tiny-\d/).first();
+    await run.waitFor();
+    if ((await run.getAttribute('aria-expanded')) !== 'true') await run.locator('.monaco-tl-twistie').click();
+    await workbench.menu(workbench.treeItem(/^mixture/), 'Generate');
+    page = await workbench.webview('Generate mixture');
+    await page.locator('textarea').fill(PROMPT);
+    await page.getByRole('button', { name: 'Generate', exact: true }).click();
+    // Its process has just begun to load.
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await pane('mixture')
+      .getByText(/, stopped$/)
+      .waitFor();
   });
 
   /** Takes a choice of a drop-down list. */

@@ -103,6 +103,12 @@ describe('the packed extension', function () {
     assert.match(readFileSync(join(files.workspace.runsFolder, files.run, 'report.html'), 'utf8'), /uPlot/);
   });
 
+  it('continues a text with what it trained', async () => {
+    const result = await bam('generate', 'last', 'mixture', '--prompt', 'one', '--tokens', '3');
+    assertSucceeded(result);
+    assert.match(result.stdout, /^one/);
+  });
+
   describeWorkbench('installed in the workbench', () => {
     let workbench: Workbench;
 

@@ -49,6 +49,15 @@ const CASES: Record<string, Architecture> = {
     ...{ gatingResidual: true, ffnTopK: 2 },
     pruned: { experts: [[], [3]], routing: 'masked' },
   }),
+  ...Object.fromEntries(
+    (['zero', 'masked'] as const).map((routing) => [
+      `experts removed beside zero-computation experts and gating residuals, ${routing}`,
+      asMixture(SMALL, {
+        ...{ gatingResidual: true, ffnTopK: 2, pruned: { ...removed, routing } },
+        zeroComputation: { zero: 1, copy: 1, constant: 2, tau: 0.75 },
+      }),
+    ]),
+  ),
   'MoLoRA on a dense model': { ...SMALL, adapters: { ...molora, parts: [...molora.parts] } },
   'MoLoRA on a mixture': { ...asMixture(SMALL), adapters: { ...molora, parts: [...molora.parts] } },
   'MoV on a dense model': { ...SMALL, adapters: { ...mov, parts: [...mov.parts] } },

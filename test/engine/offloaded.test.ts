@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { Architecture } from '../../src/architecture/architecture';
 import { BamError } from '../../src/base/errors';
+import { denseFfn } from '../../src/engine/ops/ffn-forms';
 import { byteValues, nibbleValues } from '../../src/engine/ops/packed-bytes';
+import { ffnWeights } from '../../src/model/ffn';
+import { createParameters, disposeParameters } from '../../src/model/parameters';
 import { type ExpertTensors, decodeExpert, encodeExpert } from '../../src/offload/encode';
 import { expertLayout } from '../../src/offload/layout';
 import { type ExpertFolder, openExpertFolder } from '../../src/offload/open-folder';
-import { POLICIES, policyNamed } from '../../src/offload/policies';
-import { PRECISIONS } from '../../src/offload/precision';
+import { policyNamed } from '../../src/offload/policies';
+import { CACHE_POLICIES, PRECISIONS } from '../../src/base/offload-words';
 import type { OffloadCounts } from '../../src/offload/scheduler';
 import { writeExpertFolder } from '../../src/offload/write-folder';
 import { decode } from '../../src/serve/decode';
@@ -20,7 +23,16 @@ import { decodingModel, disposeModel } from '../../src/serve/model';
 import { OffloadedExperts, type OffloadOptions } from '../../src/serve/offloaded-experts';
 import { layerChanges } from '../../src/serve/routing-change';
 import { memoryBytes, storedExpert } from '../../src/serve/stored-expert';
-import { asMixture, assertClose, largeValues, onEveryBackend, randomBatch, SMALL, VARIANTS } from '../support/engine';
+import {
+  asMixture,
+  assertClose,
+  largeValues,
+  normal,
+  onEveryBackend,
+  randomBatch,
+  SMALL,
+  VARIANTS,
+} from '../support/engine';
 
 const WEIGHTS = { lru: 0.25, lfu: 0.25, lhu: 0.25, fld: 0.25 };
 const TOP_2 = asMixture(SMALL, { ffnTopK: 2, gate: 'topk-softmax', attention: 'averaged' });
@@ -63,11 +75,12 @@ onEveryBackend('bytes', () => {
     assert.deepEqual([...nibbleValues(words).dataSync()], halves);
   });
 
-  it('of an expert are the weights that were stored', () => {
-    for (const shape of [SMALL, { ...SMALL, ...VARIANTS.neox }, { width: 9, ffnHidden: 7 }]) {
-      for (const precision of PRECISIONS) {
-        const layout = expertLayout(shape, precision, 8);
-        const values = largeValues(asMixture({ ...SMALL, ...shape }), 2);
+  it('of an expert compute what its stored weights say, with a scale a group or a row', () => {
+    for (const shape of [SMALL, { ...SMALL, ...VARIANTS.neox }, { ...SMALL, width: 24, ffnHidden: 7 }]) {
+      for (const [precision, group] of PRECISIONS.flatMap((one) => [[one, 8] as const, [one, 64] as const])) {
+        const architecture = asMixture({ ...SMALL, ...shape });
+        const layout = expertLayout(shape, precision, group);
+        const values = largeValues(architecture, 2);
         const of = (projection: string, kind: string): Float32Array =>
           values.get(`layers.1.ffn.experts.2.${projection}.${kind}`)!;
         const tensors: ExpertTensors = {
@@ -75,21 +88,24 @@ onEveryBackend('bytes', () => {
           biases: Object.fromEntries(layout.biases.map(({ projection }) => [projection, of(projection, 'bias')])),
         };
         const bytes = encodeExpert(layout, tensors, 'It');
-        const expected = decodeExpert(layout, bytes);
+        const { weights, biases } = decodeExpert(layout, bytes);
+        for (const [projection, own] of Object.entries(weights)) {
+          values.set(`layers.1.ffn.experts.2.${projection}.weight`, own);
+        }
+        for (const [projection, own] of Object.entries(biases)) {
+          values.set(`layers.1.ffn.experts.2.${projection}.bias`, own);
+        }
+        const parameters = createParameters(architecture, values);
         const before = tf.memory().numTensors;
         const stored = storedExpert(layout, bytes);
         tf.tidy(() => {
-          const weights = stored.weights() as unknown as Record<string, tf.Tensor>;
-          for (const { projection, shape: size } of layout.matrices) {
-            assert.deepEqual(weights[projection]!.shape, size);
-            assert.deepEqual(weights[projection]!.dataSync(), Float32Array.from(expected.weights[projection]!));
-          }
-          for (const { projection } of layout.biases) {
-            assert.deepEqual(weights[`${projection}Bias`]!.dataSync(), expected.biases[projection]);
-          }
+          const rows = normal([3, architecture.width], 4) as tf.Tensor2D;
+          const expected = denseFfn(rows, ffnWeights(architecture, parameters, 1, 2)).dataSync();
+          assertClose(stored.ffn(rows).dataSync(), expected, 2e-5, `${precision}, groups of ${group}`);
         });
         stored.dispose();
         assert.equal(tf.memory().numTensors, before);
+        disposeParameters(parameters);
         assert.equal(memoryBytes(layout) === layout.bytes, precision !== 'float16');
       }
     }
@@ -129,7 +145,7 @@ onEveryBackend('offloaded experts', () => {
       const experts = await open(architecture);
       const expected = await decoded(architecture);
       const before = tf.memory().numTensors;
-      for (const policy of name === 'top 2' ? POLICIES : (['hobbit', 'on-demand'] as const)) {
+      for (const policy of name === 'top 2' ? CACHE_POLICIES : (['hobbit', 'on-demand'] as const)) {
         for (const [room, prefetch] of [
           [1, 0],
           [3, 2],

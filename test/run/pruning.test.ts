@@ -166,7 +166,7 @@ describe('bam prune --dry-run', function () {
     assert.match(tried.stdout, /^ *1 +3 +seed 4 +\d\.\d+ +[\d.]+ +-?[\d.]+$/m);
     const pruned = await place.bam('prune', place.file, 'norm', '--dry-run', '--method', 'usage');
     assertSucceeded(pruned);
-    assert.match(pruned.stdout, /^ *0 +\d +seed\S*( \d)? +[\d.]+ +- +-$/m, 'the router chooses as many as are left');
+    assert.match(pruned.stdout, /^ *0 +\d +seed(?: \d)? +[\d.]+ +- +-$/m, 'the router chooses as many as are left');
   });
 
   it('says what is wrong with what it was asked', async () => {

@@ -4,7 +4,7 @@ import { button, progressRing, setEnabled, tag } from '../shared/controls';
 import { element } from '../shared/dom';
 import { seedsOf } from '../shared/seeds';
 import type { Actions, Page, Section } from './page';
-import { currentStage, isDone, partDone } from './progress';
+import { currentStages, isDone, partDone } from './progress';
 import { stateWord } from './words';
 
 /** Title, state, how far the run is, and what can be done with it. */
@@ -46,8 +46,8 @@ export class Header implements Section {
     setEnabled(this.stop, isActive);
     setEnabled(this.resume, !isActive && run.state !== 'finished');
     this.drawProgress(run, isActive);
-    const current = currentStage(run);
-    const news = `${run.title}: ${word}${isActive && current ? `, stage ${current.name}: ${stateWord(current.state)}` : ''}`;
+    const current = isActive ? currentStages(run).map(({ name, state }) => `, stage ${name}: ${stateWord(state)}`) : [];
+    const news = `${run.title}: ${word}${current.join('')}`;
     if (this.live.textContent !== news) this.live.textContent = news;
   }
 
@@ -74,9 +74,8 @@ function factsOf(run: Run): string {
 
 function progressText(run: Run): string {
   const done = run.stages.filter(isDone).length;
-  const stage = currentStage(run);
   const parts = [`${Math.floor(100 * partDone(run))}%, ${done} of ${run.stages.length} stages done`];
-  if (stage) {
+  for (const stage of currentStages(run)) {
     const step = stage.step === null || stage.steps === null ? '' : `, step ${stage.step} of ${stage.steps}`;
     const left = stage.secondsLeft === null ? '' : `, ${formatDuration(stage.secondsLeft)} left`;
     parts.push(`${stage.name} ${stateWord(stage.state)}${step}${left}`);

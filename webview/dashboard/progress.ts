@@ -5,11 +5,10 @@ export function isDone({ state }: Stage): boolean {
   return state === 'finished' || state === 'cached';
 }
 
-/** The stage that is at work, else the first that is not done. */
-export function currentStage({ stages }: Run): Stage | undefined {
-  return (
-    stages.find(({ state }) => state === 'running' || state === 'preparing') ?? stages.find((stage) => !isDone(stage))
-  );
+/** The stages that are at work, else the first that is not done. */
+export function currentStages({ stages }: Run): Stage[] {
+  const working = stages.filter(({ state }) => state === 'running' || state === 'preparing');
+  return working.length ? working : stages.filter((stage) => !isDone(stage)).slice(0, 1);
 }
 
 /** Steps done of all steps, where the plan tells them; a stage that counts no steps counts as one. */

@@ -32,9 +32,12 @@ export interface FormActions {
 /** The prompt, how its continuation is drawn, and the buttons that begin and end it. */
 export class PromptForm {
   readonly root: HTMLElement;
+  private readonly prompt: HTMLElement;
   private readonly generateButton: HTMLElement;
   private readonly stopButton: HTMLElement;
-  private readonly progress = element('span', { class: 'progress', role: 'status' });
+  private readonly progress = element('span', { class: 'progress' });
+  /** Says to screen readers when an answer begins and ends: counting its tokens aloud would drown all else. */
+  private readonly status = element('span', { class: 'visually-hidden', role: 'status' });
   private readonly problem = element('p', { class: 'problem', role: 'alert', hidden: true });
   private readonly fields: Record<ShortField, ReturnType<typeof shortField>>;
   private isAble = true;
@@ -45,9 +48,9 @@ export class PromptForm {
     choice: HTMLElement,
     private readonly actions: FormActions,
   ) {
-    const prompt = textArea('Prompt', form.prompt, { placeholder: 'Type a prompt', rows: 4 }, (value) =>
+    this.prompt = textArea('Prompt', form.prompt, { placeholder: 'Type a prompt', rows: 4 }, (value) =>
       this.type('prompt', value),
-    );
+    ).root;
     const fields = (Object.keys(FIELDS) as ShortField[]).map((name) => {
       const { label, ...options } = FIELDS[name];
       return [name, shortField(label, form[name], options, (value) => this.type(name, value))] as const;
@@ -56,9 +59,17 @@ export class PromptForm {
     this.generateButton = button('Generate', () => this.submit(), { isPrimary: true });
     this.generateButton.title = 'Generate (Ctrl+Enter)';
     this.stopButton = button('Stop', actions.stop);
-    const bar = element('div', { class: 'tools' }, this.generateButton, this.stopButton, choice, this.progress);
+    const bar = element(
+      'div',
+      { class: 'tools' },
+      this.generateButton,
+      this.stopButton,
+      choice,
+      this.progress,
+      this.status,
+    );
     const short = element('div', { class: 'tools fields' }, ...fields.map(([, field]) => field.root));
-    this.root = element('section', { class: 'form', 'aria-label': 'Prompt' }, prompt.root, short, bar, this.problem);
+    this.root = element('section', { class: 'form', 'aria-label': 'Prompt' }, this.prompt, short, bar, this.problem);
     this.root.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) this.submit();
     });
@@ -82,8 +93,15 @@ export class PromptForm {
   show({ progress, isBusy, isAble }: { progress: string; isBusy: boolean; isAble: boolean }): void {
     this.isAble = isAble;
     if (this.progress.textContent !== progress) this.progress.textContent = progress;
+    const status = isBusy ? 'Generating' : this.status.textContent && 'Done';
+    if (this.status.textContent !== status) this.status.textContent = status;
     setEnabled(this.generateButton, isAble);
     setEnabled(this.stopButton, isBusy);
+  }
+
+  /** Lets a person type at once. */
+  focus(): void {
+    this.prompt.focus();
   }
 
   private type(field: keyof Form, value: string): void {

@@ -124,6 +124,7 @@ function showPage({ shown }: Explorer): void {
   );
   const layout = element('div', { class: 'layout' }, left, side);
   main.replaceChildren(element('header', {}, heading, where), layout, load.root);
+  if (!choices.form.prompt) form.focus();
 }
 
 /** The checkpoint that stands beside the shown one, if it is still there. */

@@ -21,13 +21,11 @@ export function nibbleValues(words: tf.Tensor1D): tf.Tensor1D {
     });
     return tf.tensor1d(values);
   }
-  // Words are a quarter of the work of bytes.
+  // Faster than the operations on bits, of bytes as of words.
   return tf.tidy(() => {
-    const type = [typeAttribute(backend, 'T', 'int32')];
-    const mask = tf.scalar(0x0f0f0f0f, 'int32');
-    const lower = (of: tf.Tensor): tf.Tensor => backend.executeSingleOutput('BitwiseAnd', type, [of, mask]);
-    const shifted = backend.executeSingleOutput('RightShift', type, [words, tf.scalar(4, 'int32')]);
-    return asFloats(backend, asBytes(backend, tf.concat([lower(words), lower(shifted)] as tf.Tensor1D[])));
+    const bytes = asFloats(backend, asBytes(backend, words));
+    const upper = tf.floor(tf.mul(bytes, 1 / 16)) as tf.Tensor1D;
+    return tf.concat([tf.sub(bytes, tf.mul(upper, 16)) as tf.Tensor1D, upper]);
   });
 }
 

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { unlinked } from '../../base/markdown';
 import { formatDuration } from '../../base/format';
-import { isActive, queryRun, type RunDetails } from '../../store/queries';
+import { isActive, queryRun, type RunDetails, type StageSummary } from '../../store/queries';
 import { log } from '../log';
 import type { ProjectRun, Projects } from '../project/projects';
 import { runLabel } from '../tree/nodes';
@@ -93,17 +93,18 @@ function read({ project, run }: ProjectRun): Promise<RunDetails> {
   return project.query((index) => queryRun(project.workspace, index, run.id));
 }
 
-/** The stage at work: `bam: step 45 of 122, 3 min left`. */
+/** The stages at work: `bam: step 45 of 122, 3 min left`. */
 export function describeProgress({ state, stages, stagesDone, stagesTotal }: RunDetails): string {
-  const stage = stages.find((candidate) => candidate.state === 'running' || candidate.state === 'preparing');
+  const working = stages.filter((stage) => stage.state === 'running' || stage.state === 'preparing');
   if (state === 'queued') return vscode.l10n.t('waiting for its turn');
-  if (!stage) return vscode.l10n.t('{0} of {1} stages', stagesDone, stagesTotal);
-  if (stage.state === 'preparing' || stage.step === null) {
-    return `${stage.name}: ${stage.detail ?? vscode.l10n.t('preparing')}`;
-  }
-  const step = vscode.l10n.t('step {0} of {1}', stage.step, stage.steps ?? '?');
-  const left = stage.secondsLeft === null ? '' : `, ${vscode.l10n.t('{0} left', formatDuration(stage.secondsLeft))}`;
-  return `${stage.name}: ${step}${left}`;
+  if (!working.length) return vscode.l10n.t('{0} of {1} stages', stagesDone, stagesTotal);
+  return working.map(describeWork).join('; ');
+}
+
+function describeWork({ name, state, step, steps, secondsLeft, detail }: StageSummary): string {
+  if (state === 'preparing' || step === null) return `${name}: ${detail ?? vscode.l10n.t('preparing')}`;
+  const left = secondsLeft === null ? '' : `, ${vscode.l10n.t('{0} left', formatDuration(secondsLeft))}`;
+  return `${name}: ${vscode.l10n.t('step {0} of {1}', step, steps ?? '?')}${left}`;
 }
 
 async function tellEnd(target: ProjectRun): Promise<void> {

@@ -102,7 +102,7 @@ function variantsItem({ run, stage, members, project }: VariantsNode): vscode.Tr
   const { done, total, failed, working } = summarizeVariants(stages);
   item.id = `variants ${project.workspace.root} ${run.id} ${stage}`;
   item.description = describeVariants(stages);
-  item.iconPath = stateIcon(working?.state ?? (failed ? 'failed' : done === total ? 'finished' : 'waiting'));
+  item.iconPath = stateIcon(working[0]?.state ?? (failed ? 'failed' : done === total ? 'finished' : 'waiting'));
   item.contextValue = stageContext(project, stages);
   return item;
 }
@@ -118,7 +118,7 @@ export function describeVariants(stages: readonly StageSummary[]): string {
   const parts = [
     vscode.l10n.t('{0} of {1} done', done, total),
     failed ? vscode.l10n.t('{0} failed', failed) : undefined,
-    working && `${working.name}: ${stateName(working.state)}`,
+    ...working.map(({ name, state }) => `${name}: ${stateName(state)}`),
     best && vscode.l10n.t('perplexity {0}', formatMeasure(best.mean)),
   ];
   return parts.filter(Boolean).join(', ');

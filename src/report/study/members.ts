@@ -92,13 +92,14 @@ function progress(member: Pick<Member, 'summary'>): number {
 function olderRecipes({ stages, domains, tokenizer }: Plan): Map<string, string> {
   const data = [tokenizer.fingerprint, domains.map(({ name, fingerprint }) => [name, fingerprint])];
   const recipes = new Map<string, string>();
-  for (const { name, parents, architecture, upcycle, ensemble, import: imported, train, evaluation } of stages) {
+  for (const { name, parents, architecture, upcycle, ensemble, serve, import: imported, train, evaluation } of stages) {
     const { checkpointEvery, keepCheckpoints, ...training } = train ?? {};
     const origins = parents.map((parent) => recipes.get(parent.name));
     const making = [
       architecture,
       { ...upcycle, experts: undefined },
       ensemble?.weights,
+      ...(serve ? [serve] : []),
       imported?.fingerprint,
       training,
     ];

@@ -83,7 +83,9 @@ export async function collectStudy(
   baseline?: string,
 ): Promise<Study> {
   const { runs, missing } = await readRuns(workspace, index, ids);
-  const members = studyMembers(runs).map((member): MeasuredMember => {
+  // A stage that serves another one is no other model.
+  const models = studyMembers(runs).filter(({ planned }) => !planned.serve);
+  const members = models.map((member): MeasuredMember => {
     const stored = readResult(workspace.stagesFolder, member.planned.key);
     const seconds = isDone(member) ? (member.summary?.seconds ?? stored?.seconds ?? null) : null;
     return { ...member, seconds, engine: member.summary?.engine ?? stored?.engine ?? null };

@@ -12,7 +12,7 @@ import {
 } from '../../../src/checkpoint/safetensors';
 import { inspectModel } from '../../../src/interop/import';
 import { openExpertFolder } from '../../../src/offload/open-folder';
-import { PRECISIONS } from '../../../src/offload/precision';
+import { PRECISIONS } from '../../../src/base/offload-words';
 import { writeExpertFolder } from '../../../src/offload/write-folder';
 import { MIXTURE, parametersOf } from '../../unit/offload/mixture';
 import { editedDocuments, editedJson, jsonText } from '../json-edits';

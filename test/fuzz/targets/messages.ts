@@ -15,7 +15,7 @@ import { explorerMessage, explorerRequest, type Token } from '../../../src/messa
 import { ServingSession } from '../../../src/extension/panels/serving-session';
 import { AVERAGE, curvesOf, domainsOf, resultLines, stagesOf } from '../../../webview/compare/model';
 import { placeStages } from '../../../webview/dashboard/graph-layout';
-import { currentStage, partDone } from '../../../webview/dashboard/progress';
+import { currentStages, partDone } from '../../../webview/dashboard/progress';
 import { resultNumbers } from '../../../webview/dashboard/result-numbers';
 import { groupsOf, joinedStage } from '../../../webview/dashboard/stage-groups';
 import { type Answer, progressOf, take } from '../../../webview/explorer/answers';
@@ -153,7 +153,7 @@ function show(message: unknown): void {
       groups.forEach(joinedStage);
       resultNumbers(groups, shown.domains, ({ later }) => later);
     }
-    currentStage(shown);
+    currentStages(shown);
     partDone(shown);
   }
   if (dashboard.success && dashboard.data.type === 'points') {

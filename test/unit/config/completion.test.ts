@@ -22,14 +22,25 @@ const withLine = (line: string, other: string): string => {
 };
 
 /** Keys of a stage; `slice(0, BEFORE_ENSEMBLE)` are those beside which `train` may stand. */
-const STAGE_KEYS = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'train'];
+const STAGE_KEYS = ['from', 'upcycle', 'split', 'prune', 'adapt', 'import', 'ensemble', 'serve', 'train'];
 const BEFORE_ENSEMBLE = 6;
 const TRAIN_FIRST = ['like', 'match', 'countParents'];
 
 describe('completion of keys', () => {
   it('offers the keys of the place that are not there yet, in the order of the documentation', () => {
-    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine']);
-    assert.deepEqual(labels('|'), ['name', 'seed', 'seeds', 'sweep', 'model', 'domains', 'tasks', 'stages', 'engine']);
+    assert.deepEqual(labels(`${EXPERIMENT}|`), ['seed', 'seeds', 'sweep', 'tasks', 'engine', 'launch']);
+    assert.deepEqual(labels('|'), [
+      'name',
+      'seed',
+      'seeds',
+      'sweep',
+      'model',
+      'domains',
+      'tasks',
+      'stages',
+      'engine',
+      'launch',
+    ]);
     assert.deepEqual(labels('model:\n  layers: 2\n  |\n  width: 3\n').slice(0, 3), ['heads', 'kvHeads', 'ffnHidden']);
     assert.deepEqual(labels('domains:\n  law:\n    |'), ['files', 'field', 'prompt', 'answer', 'heldOut']);
     assert.deepEqual(labels('stages:\n  seed:\n    |\n  law:\n    from: seed'), STAGE_KEYS);
@@ -98,7 +109,7 @@ describe('completion of keys', () => {
   });
 
   it('leaves out keys of which the group has an alternative', () => {
-    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'prune', 'adapt', 'train']);
+    assert.deepEqual(labels('stages:\n  a:\n    from: b\n    |'), ['split', 'prune', 'adapt', 'serve', 'train']);
     assert.deepEqual(labels('stages:\n  a:\n    adapt: {}\n    |'), ['from', 'train']);
     assert.ok(!labels('domains: { a: { prompt: q, | } }').includes('field'));
     const train = labels('stages: { a: { train: { flops: 1e9, | } } }');

@@ -99,7 +99,7 @@ stages:
       'x:9:53 stages.nested.upcycle.experts.1: expected a dense stage, found the mixture "more"',
       'x:9:59 stages.nested.upcycle.experts.2: expected a dense stage, found the mixture "mixed"',
       'x:10:38 stages.copy.train.like: expected a stage that trains, found "mixed", which does not',
-      'x:11:3 stages.none: expected `train`, `upcycle`, `split`, `prune`, `adapt`, `import` or `ensemble` in the stage, found none of them',
+      'x:11:3 stages.none: expected `train`, `upcycle`, `split`, `prune`, `adapt`, `import`, `ensemble` or `serve` in the stage, found none of them',
       'x:12:23 stages.free.train: expected a budget: tokens, flops, or like and match, found none',
       'x:13:33 stages.alone.train.match: expected `like` beside `match`, naming the stage to match, found "match"',
     ]);

@@ -8,7 +8,8 @@ import { CheckpointError } from '../../../src/base/errors';
 import { decodeExpert, encodeExpert, type ExpertTensors } from '../../../src/offload/encode';
 import { halfTable, toHalf } from '../../../src/offload/half';
 import { type ExpertLayout, expertLayout } from '../../../src/offload/layout';
-import { LEVELS, type Precision, PRECISIONS } from '../../../src/offload/precision';
+import { type Precision, PRECISIONS } from '../../../src/base/offload-words';
+import { LEVELS } from '../../../src/offload/precision';
 
 type Shape = Parameters<typeof expertLayout>[0];
 

@@ -6,7 +6,7 @@ import type { Architecture } from '../../../src/architecture/architecture';
 import { BamError } from '../../../src/base/errors';
 import { decodeExpert } from '../../../src/offload/encode';
 import { openExpertFolder } from '../../../src/offload/open-folder';
-import { PRECISIONS } from '../../../src/offload/precision';
+import { PRECISIONS } from '../../../src/base/offload-words';
 import { writeExpertFolder } from '../../../src/offload/write-folder';
 import { withSmallDisk } from '../base/small-disk';
 import { MIXTURE, parametersOf } from './mixture';

@@ -3,7 +3,7 @@ import type { Points, Run, Stage } from '../../../src/messages/contract';
 import { STEP_COLUMNS } from '../../../src/messages/contract';
 import { readChoices, smoothingSpan } from '../../../webview/dashboard/choices';
 import { placeStages } from '../../../webview/dashboard/graph-layout';
-import { currentStage, partDone } from '../../../webview/dashboard/progress';
+import { currentStages, partDone } from '../../../webview/dashboard/progress';
 import { resultNumbers } from '../../../webview/dashboard/result-numbers';
 import { groupsOf, hasSeeds, joinedStage } from '../../../webview/dashboard/stage-groups';
 import { seriesOf } from '../../../webview/shared/join-curves';
@@ -79,7 +79,15 @@ describe('the progress of a run', () => {
     ];
     const run = { stages } as unknown as Run;
     assert.equal(partDone(run), 250 / 400);
-    assert.equal(currentStage(run)?.name, 'law');
+    const names = (of: Run) => currentStages(of).map(({ name }) => name);
+    assert.deepEqual(names(run), ['law']);
+    const code = stage('code', [], { state: 'preparing' });
+    assert.deepEqual(names({ stages: [...stages, code] } as unknown as Run), ['law', 'code']);
+    assert.deepEqual(
+      names({ stages: [stages[0], stages[2]] } as unknown as Run),
+      ['bam'],
+      'the next, if none is at work',
+    );
     assert.equal(partDone({ stages: [] } as unknown as Run), 0);
   });
 });
