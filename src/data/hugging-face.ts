@@ -41,7 +41,7 @@ export function loadHuggingFaceTokenizer(name: string, folder: string): Tokenize
     fingerprint: createHash('sha256')
       .update(JSON.stringify([text, configText ?? '']))
       .digest('hex'),
-    encode: (input) => guarded(() => encode(inner, input, name)),
+    encode: (input) => guarded(() => encode(inner, input, { name, vocabulary })),
     decode(ids) {
       const known = ids.filter((id) => id !== endOfDocument && inner.id_to_token(id) !== undefined);
       if (!known.length) return '';
@@ -161,9 +161,14 @@ function findEndOfDocument(inner: HuggingFace, config: JsonObject, path: string)
   );
 }
 
-function encode(inner: HuggingFace, text: string, name: string): Uint32Array {
+function encode(
+  inner: HuggingFace,
+  text: string,
+  { name, vocabulary }: Pick<Tokenizer, 'name' | 'vocabulary'>,
+): Uint32Array {
   const { ids, tokens } = inner.encode(text, { add_special_tokens: false });
-  const missing = (ids as (number | undefined)[]).indexOf(undefined);
+  // Where a word is unknown and no token stands for that, the library gives no id, or one that there is not.
+  const missing = (ids as unknown[]).findIndex((id) => !isId(id) || (id as number) >= vocabulary);
   if (missing < 0) return Uint32Array.from(ids);
   throw new DataError(
     `The tokenizer ${name} has no token for ${JSON.stringify(tokens[missing])}, nor one for the unknown.`,

@@ -128,6 +128,18 @@ describe('what others wrote', () => {
     tokenizer({ a: 0, '</s>': 1 });
   });
 
+  it('a tokenizer gives no token that its vocabulary lacks', () => {
+    const vocab = [
+      ['a', 0],
+      ['</s>', 0],
+    ];
+    write(
+      't.json',
+      JSON.stringify({ added_tokens: [{ id: 1, content: '</s>' }], model: { type: 'Unigram', unk_id: -1, vocab } }),
+    );
+    assert.throws(() => loadTokenizer('t.json', folder).encode('xyz'), { name: 'DataError' });
+  });
+
   it('a config.json with lists within lists is refused in words', () => {
     write('m/model.safetensors', readFileSync('test/parity/checkpoints/llama/model.safetensors'));
     const config = readFileSync('test/parity/checkpoints/llama/config.json', 'utf8');
