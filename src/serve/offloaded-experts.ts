@@ -137,7 +137,7 @@ export class OffloadedExperts implements ExpertSource {
       this.stored.set(name, storedExpert(this.folder.layout(this.precision(copy.part)), bytes));
     }
     const factors = this.current!.factors.get(copy.expert);
-    const result = tf.tidy(() => {
+    const result = tf.tidy((): tf.Tensor2D => {
       const output = this.stored.get(name)!.ffn(rows);
       return factors ? tf.mul(output, tf.tensor2d(factors, [factors.length, 1])) : output;
     });
