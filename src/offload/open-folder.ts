@@ -19,10 +19,10 @@ export interface ExpertFolder {
   readonly precisions: Precision[];
   layout(precision: Precision): ExpertLayout;
   /**
-   * The bytes of one expert, in one read, in `buffer` if one of the right size is given; they begin at a multiple of four in memory. The
-   * first time they are held against their checksum. Throws a `CheckpointError` (`damaged`) that names the expert.
+   * The bytes of one expert, in one read; they begin at a multiple of four in memory. The first time they are held against
+   * their checksum. Throws a `CheckpointError` (`damaged`) that names the expert.
    */
-  read(layer: number, expert: number, precision: Precision, buffer?: Buffer): Promise<Buffer>;
+  read(layer: number, expert: number, precision: Precision): Promise<Buffer>;
   close(): Promise<void>;
 }
 
@@ -111,18 +111,14 @@ class OpenExperts implements ExpertFolder {
     });
   }
 
-  async read(
-    layer: number,
-    expert: number,
-    precision: Precision,
-    buffer = Buffer.allocUnsafeSlow(this.layout(precision).bytes),
-  ): Promise<Buffer> {
+  async read(layer: number, expert: number, precision: Precision): Promise<Buffer> {
     const { bytes } = this.layout(precision);
     const region = this.regions.get(`${layer}.${expert}`)?.[precision];
     const title = `${expertTitle(layer, expert)} in ${precision}`;
     if (region?.bytes !== bytes) {
       throw damaged(this.path, `${title} should have ${bytes} bytes, its index says ${region?.bytes ?? 'nothing'}`);
     }
+    const buffer = Buffer.from(new ArrayBuffer(bytes));
     const { bytesRead } = await this.handles.get(precision)!.read(buffer, 0, bytes, region.offset);
     if (bytesRead !== bytes) throw damaged(this.path, `${title} should have ${bytes} bytes, read ${bytesRead}`);
     const key = `${precision}.${layer}.${expert}`;

@@ -45,8 +45,6 @@ export class OffloadedExperts implements ExpertSource {
   /** Bytes on their way, or there and not yet used. */
   private readonly reads = new Map<string, Promise<Buffer>>();
   private readonly stored = new Map<string, StoredExpert>();
-  /** Memory that reads may use again: new memory for each would cost more than the read. */
-  private readonly spare: Record<Part, Buffer[]> = { high: [], low: [] };
   private current: CurrentLayer | undefined;
 
   /** Throws a `BamError` (`budget`) where the budget does not hold one expert of each precision, and as `ExpertFolder.layout` does. */
@@ -120,8 +118,9 @@ export class OffloadedExperts implements ExpertSource {
           await until(ready);
           continue;
         }
+        const expert = await this.expertOf(copy);
         const { rows, resolve } = asked.get(copy.expert)!;
-        resolve(await this.compute(copy, rows));
+        resolve(this.compute(copy, expert, rows));
         this.scheduler.done(copy, demands.find(({ expert: one }) => one === copy.expert)!.uses, now());
       }
     } catch (error) {
@@ -129,21 +128,12 @@ export class OffloadedExperts implements ExpertSource {
     }
   }
 
-  private async compute(copy: ExpertCopy, rows: tf.Tensor2D): Promise<tf.Tensor2D> {
-    const name = nameOf(copy);
-    const bytes = await this.reads.get(name);
-    if (bytes) {
-      this.reads.delete(name);
-      this.stored.set(name, storedExpert(this.folder.layout(this.precision(copy.part)), bytes));
-    }
-    const factors = this.current!.factors.get(copy.expert);
-    const result = tf.tidy((): tf.Tensor2D => {
-      const output = this.stored.get(name)!.ffn(rows);
+  private compute({ expert }: ExpertCopy, stored: StoredExpert, rows: tf.Tensor2D): tf.Tensor2D {
+    const factors = this.current!.factors.get(expert);
+    return tf.tidy(() => {
+      const output = stored.ffn(rows);
       return factors ? tf.mul(output, tf.tensor2d(factors, [factors.length, 1])) : output;
     });
-    // Computing has copied them.
-    if (bytes) this.spare[copy.part].push(bytes);
-    return result;
   }
 
   private precision(part: Part): Precision {
@@ -152,19 +142,24 @@ export class OffloadedExperts implements ExpertSource {
   }
 
   private read(copy: ExpertCopy): void {
-    const { layer, expert, part } = copy;
-    const bytes = this.folder.read(layer, expert, this.precision(part), this.spare[part].pop());
+    const bytes = this.folder.read(copy.layer, copy.expert, this.precision(copy.part));
     // Whoever uses the expert is told; one that was predicted may never be used.
     bytes.catch(() => undefined);
     this.reads.set(nameOf(copy), bytes);
   }
 
+  private async expertOf(copy: ExpertCopy): Promise<StoredExpert> {
+    const name = nameOf(copy);
+    const bytes = await this.reads.get(name);
+    if (bytes) {
+      this.reads.delete(name);
+      this.stored.set(name, storedExpert(this.folder.layout(this.precision(copy.part)), bytes));
+    }
+    return this.stored.get(name)!;
+  }
+
   private forget(copy: ExpertCopy): void {
     const name = nameOf(copy);
-    void this.reads.get(name)?.then(
-      (bytes) => this.spare[copy.part].push(bytes),
-      () => undefined,
-    );
     this.reads.delete(name);
     this.stored.get(name)?.dispose();
     this.stored.delete(name);

@@ -21,7 +21,7 @@ export function memoryBytes({ precision, weights, weightsStart, bytes }: ExpertL
   return precision === 'float16' ? weightsStart + 4 * weights : bytes;
 }
 
-/** Takes an expert's bytes into memory. `buffer` is as `ExpertFolder.read` gives it, and may be used again once the expert has computed. */
+/** Takes an expert's bytes into memory. `buffer` is as `ExpertFolder.read` gives it; tensors are made of it without a copy, so that it must stay as it is. */
 export function storedExpert(layout: ExpertLayout, buffer: Buffer): StoredExpert {
   const { precision } = layout;
   return isQuantized(precision) ? quantizedExpert(layout, precision, buffer) : floatExpert(layout, buffer);
