@@ -79,6 +79,7 @@ async function execute(
         session: announced?.session,
       },
       trainerScript: builtScript('trainer.js'),
+      launcherName: launcher,
       onStart: (run) => {
         const chosen = stages ? withAncestors(plan, stages) : plan.stages;
         progress = new RunProgress(workspace.eventsFile(run), chosen, output, profile);

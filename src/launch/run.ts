@@ -26,7 +26,7 @@ export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   /** Only these stages and what they need; all, if left out. */
   stages?: string[] | undefined;
   /** What executes the stages; left out, what the run was started with, else what the file says. */
-  launcher?: LauncherName | undefined;
+  launcherName?: LauncherName | undefined;
   /** Go on with this run instead of starting a new one. */
   resume?: string | undefined;
   /** The id of the new run; one is made up, if left out. */
