@@ -75,7 +75,6 @@ async function execute(
         profile,
         signal,
         version,
-        launcher,
         session: announced?.session,
       },
       trainerScript: builtScript('trainer.js'),
