@@ -75,10 +75,10 @@ async function execute(
         profile,
         signal,
         version,
-        launcherName: launcher,
         session: announced?.session,
       },
       trainerScript: builtScript('trainer.js'),
+      launcherName: launcher,
       onStart: (run) => {
         const chosen = stages ? withAncestors(plan, stages) : plan.stages;
         progress = new RunProgress(workspace.eventsFile(run), chosen, output, profile);

@@ -11,15 +11,17 @@ export type LauncherName = (typeof LAUNCHERS)[number];
 export function launcherOf({
   workspace,
   plan,
-  launcher,
+  launcherName,
   resume,
 }: {
   workspace: Workspace;
   plan: Pick<Plan, 'launch'>;
-  launcher?: LauncherName | undefined;
+  launcherName?: LauncherName | undefined;
   resume?: string | undefined;
 }): LauncherName {
-  return launcher ?? (resume ? startedWith(workspace, resume) : undefined) ?? (plan.launch?.slurm ? 'slurm' : 'local');
+  return (
+    launcherName ?? (resume ? startedWith(workspace, resume) : undefined) ?? (plan.launch?.slurm ? 'slurm' : 'local')
+  );
 }
 
 /** What a run was started with; `undefined` where it was not planned yet. */

@@ -20,7 +20,14 @@ export interface ParityCase {
 }
 
 /** Stored files that hold no model case. */
-const OTHERS = ['adamw.safetensors', 'cka.json', 'decoding.safetensors', 'distillation.safetensors', 'statistics.json'];
+const OTHERS = [
+  'adamw.safetensors',
+  'cka.json',
+  'decoding.safetensors',
+  'distillation.safetensors',
+  'half.json',
+  'statistics.json',
+];
 
 /** The stored model cases by name. */
 export function parityCases(): ParityCase[] {

@@ -211,7 +211,7 @@ export class SlurmExecution {
         return;
       case 'finished':
         // Also where the trainer died between writing the result and saying so.
-        runner.takeFromCache(open.stage);
+        if (!verdict.said) runner.takeFromCache(open.stage);
         break;
       case 'stopped':
         this.stopped.add(name);

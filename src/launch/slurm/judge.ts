@@ -23,15 +23,16 @@ export interface Evidence {
   isSettled: boolean;
 }
 
-/** What becomes of the stage. `again`: its job is submitted anew. `said` marks a failure that is in the log already. */
+/** What becomes of the stage. `again`: its job is submitted anew. `said` marks an end that is in the log already. */
 export type Verdict =
-  | { state: 'wait' | 'finished' | 'stopped' | 'again' | 'left-out' }
+  | { state: 'wait' | 'stopped' | 'again' | 'left-out' }
+  | { state: 'finished'; said: boolean }
   | { state: 'failed'; reason: string; message: string; said: boolean };
 
 /** What the end of a job means for its stage. */
 export function judge(stage: string, evidence: Evidence): Verdict {
   const { phase, hasResult, last, lacksParent, hasOpenEnd, isStopping, isSettled } = evidence;
-  if (hasResult) return { state: 'finished' };
+  if (hasResult) return { state: 'finished', said: last?.type === 'stage.finished' };
   if (lacksParent) return { state: isStopping ? 'stopped' : 'left-out' };
   if (isStopping) return { state: 'stopped' };
   if (hasOpenEnd) return { state: 'wait' };
