@@ -98,7 +98,7 @@ function withPredictions(layers: LayerRouting[], foreseen: readonly number[], un
 function others(experts: readonly number[], uniform: () => number): number[] {
   const even = new Array<number>(MIXTRAL.experts).fill(1);
   const found: number[] = [];
-  for (const _ of experts) found.push(drawOther(even, [...experts, ...found], uniform));
+  while (found.length < experts.length) found.push(drawOther(even, [...experts, ...found], uniform));
   return found;
 }
 

@@ -75,7 +75,7 @@ async function execute(
         profile,
         signal,
         version,
-        launcher,
+        launcherName: launcher,
         session: announced?.session,
       },
       trainerScript: builtScript('trainer.js'),

@@ -87,6 +87,7 @@ program
   .command('stop <run>')
   .description('stop a run behind a checkpoint; one that does not answer for a minute is killed')
   .option('--now', 'kill it at once')
+  .option('--stages <names>', 'of a run on a cluster: only these stages, with commas between')
   .option(...JSON_OPTION)
   .action((run, options) => action(stopCommand)(run, options));
 

@@ -68,6 +68,8 @@ export class RunProgress {
         if (!this.reported.has(event.engine)) this.output.print(`Engine: ${event.engine}`);
         this.reported.add(event.engine);
         return;
+      case 'stage.job':
+        return this.output.live(`${this.place(event.stage)}: job ${event.job} ${event.reason ?? `on ${event.node}`}`);
       case 'stage.cached':
         return this.output.print(`${this.place(event.stage)}: taken from run ${event.fromRun}`);
       case 'stage.preparing':

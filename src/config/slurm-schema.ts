@@ -18,16 +18,16 @@ export const slurmSchema = z.strictObject({
     .optional()
     .describe('Partition of Slurm (`sinfo` lists them), or several with commas between. Default: that of the cluster.'),
   gpus: z
-    .union([z.int().min(0), z.string().regex(/^([\w.-]+:)?\d+$/)], GPUS)
+    .union([z.int().min(0), z.string().regex(/^([\w.-]+:)?\d+$/, GPUS)], GPUS)
     .default(0)
     .describe('GPUs of a job: a number, or a kind and a number such as `a100:2`. Default 0.'),
   cpus: count.default(4).describe('Processor cores of a job. Default 4.'),
   memory: z
-    .union([z.int().min(0), z.string().regex(/^\d+[KMGT]?$/i)], MEMORY)
+    .union([z.int().min(0), z.string().regex(/^\d+[KMGT]?$/i, MEMORY)], MEMORY)
     .optional()
     .describe('Memory of a job, e.g. `16G`; a number alone is megabytes. Default: that of the cluster.'),
   time: z
-    .union([z.int().positive(), z.string().regex(/^(\d+|\d+(:\d{1,2}){1,2}|\d+-\d{1,2}(:\d{1,2}){0,2})$/)], TIME)
+    .union([z.int().positive(), z.string().regex(/^(\d+|\d+(:\d{1,2}){1,2}|\d+-\d{1,2}(:\d{1,2}){0,2})$/, TIME)], TIME)
     .optional()
     .describe(
       'Time limit of a job: minutes, `HH:MM:SS` or `D-HH:MM:SS`. A stage that needs longer saves a checkpoint and goes on in another job.',

@@ -26,7 +26,7 @@ export interface RunOptions extends Omit<StageOptions, 'launcher'> {
   /** Only these stages and what they need; all, if left out. */
   stages?: string[] | undefined;
   /** What executes the stages; left out, what the run was started with, else what the file says. */
-  launcher?: LauncherName | undefined;
+  launcherName?: LauncherName | undefined;
   /** Go on with this run instead of starting a new one. */
   resume?: string | undefined;
   /** The id of the new run; one is made up, if left out. */
@@ -53,7 +53,7 @@ export async function executeRun(options: RunOptions): Promise<RunOutcome> {
   const { workspace, plan, id, resume, session: announced } = options;
   const stages = chooseStages(plan, options.stages);
   if (resume) requireSamePlan(workspace, resume, plan);
-  const devices = launcherOf(options) === 'local' ? plan.launch : undefined;
+  const devices = nameOf(options) === 'local' ? plan.launch : undefined;
   const launcher = new LocalLauncher(options.trainerScript, chooseDevices(devices));
   if (announced) return execute({ ...options, launcher }, (resume ?? id)!, stages, announced);
   const run = resume ?? (id ? claimRunId(workspace, id) : newRunId(workspace, plan.name, new Date()));
@@ -82,6 +82,10 @@ async function execute(
   return { run, ...outcome };
 }
 
+function nameOf({ launcherName, ...options }: RunOptions): LauncherName {
+  return launcherOf({ ...options, launcher: launcherName });
+}
+
 /** Has the stages executed by what the run was started with. */
 function executeStages(
   options: RunOptions & StageOptions,
@@ -89,7 +93,7 @@ function executeStages(
   stages: PlannedStage[],
   session: RunSession,
 ): Promise<StageOutcome> {
-  if (launcherOf(options) === 'local') return new Execution(options, run, session).execute(stages);
+  if (nameOf(options) === 'local') return new Execution(options, run, session).execute(stages);
   const { workspace, trainerScript, signal, plan } = options;
   const runner = new StageRunner(options, run, session, () => Promise.resolve(true));
   const client = new SlurmClient();
@@ -144,6 +148,6 @@ function firstEvent(options: RunOptions, run: string, stages: PlannedStage[]): E
   const seeds = new Set(stages.map(({ seed }) => seed));
   const started = { run, experiment: plan.name, file, version, stages: names };
   const seed = seeds.size === 1 ? { seed: stages[0]!.seed } : {};
-  const launcher = launcherOf(options) === 'slurm' ? { launcher: 'slurm' as const } : {};
+  const launcher = nameOf(options) === 'slurm' ? { launcher: 'slurm' as const } : {};
   return { type: 'run.started', ...started, ...seed, ...launcher, ...(commit && { commit }) };
 }

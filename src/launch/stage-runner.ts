@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { explainError } from '../base/errors';
 import { writeFileAtomic } from '../base/files';
-import { acquireLock } from '../base/lock';
+import { acquireLock, lockHolder } from '../base/lock';
 import { attemptName } from '../events/attempt-logs';
 import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
@@ -89,7 +89,10 @@ export class StageRunner {
   async prepare(stage: PlannedStage): Promise<StageOutcome | undefined> {
     const { workspace } = this.options;
     try {
-      acquireLock(workspace.stageLockFile(stage.key), `Stage ${stage.name}`).release();
+      const file = workspace.stageLockFile(stage.key);
+      // An earlier attempt of this run on a cluster, which the next one takes the lock from.
+      const isOwn = lockHolder(file)?.attempt?.at === `${this.run}/${stage.name}`;
+      if (!isOwn) acquireLock(file, `Stage ${stage.name}`).release();
     } catch (error) {
       const message = explainError(error);
       this.session.append({ type: 'stage.failed', stage: stage.name, reason: 'locked', message });

@@ -146,6 +146,11 @@ function collectStage(to: Collected, event: Exclude<RunEvent, { type: `run.${str
       voidPoints(to, stage, fromStep);
       return;
     }
+    case 'stage.job':
+      // Of a job that runs the trainer says more.
+      if (event.state === 'running') stage.detail = `job ${event.job} on ${event.node}`;
+      else Object.assign(stage, { state: 'waiting', detail: `job ${event.job} ${event.reason}` });
+      return;
     case 'stage.preparing':
       stage.state = 'preparing';
       stage.detail = `${event.what} ${event.done}${event.total === undefined ? '' : ` of ${event.total}`}`;

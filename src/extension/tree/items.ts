@@ -130,6 +130,7 @@ function stageItem({ run, stage, checkpoints, project }: StageNode): vscode.Tree
   const { step, steps, secondsLeft, result } = stage;
   const parts = [
     stateName(stage.state),
+    stage.state === 'waiting' && stage.detail !== null ? stage.detail : undefined,
     stage.state === 'running' && step !== null ? vscode.l10n.t('step {0} of {1}', step, steps ?? '?') : undefined,
     secondsLeft === null ? undefined : vscode.l10n.t('{0} left', formatDuration(secondsLeft)),
     result === null ? undefined : formatMeasure(result.average),

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { explainError, RunError } from '../../base/errors';
 import type { SlurmConfig } from '../../config/slurm-schema';
 import { listCheckpoints } from '../../checkpoint/checkpoint';
+import type { RunEvent } from '../../events/event';
 import { readLog } from '../../events/log';
 import { neededBy } from '../../plan/graph';
 import type { PlannedStage } from '../../plan/plan';
@@ -18,7 +19,7 @@ import type { SlurmClient, SlurmJob } from './client';
 import { type Evidence, judge, type Verdict } from './judge';
 import { hasEnded, jobId, JobTable, type StageJob } from './job-table';
 import { describeReason, phaseOf } from './states';
-import { readSubmissions, submissionFolder } from './submissions';
+import { readSubmissions, type Submission, submissionFolder } from './submissions';
 import { submitStages } from './submit';
 import { takeStopRequest } from './stop-request';
 
@@ -26,6 +27,8 @@ import { takeStopRequest } from './stop-request';
 const POLL_MILLISECONDS = 2000;
 /** How long after the end of a job its files may take to be seen on another machine. */
 const SETTLING_MILLISECONDS = 5000;
+/** How long to wait before submitting again what Slurm did not take. */
+const RETRY_MILLISECONDS = 30_000;
 /** How often a stage is submitted again that has made no new checkpoint. */
 const MAXIMUM_TRIES = 3;
 /** Failures of Slurm after which the same may work later. */
@@ -70,8 +73,10 @@ export class SlurmExecution {
   private readonly stopped = new Set<string>();
   /** The whole run was asked to stop. */
   private isStopped = false;
-  /** What Slurm's last failure was, which is said once. */
-  private trouble: string | undefined;
+  /** What Slurm fails to do for now, which is said once. */
+  private readonly troubles = new Set<string>();
+  /** When submitting is tried again, in milliseconds since 1970. */
+  private submitAt = 0;
 
   constructor(private readonly options: SlurmOptions) {}
 
@@ -79,22 +84,37 @@ export class SlurmExecution {
     const { workspace, run } = this.options;
     for (const submission of readSubmissions(workspace, run)) this.jobs.add(submission);
     for (const stage of stages) this.open.set(stage.name, { stage, step: -1, tries: 0, isStopping: false });
-    // Before anything is submitted: what is wrong with Slurm, and jobs that are there.
-    this.jobs.update(await this.options.client.jobs());
     try {
-      await this.tick();
-      while (this.open.size) {
-        await setTimeout(POLL_MILLISECONDS, undefined, { signal: this.options.signal }).catch(() => undefined);
-        await this.poll();
-        await this.tick();
-      }
+      // Before anything is submitted: what is wrong with Slurm, and jobs that are there.
+      this.jobs.update(await this.options.client.jobs());
+      if (hadEnded(readLog(workspace.eventsFile(run)).events)) this.forgetEnded();
+      await this.untilEnd();
     } catch (error) {
-      await this.giveUp(error);
-      throw error;
+      if (error instanceof RunError && error.reason === 'taken-over') throw error;
+      await this.cancelAll();
+      if (!(error instanceof RunError)) throw error;
+      return { state: 'failed', message: explainError(error) };
     }
     if (this.isStopped) return { state: 'stopped' };
     if (this.failures.size) return { state: 'failed', message: describeFailures(this.failures) };
     return { state: this.stopped.size ? 'stopped' : 'finished' };
+  }
+
+  private async untilEnd(): Promise<void> {
+    await this.tick();
+    while (this.open.size) {
+      await setTimeout(POLL_MILLISECONDS, undefined, { signal: this.options.signal }).catch(() => undefined);
+      await this.unlessPassing('asking', async () => this.jobs.update(await this.options.client.jobs()));
+      await this.tick();
+    }
+  }
+
+  /** What ended in an earlier session, well or not, gets another chance. */
+  private forgetEnded(): void {
+    for (const name of this.open.keys()) {
+      const job = this.jobs.get(name);
+      if (job && (!job.seen || hasEnded(job))) this.jobs.forget(name);
+    }
   }
 
   private async tick(): Promise<void> {
@@ -105,20 +125,16 @@ export class SlurmExecution {
     await this.submit();
   }
 
-  /** Asks Slurm for all jobs. While it does not answer nothing is known to have ended. */
-  private async poll(): Promise<void> {
-    await this.unlessPassing(async () => this.jobs.update(await this.options.client.jobs()));
-  }
-
-  /** Does what may fail for a while; what fails is said once. */
-  private async unlessPassing(work: () => Promise<void>): Promise<void> {
+  /** Does what may fail for a while, as when Slurm does not answer; then nothing is known to have ended. A failure is said once. */
+  private async unlessPassing(what: 'asking' | 'stopping' | 'submitting', work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      this.trouble = undefined;
+      this.troubles.delete(what);
     } catch (error) {
       if (!(error instanceof RunError) || !PASSING.includes(error.reason)) throw error;
-      if (this.trouble === error.reason) return;
-      this.trouble = error.reason;
+      if (what === 'submitting') this.submitAt = Date.now() + RETRY_MILLISECONDS;
+      if (this.troubles.has(what)) return;
+      this.troubles.add(what);
       this.options.session.append({ type: 'note', level: 'warning', message: explainError(error) });
     }
   }
@@ -233,13 +249,14 @@ export class SlurmExecution {
       const job = this.jobs.get(stage.name);
       return isStopping && job?.seen && !hasEnded(job) ? job.seen : [];
     });
-    if (jobs.length) await this.unlessPassing(() => cancelJobs(this.options.client, jobs));
+    if (jobs.length) await this.unlessPassing('stopping', () => cancelJobs(this.options.client, jobs));
   }
 
   /** Submits every stage that has no job, and lets those start at once that went back into the queue. */
   private async submit(): Promise<void> {
     const { workspace, run, runner, client, config, trainerScript } = this.options;
     await this.spareDelays();
+    if (Date.now() < this.submitAt) return;
     const wanted: PlannedStage[] = [];
     for (const open of [...this.open.values()]) {
       if (this.jobs.get(open.stage.name) || open.isStopping) continue;
@@ -247,13 +264,19 @@ export class SlurmExecution {
     }
     if (!wanted.length) return;
     const live = this.jobs.places([...this.open.keys()].filter((name) => !wanted.some((stage) => stage.name === name)));
-    await this.unlessPassing(() =>
+    await this.unlessPassing('submitting', () =>
       submitStages(wanted, live, {
         ...{ workspace, run, client, config, trainerScript },
         order: (stage, attempt) => runner.order(stage, attempt),
-        onSubmission: (submission) => this.jobs.add(submission),
+        onSubmission: (submission) => this.addSubmission(submission),
+        onRefusal: (submission) => submission.stages.forEach(({ name }) => this.jobs.forget(name)),
       }),
     );
+  }
+
+  private addSubmission(submission: Submission): void {
+    this.jobs.add(submission);
+    if (submission.id !== undefined) for (const { name } of submission.stages) this.open.get(name)!.tries++;
   }
 
   /** Whether a stage is to be submitted: it is neither done nor tried too often. */
@@ -265,9 +288,9 @@ export class SlurmExecution {
       return false;
     }
     const step = listCheckpoints(checkpointsFolder(workspace.stagesFolder, stage.key)).at(-1) ?? 0;
-    open.tries = step > open.step ? 1 : open.tries + 1;
+    if (step > open.step) open.tries = 0;
     open.step = step;
-    if (open.tries > MAXIMUM_TRIES) {
+    if (open.tries >= MAXIMUM_TRIES) {
       const message = `Stage ${stage.name} was submitted ${MAXIMUM_TRIES} times and came no further than step ${step}.`;
       this.close(open, { state: 'failed', reason: 'no-progress', message, said: false });
       return false;
@@ -292,13 +315,17 @@ export class SlurmExecution {
   }
 
   /** Before an error ends the run: no job of it stays. */
-  private async giveUp(error: unknown): Promise<void> {
-    if (error instanceof RunError && error.reason === 'taken-over') return;
-    const jobs = await this.options.client.jobs().catch(() => []);
-    this.jobs.update(jobs);
+  private async cancelAll(): Promise<void> {
+    this.jobs.update(await this.options.client.jobs().catch(() => []));
     const own = [...this.open.keys()].flatMap((name) => this.jobs.get(name)?.seen ?? []);
     await cancelJobs(this.options.client, own).catch(() => undefined);
   }
+}
+
+/** Whether the session before this one came to its end, rather than being killed. */
+function hadEnded(events: readonly RunEvent[]): boolean {
+  const sessions = events.filter(({ type }) => ['run.started', 'run.resumed', 'run.ended'].includes(type));
+  return sessions.at(-2)?.type === 'run.ended';
 }
 
 /** Cancels jobs: those that wait at once; those that run are asked to save a checkpoint and end. */

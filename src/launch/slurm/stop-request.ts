@@ -28,3 +28,8 @@ export function takeStopRequest(workspace: Workspace, run: string): StopRequest 
     throw error;
   }
 }
+
+/** Takes back what nobody has taken. */
+export function withdrawStop(workspace: Workspace, run: string): void {
+  rmSync(requestFile(workspace, run), { force: true });
+}

@@ -23,10 +23,11 @@ export interface SubmittedStage {
 
 /** The folder of a submission: what its jobs are told, and what Slurm itself prints. */
 export function submissionFolder(workspace: Workspace, run: string, tag: string): string {
-  return join(allSubmissions(workspace, run), tag);
+  return join(submissionsFolder(workspace, run), tag);
 }
 
-function allSubmissions(workspace: Workspace, run: string): string {
+/** The folder of all submissions of a run. */
+export function submissionsFolder(workspace: Workspace, run: string): string {
   return join(workspace.runFolder(run), 'slurm');
 }
 
@@ -44,7 +45,7 @@ export function recordSubmission(workspace: Workspace, run: string, submission: 
 
 /** All submissions of a run. */
 export function readSubmissions(workspace: Workspace, run: string): Submission[] {
-  const folder = allSubmissions(workspace, run);
+  const folder = submissionsFolder(workspace, run);
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .map((tag) => join(folder, tag, 'job.json'))

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { RunError } from '../../base/errors';
 import type { SlurmConfig } from '../../config/slurm-schema';
 import { neededBy } from '../../plan/graph';
 import type { StoredPlan, TrainerOrder } from '../../plan/order';
@@ -22,6 +23,8 @@ export interface SubmitOptions {
   order: (stage: PlannedStage, attempt: Attempt) => TrainerOrder;
   /** Told of each submission before sbatch is called, and again with its id. */
   onSubmission: (submission: Submission) => void;
+  /** Told of one that Slurm did not take. */
+  onRefusal: (submission: Submission) => void;
 }
 
 /**
@@ -40,23 +43,33 @@ export async function submitStages(
     const submission = prepare(arrangement, byName, options);
     const { after } = arrangement;
     const tasks = submission.stages.flatMap(({ task }) => task ?? []);
-    const id = await options.client.submit(
-      batchJob({
-        config: options.config,
-        name: `bam-${submission.stages[0]!.name.split('@')[0]}`,
-        tag: submission.tag,
-        tasks: tasks.length ? tasks : undefined,
-        dependency: after && dependencyText(after, (number) => ids[number]!),
-        folder: submissionFolder(options.workspace, options.run, submission.tag),
-        trainerScript: options.trainerScript,
-        node: process.execPath,
-        environment: TRAINER_ENVIRONMENT,
-      }),
-    );
+    const job = batchJob({
+      config: options.config,
+      name: `bam-${submission.stages[0]!.name.split('@')[0]}`,
+      tag: submission.tag,
+      tasks: tasks.length ? tasks : undefined,
+      dependency: after && dependencyText(after, (number) => ids[number]!),
+      folder: submissionFolder(options.workspace, options.run, submission.tag),
+      trainerScript: options.trainerScript,
+      node: process.execPath,
+      environment: TRAINER_ENVIRONMENT,
+    });
+    const id = await options.client.submit(job).catch((error: unknown) => {
+      // Where Slurm did not answer it may have taken the job all the same.
+      if (!(error instanceof RunError) || error.reason !== 'controller-down')
+        options.onRefusal(refuse(submission, options));
+      throw error;
+    });
     ids.push(id);
     recordSubmission(options.workspace, options.run, { ...submission, id });
     options.onSubmission({ ...submission, id });
   }
+}
+
+/** Removes what was written for a submission that was not taken. */
+function refuse(submission: Submission, { workspace, run }: SubmitOptions): Submission {
+  rmSync(submissionFolder(workspace, run, submission.tag), { recursive: true });
+  return submission;
 }
 
 /** Writes what the jobs of a submission are told, and the submission itself. */
