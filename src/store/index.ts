@@ -85,7 +85,8 @@ async function openIndex(workspace: Workspace): Promise<Opened> {
       const index = await Database.open(workspace.indexFile);
       let state: 'ready' | 'older' | 'damaged';
       try {
-        await index.exec('pragma synchronous = normal');
+        // What an index that somebody else made calls functions for stays undone.
+        await index.exec('pragma synchronous = normal; pragma trusted_schema = off');
         state = await prepareSchema(index, workspace.indexFile);
       } catch (error) {
         await index.close();
