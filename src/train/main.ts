@@ -21,7 +21,7 @@ import {
   type TrainerOrder,
 } from '../plan/order';
 import type { Plan } from '../plan/plan';
-import { checkpointsFolder, writeResult } from '../plan/result';
+import { checkpointsFolder, readResult, writeResult } from '../plan/result';
 import { setForDecoding } from '../serve/decoding-settings';
 import { evaluateStages } from './evaluate-stages';
 import { Ownership } from './ownership';
@@ -82,6 +82,8 @@ async function trainStage(
 ): Promise<number> {
   const { plan, stagesFolder, run, version } = order;
   const stage = plan.stages.find(({ name }) => name === order.stage)!;
+  // On a node that the cluster lost, an earlier attempt may have come to the end.
+  if (order.job && readResult(stagesFolder, stage.key)) return TRAINER_EXIT.finished;
   if (stage.serve) setForDecoding();
   const backend = await startBackend(plan.backend);
   if (backend.fellBackBecause) {

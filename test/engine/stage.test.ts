@@ -36,7 +36,7 @@ describe('a stage', () => {
       domains: data.domains,
       tasks: [],
       tokenizer: loadTokenizer('bytes', ''),
-      checkpoints: (key) => join(data.folder, key === stage.key ? place : 'base'),
+      checkpoints: (key) => join(data.folder, key === stage.key ? place : 'base', 'checkpoints'),
       provenance: { experiment: 'x', stage: name, key: stage.key, run: '', tokenizer: 'bytes', version: '' },
       backend: { kind: 'wasm', description: 'wasm' },
       emit: (event: EventBody) => event.type === 'step' && losses.push(event.loss),
