@@ -56,7 +56,11 @@ export class SlurmClient {
   /** Cancels jobs: `TERM` asks the script of a running one to save a checkpoint and end; without a signal it is ended by Slurm. */
   async cancel(ids: readonly string[], signal?: 'TERM'): Promise<void> {
     if (!ids.length) return;
-    await this.call('scancel', ['--quiet', ...(signal ? ['--batch', `--signal=${signal}`] : []), ...ids]);
+    const args = ['--quiet', ...(signal ? ['--batch', `--signal=${signal}`] : []), ...ids];
+    const { code, stdout, stderr } = await this.run('scancel', args);
+    const said = stderr.trim() || stdout.trim();
+    // A job that ended meanwhile needs no cancelling: with `--quiet` Slurm fails then without a word, or says so.
+    if (code !== 0 && said && !ALREADY_OVER.test(said)) throw explain('scancel', said);
   }
 
   /** Lets a requeued job start at once: Slurm itself waits two minutes. */
@@ -70,6 +74,8 @@ export class SlurmClient {
     throw explain(command, stderr.trim() || stdout.trim());
   }
 }
+
+const ALREADY_OVER = /already completing or completed|Invalid job id/i;
 
 /** The lines of `squeue` in the format above. The comment stands last, since it may hold anything. */
 export function parseJobs(text: string): SlurmJob[] {
