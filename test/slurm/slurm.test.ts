@@ -62,11 +62,11 @@ describe('a run on a Slurm cluster', function () {
     open();
     assertSucceeded(await place.bam('run', place.file));
     assert.deepEqual(place.outcome(), undisturbed);
-    const ran = ['sums', 'both'].map((stage) => jobEvents(stage).find(({ state }) => state === 'running')?.node);
-    assert.ok(
-      ran.every((node) => node && /^node[123]$/.test(node)),
-      String(ran),
+    // Short jobs may begin and end between two questions to Slurm.
+    const ran = ['seed', 'sums', 'both', 'mixture'].flatMap((stage) =>
+      jobEvents(stage).flatMap(({ node }) => node ?? []),
     );
+    assert.ok(ran.length > 0 && ran.every((node) => /^node[123]$/.test(node)), String(ran));
     assert.ok(jobEvents('mixture').some(({ reason }) => reason === 'waits for its parents'));
   });
 
@@ -148,7 +148,8 @@ describe('a run on a Slurm cluster', function () {
     ]);
   });
 
-  it('goes on when the controller is killed and started again', async () => {
+  it('goes on when the controller is killed and started again', async function () {
+    this.timeout(300_000);
     open();
     const run = place.start('run', place.file);
     await place.until(isStep('seed', 10));
