@@ -1,16 +1,19 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
-import { BamError, hasCode } from './errors';
+import { basename, dirname, join } from 'node:path';
+import { BamError, CheckpointError, hasCode } from './errors';
 
 /** Flushes a folder's entries to disk, so that a rename in it survives a power cut. Not supported on Windows, where it does nothing. */
 export function syncFolder(folder: string): void {
@@ -43,6 +46,31 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
   } catch (error) {
     rmSync(temporary, { force: true });
     throw diskError(error, path);
+  }
+}
+
+/**
+ * Makes a folder that appears whole or not at all: `fill` writes into one beside it, which is renamed. `to` is absolute, and must not exist or be
+ * empty. Throws a `CheckpointError` (`exists`); a `BamError` (`no-space`, `read-only`).
+ */
+export function writeNewFolder<T>(to: string, fill: (temporary: string) => T): T {
+  if (existsSync(to) && !(statSync(to).isDirectory() && !readdirSync(to).length)) {
+    throw new CheckpointError(`${to} should be a new or an empty folder, but is not.`, {
+      reason: 'exists',
+      advice: 'Name another folder, or delete this one first.',
+    });
+  }
+  const temporary = join(dirname(to), `.${basename(to)}.${process.pid}.tmp`);
+  try {
+    mkdirSync(temporary, { recursive: true });
+    const result = fill(temporary);
+    rmSync(to, { recursive: true, force: true });
+    renameSync(temporary, to);
+    syncFolder(dirname(to));
+    return result;
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw diskError(error, to);
   }
 }
 

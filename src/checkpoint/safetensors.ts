@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { CheckpointError } from '../base/errors';
+import { halfTable } from '../base/half';
 import { diskError, writeAll } from '../base/files';
 
 /** Largest header that is read, in bytes (the format's own limit). */
@@ -206,17 +207,14 @@ export function readTensor(path: string, { tensors, dataStart }: SafetensorsHead
   return values;
 }
 
-/** Writes 16-bit numbers as float32: bfloat16 is its upper half, of float16 every part is moved to its place. */
+/** Writes 16-bit numbers as float32: bfloat16 is its upper half. */
 function widen(halves: Uint16Array, target: Float32Array, isBrain: boolean): void {
-  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
-  if (isBrain) return halves.forEach((half, i) => (bits[i] = half << 16));
-  halves.forEach((half, i) => {
-    const sign = half & 0x8000 ? -1 : 1;
-    const exponent = (half >> 10) & 0x1f;
-    const fraction = (half & 0x3ff) / 1024;
-    if (exponent === 0x1f) target[i] = fraction ? NaN : sign * Infinity;
-    else target[i] = sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
-  });
+  if (isBrain) {
+    const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
+    return halves.forEach((half, i) => (bits[i] = half << 16));
+  }
+  const table = halfTable();
+  halves.forEach((half, i) => (target[i] = table[half]!));
 }
 
 /** Bytes in a buffer of their own, so that they start where a Float32Array may. */

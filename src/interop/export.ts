@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Architecture } from '../architecture/architecture';
 import { elementCount, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
-import { diskError, syncFolder, writeFileAtomic } from '../base/files';
+import { writeFileAtomic, writeNewFolder } from '../base/files';
 import { type StoredTensor, writeSafetensors } from '../checkpoint/safetensors';
 import { defaultFormat, exportConfig, type ExportFormat, exportProblem } from './export-formats';
 import { CONFIG_FILE } from './model-folder';
@@ -46,30 +46,16 @@ export function exportModel(options: ExportOptions): ExportFormat {
       advice: format === 'bam' ? 'Export a stage without that option.' : 'With `--format bam` it brings its own code.',
     });
   }
-  if (existsSync(to) && !(statSync(to).isDirectory() && !readdirSync(to).length)) {
-    throw new CheckpointError(`${to} should be a new or an empty folder, but is not.`, {
-      reason: 'exists',
-      advice: 'Name another folder, or delete this one first.',
-    });
-  }
-  const temporary = join(dirname(to), `.${basename(to)}.${process.pid}.tmp`);
-  try {
-    mkdirSync(temporary, { recursive: true });
+  writeNewFolder(to, (folder) => {
     const config = exportConfig(format, architecture, endOfDocument);
-    writeFileAtomic(join(temporary, CONFIG_FILE), config);
+    writeFileAtomic(join(folder, CONFIG_FILE), config);
     const tensors =
       format === 'bam' ? ownTensors(architecture, parameters) : tensorsOf(format, architecture, parameters);
-    writeSafetensors(join(temporary, 'model.safetensors'), tensors, { format: 'pt' });
+    writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
     for (const { name, path } of [...files, ...(format === 'bam' ? pythonFiles() : [])]) {
-      writeFileAtomic(join(temporary, name), readFileSync(path));
+      writeFileAtomic(join(folder, name), readFileSync(path));
     }
-    rmSync(to, { recursive: true, force: true });
-    renameSync(temporary, to);
-    syncFolder(dirname(to));
-  } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    throw diskError(error, to);
-  }
+  });
   return format;
 }
 

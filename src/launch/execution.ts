@@ -1,9 +1,9 @@
 import { explainError } from '../base/errors';
 import type { Lock } from '../base/lock';
+import type { EventBody } from '../events/event';
 import { neededBy } from '../plan/graph';
 import type { PlannedStage } from '../plan/plan';
 import { lastAttempt } from '../store/attempts';
-import type { Job } from './launcher';
 import type { RunSession } from './session';
 import { type StageOptions, type StageOutcome, StageRunner } from './stage-runner';
 
@@ -12,6 +12,12 @@ export function describeFailures(failures: ReadonlyMap<string, string>): string 
   if (failures.size === 1) return [...failures.values()][0]!;
   const lines = [...failures].map(([stage, message]) => `${stage}: ${message}`);
   return `${failures.size} stages failed.\n${lines.join('\n')}`;
+}
+
+/** A note for a stage that is not run, since one that it needs has no result. */
+export function leftOutNote(stage: string, needed: string): EventBody {
+  const message = `Stage ${stage} was left out: it needs stage ${needed}, which has no result.`;
+  return { type: 'note', level: 'warning', stage, message };
 }
 
 /**
@@ -51,13 +57,13 @@ export class Execution {
   }
 
   private async executeAll(stages: readonly PlannedStage[]): Promise<StageOutcome> {
-    const recovered = await this.recover(stages);
-    if (recovered instanceof Error) return { state: 'failed', message: explainError(recovered) };
+    const inTheWay = await this.recover(stages);
+    if (inTheWay) return { state: 'failed', message: explainError(inTheWay) };
     const runner = new StageRunner(this.options, this.run, this.session, () => this.takeTurn());
     this.waiting = [...stages];
     for (;;) {
       for (let stage = this.nextStage(); stage; stage = this.nextStage()) {
-        this.begin(stage, runner.execute(stage, this.stopping.signal, recovered.get(stage.name)));
+        this.begin(stage, runner.execute(stage, this.stopping.signal));
       }
       if (!this.running.size) break;
       await Promise.race(this.running.values());
@@ -67,16 +73,14 @@ export class Execution {
     return this.failures.size ? { state: 'failed', message: describeFailures(this.failures) } : { state: 'finished' };
   }
 
-  /** What an earlier launcher of this run left at work, by stage; an error if that is in the way. */
-  private async recover(stages: readonly PlannedStage[]): Promise<Map<string, Job> | Error> {
+  /** Looks after what an earlier launcher of this run left at work; gives an error if that is in the way. */
+  private async recover(stages: readonly PlannedStage[]): Promise<Error | undefined> {
     const { workspace, launcher } = this.options;
     const attempts = stages.flatMap(({ name }) => lastAttempt(workspace, this.run, name) ?? []);
     try {
-      const jobs = await Promise.all(
-        attempts.map(async (attempt) => ({ attempt, job: await launcher.recover(attempt) })),
-      );
+      await Promise.all(attempts.map((attempt) => launcher.recover(attempt)));
       this.session.attempts.copyAll();
-      return new Map(jobs.flatMap(({ attempt, job }) => (job ? [[attempt.stage, job]] : [])));
+      return undefined;
     } catch (error) {
       if (error instanceof Error) return error;
       throw error;
@@ -117,8 +121,7 @@ export class Execution {
     const needed = neededBy(stage).find((parent) => this.failures.has(parent.name) || this.leftOut.has(parent.name));
     if (!needed) return false;
     this.leftOut.add(name);
-    const message = `Stage ${name} was left out: it needs stage ${needed.name}, which has no result.`;
-    this.session.append({ type: 'note', level: 'warning', stage: name, message });
+    this.session.append(leftOutNote(name, needed.name));
     return true;
   }
 

@@ -27,8 +27,8 @@ export interface Launcher {
   /** Starts a trainer on the order in `attempt.orderFile`. Called with fewer than `slots` at work. */
   submit(attempt: Attempt): Promise<Job>;
   /**
-   * Looks after the latest attempt that an earlier launcher of the run submitted. A job, if its trainer goes on and can be watched; else
-   * `undefined`, once it is certain that it is gone. Throws a `RunError` (`locked`) if it is there and neither ends nor can be watched.
+   * Waits until the trainer of the latest attempt is gone that an earlier launcher of the run submitted. Throws a `RunError` (`locked`) if it is
+   * there and does not end.
    */
-  recover(attempt: Attempt): Promise<Job | undefined>;
+  recover(attempt: Attempt): Promise<void>;
 }

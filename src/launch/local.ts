@@ -51,7 +51,7 @@ export class LocalLauncher implements Launcher {
     return Promise.resolve(job);
   }
 
-  async recover({ run, stage, trainerLockFile }: Attempt): Promise<undefined> {
+  async recover({ run, stage, trainerLockFile }: Attempt): Promise<void> {
     (await waitForLock(trainerLockFile, `Stage ${stage} of run ${run}`, ORPHAN_MILLISECONDS)).release();
   }
 }

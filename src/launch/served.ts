@@ -18,7 +18,7 @@ export interface Servable {
 /** The last checkpoint of a finished stage. Throws what `stageCheckpoint` throws. */
 export function servedStage(workspace: Workspace, run: string, stage: string): Servable {
   const { plan, path } = stageCheckpoint(workspace, run, stage);
-  return ofPlan(plan, stage, path);
+  return { served: servedOf(plan, stage, path), backend: plan.backend };
 }
 
 /**
@@ -35,7 +35,7 @@ export function servedFolder(folder: string): Servable {
   }
   const { run, stage, tokenizer = 'bytes' } = readProvenance(checkpoint);
   const plan = run === undefined ? undefined : readPlan(new Workspace(findWorkspaceRoot(checkpoint)), run);
-  if (plan && stage !== undefined) return ofPlan(plan, stage, checkpoint);
+  if (plan && stage !== undefined) return { served: servedOf(plan, stage, checkpoint), backend: plan.backend };
   if (tokenizer !== 'bytes') {
     throw new RunError(
       `The checkpoint needs the tokenizer ${tokenizer} of run ${run}, which is not in its workspace.`,
@@ -48,9 +48,10 @@ export function servedFolder(folder: string): Servable {
   return { served: { checkpoint }, backend: 'auto' };
 }
 
-function ofPlan(plan: Plan, stage: string, checkpoint: string): Servable {
+/** A checkpoint of a stage of a plan, with the plan's tokenizer and names of experts. */
+export function servedOf(plan: Plan, stage: string, checkpoint: string): ServedCheckpoint {
   const { name, fingerprint } = plan.tokenizer;
   const { experts } = namedExperts(plan, stage);
   const tokenizer = { name, folder: plan.folder, fingerprint };
-  return { served: { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) }, backend: plan.backend };
+  return { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) };
 }

@@ -7,7 +7,7 @@ import type { EventBody } from '../events/event';
 import { readLog } from '../events/log';
 import type { TrainerOrder } from '../plan/order';
 import type { Plan, PlannedStage } from '../plan/plan';
-import { type Attempt, lastAttempt, nextAttempt } from '../store/attempts';
+import { type Attempt, nextAttempt } from '../store/attempts';
 import type { Workspace } from '../store/layout';
 import { adoptStage } from './adopt';
 import { finishedResult, withTasks } from './finished';
@@ -46,9 +46,7 @@ export class StageRunner {
     private readonly takeTurn: () => Promise<boolean>,
   ) {}
 
-  /** `recovered` is a trainer that works on the stage already. */
-  async execute(stage: PlannedStage, signal: AbortSignal, recovered?: Job): Promise<StageOutcome> {
-    if (recovered) return this.watch(lastAttempt(this.options.workspace, this.run, stage.name)!, recovered, signal);
+  async execute(stage: PlannedStage, signal: AbortSignal): Promise<StageOutcome> {
     const profiled = await this.profile(stage, signal);
     if (profiled.state !== 'finished') return profiled;
     if (this.takeFromCache(stage)) return { state: 'finished' };

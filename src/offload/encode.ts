@@ -1,6 +1,6 @@
 import { elementCount, type FfnProjection } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
-import { halfTable, LARGEST_HALF, toHalf } from './half';
+import { halfTable, LARGEST_HALF, toHalf } from '../base/half';
 import { type ExpertLayout, type ExpertMatrix, nibbleBytes } from './layout';
 import { isQuantized, LEVELS, OFFSETS, type Quantized } from './precision';
 

@@ -1,19 +1,9 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { type Architecture, remainingExperts } from '../architecture/architecture';
 import { biasName, ffnName, type FfnProjection, isOfFfnExpert, parameterSpecs } from '../architecture/parameters';
 import { CheckpointError } from '../base/errors';
-import { diskError, syncFolder, writeAll, writeFileAtomic } from '../base/files';
+import { writeAll, writeFileAtomic, writeNewFolder } from '../base/files';
 import { putSafetensors, type StoredTensor } from '../checkpoint/safetensors';
 import { encodeExpert, type ExpertTensors } from './encode';
 import { type ExpertIndex, expertTitle, INDEX_FILE, RESIDENT_FILE, sha256 } from './expert-index';
@@ -47,26 +37,12 @@ export interface WrittenExperts {
 export function writeExpertFolder(options: ExpertFolderOptions): WrittenExperts {
   const to = resolve(options.to);
   checkMixture(options.architecture, options.source.stage);
-  if (existsSync(to) && !(statSync(to).isDirectory() && !readdirSync(to).length)) {
-    throw new CheckpointError(`${to} should be a new or an empty folder, but is not.`, {
-      reason: 'exists',
-      advice: 'Name another folder, or delete this one first.',
-    });
-  }
-  const temporary = join(dirname(to), `.${basename(to)}.${process.pid}.tmp`);
-  try {
-    mkdirSync(temporary, { recursive: true });
-    const residentBytes = writeFlushed(join(temporary, RESIDENT_FILE), (handle) => putResident(handle, options));
-    const { index, expertBytes } = writeExperts(temporary, options);
-    writeFileAtomic(join(temporary, INDEX_FILE), `${JSON.stringify(index, undefined, 2)}\n`);
-    rmSync(to, { recursive: true, force: true });
-    renameSync(temporary, to);
-    syncFolder(dirname(to));
+  return writeNewFolder(to, (folder) => {
+    const residentBytes = writeFlushed(join(folder, RESIDENT_FILE), (handle) => putResident(handle, options));
+    const { index, expertBytes } = writeExperts(folder, options);
+    writeFileAtomic(join(folder, INDEX_FILE), `${JSON.stringify(index, undefined, 2)}\n`);
     return { folder: to, experts: index.experts.length, residentBytes, expertBytes };
-  } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    throw diskError(error, to);
-  }
+  });
 }
 
 /** Throws a `CheckpointError` (`dense`) for a model whose FFNs are not several experts. */

@@ -14,12 +14,7 @@ export function pathsRead({ domains, model, stages, tasks = {} }: Reading): stri
   return [...globs, ...files, ...tokenizer, ...imports];
 }
 
-/** The paths of an experiment that lead out of `root`, as written. `folder` is the experiment file's own. Links are not looked at. */
-export function pathsOutside(experiment: Reading, folder: string, root: string): string[] {
-  return globsOutside(pathsRead(experiment), folder, root);
-}
-
-/** Those of some paths or globs that lead out of `root`; relative ones are read from `folder`. */
+/** Those of some paths or globs that lead out of `root`, as written; relative ones are read from `folder`. Links are not looked at. */
 export function globsOutside(paths: readonly string[], folder: string, root: string): string[] {
   return paths.filter((path) => isOutside(resolve(folder, path.replace(/^!/, '')), root));
 }

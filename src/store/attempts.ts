@@ -17,8 +17,6 @@ export interface Attempt {
   eventsFile: string;
   /** What the trainer printed. */
   outputFile: string;
-  /** What the launcher notes down of the process, where it can be found again by a later one. */
-  jobFile: string;
   /** Held while the trainer lives. */
   trainerLockFile: string;
 }
@@ -31,7 +29,6 @@ export function attemptAt(workspace: Workspace, run: string, stage: string, numb
     orderFile: file('order.json'),
     eventsFile: file('ndjson'),
     outputFile: file('txt'),
-    jobFile: file('job.json'),
     trainerLockFile: workspace.trainerLockFile(run, stage),
   };
 }

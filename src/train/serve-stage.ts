@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ServeConfig } from '../config/serve-schema';
 import { type HeldOutBatch, heldOutBatches } from '../data/held-out';
-import type { Evaluation, Serving } from '../events/event';
+import type { Serving } from '../events/event';
 import { choosePolicy, type ChosenPolicy } from '../offload/calibrate';
 import { type ExpertFolder, openExpertFolder } from '../offload/open-folder';
 import { policyNamed } from '../offload/policies';
@@ -14,47 +14,20 @@ import { decodingModel, type DecodingModel, disposeModel } from '../serve/model'
 import { OffloadedExperts, type OffloadOptions } from '../serve/offloaded-experts';
 import { routingTrace, type ServedText } from '../serve/recorded-experts';
 import { memoryBytes } from '../serve/stored-expert';
-import { evaluate, EVALUATION_BATCH } from './evaluate';
 import { loadFinal } from './initial';
-import { loadModel } from './load-model';
 import { type StageContext, type StageOutcome, unlessStopped } from './stage-context';
-import { putTasks } from './stage-tasks';
+import { evaluateModel, runStepless } from './stepless-stage';
 
 /** Weights of a row that have one scale: all of most models' rows, which are computed fastest so. */
 const GROUP = 1024;
 
 /** Measures how a mixture decodes with its experts on the disk: a stage without a step and without a checkpoint. */
-export async function runServing(context: StageContext, serve: ServeConfig): Promise<StageOutcome> {
-  const { stage, backend, emit } = context;
-  const begun = performance.now();
-  const engine = `${backend.description}, operation by operation`;
-  emit({ type: 'stage.started', stage: stage.name, key: stage.key, steps: 0, engine, fromStep: 0 });
-  const found = await evaluateParent(context);
-  const serving = found && (await unlessStopped(context, (onProgress) => serveStage(context, serve, onProgress)));
-  if (!serving) return { state: 'stopped', step: 0 };
-  const seconds = (performance.now() - begun) / 1000;
-  return { state: 'finished', step: 0, seconds, engine, evaluation: { ...found, serving } };
-}
-
-/** What the mixture comes to with all experts in memory, tasks too; `undefined` if the user asked to stop. */
-async function evaluateParent(context: StageContext): Promise<Evaluation | undefined> {
-  const { stage, domains, checkpoints } = context;
-  const model = loadModel(stage, checkpoints);
-  try {
-    const evaluation = await unlessStopped(context, (onProgress) => {
-      const options = {
-        plan: stage.evaluation,
-        context: stage.architecture.context,
-        batch: EVALUATION_BATCH,
-        onProgress,
-      };
-      return evaluate(model, domains, { step: 0, tokens: 0, flops: 0 }, options);
-    });
-    const tasks = evaluation && (await putTasks(model, context));
-    return tasks && { ...evaluation, ...tasks };
-  } finally {
-    model.dispose();
-  }
+export function runServing(context: StageContext, serve: ServeConfig): Promise<StageOutcome> {
+  return runStepless(context, async () => {
+    const found = await evaluateModel(context);
+    const serving = found && (await unlessStopped(context, (onProgress) => serveStage(context, serve, onProgress)));
+    return serving && { ...found, serving };
+  });
 }
 
 async function serveStage(context: StageContext, serve: ServeConfig, onToken: () => void): Promise<Serving> {

@@ -8,7 +8,7 @@ import { queryCurves } from '../../src/store/curves';
 import { assertSucceeded, TestWorkspace, TINY_DATA } from '../run/support';
 import { describeWorkbench, keepPicture } from './support/suite';
 import { accessibilityViolations } from './support/webview';
-import { type Theme, themes, Workbench } from './support/workbench';
+import { PICTURES, THEME_NAMES, themes, Workbench } from './support/workbench';
 
 /** Trains for longer than the tests watch, stop and reload it. */
 const WATCHED = `${TINY_DATA}stages:
@@ -21,13 +21,6 @@ const WATCHED = `${TINY_DATA}stages:
     upcycle: { method: bam, experts: [seed, sums] }
     train: { like: seed, mix: equal, tokens: 19200 }
 `;
-
-const PICTURES = join(__dirname, '..', '..', 'docs', 'images');
-const NAMES: Record<Theme, string> = {
-  'Default Dark Modern': 'dark',
-  'Default Light Modern': 'light',
-  'Default High Contrast': 'high-contrast',
-};
 
 /** The steps of one experiment as a person takes them; each begins where the one before it ended. */
 describeWorkbench('an experiment in the workbench', function () {
@@ -204,35 +197,35 @@ describeWorkbench('an experiment in the workbench', function () {
     it(`is pictured in ${theme}, and axe-core finds no serious fault`, async () => {
       await workbench.wear(theme);
       await workbench.command('Notifications: Clear All Notifications');
-      await pictureEditor(NAMES[theme]);
+      await pictureEditor(THEME_NAMES[theme]);
       await workbench.lens('Dashboard').first().click();
       const dashboard = await workbench.webview((await panelTitle('Dashboard'))!);
       await dashboard.locator('canvas').first().waitFor();
       assert.deepEqual(await accessibilityViolations(dashboard), [], 'dashboard');
-      await picture(`dashboard-${NAMES[theme]}`);
+      await picture(`dashboard-${THEME_NAMES[theme]}`);
       for (const section of ['Router load', 'Expert utilization', 'Losses']) {
         await dashboard.getByRole('heading', { name: section }).first().evaluate(scrollToTop);
         await settle();
-        await picture(`${section.toLowerCase().replace(' ', '-')}-${NAMES[theme]}`);
+        await picture(`${section.toLowerCase().replace(' ', '-')}-${THEME_NAMES[theme]}`);
       }
       await workbench.command('BAM: Open Run Table');
       const table = await workbench.webview((await panelTitle('Runs'))!);
       await table.getByText(/tiny-/).first().waitFor();
       assert.deepEqual(await accessibilityViolations(table), [], 'run table');
-      await picture(`run-table-${NAMES[theme]}`);
+      await picture(`run-table-${THEME_NAMES[theme]}`);
       await workbench.openFile('tiny.bam.yaml');
       await workbench.lens('Compare').click();
       const comparison = await workbench.webview((await panelTitle('Comparison'))!);
       await comparison.locator('canvas').first().waitFor();
       assert.deepEqual(await accessibilityViolations(comparison), [], 'comparison');
-      await picture(`comparison-${NAMES[theme]}`);
+      await picture(`comparison-${THEME_NAMES[theme]}`);
       await workbench.command('BAM: Open Walkthrough');
       await workbench.page.getByText('From dense models to a mixture of experts').first().waitFor();
       // A step completes itself when what it asks for was done.
       await workbench.command('BAM: Open Run Table');
       await workbench.command('BAM: Open Walkthrough');
       await workbench.page.locator('.codicon-getting-started-step-checked').first().waitFor();
-      await picture(`walkthrough-${NAMES[theme]}`);
+      await picture(`walkthrough-${THEME_NAMES[theme]}`);
     });
   }
 

@@ -7,7 +7,7 @@ import { assertSucceeded, TestWorkspace, untilGone } from '../run/support';
 import { ROOT } from './support/code-server';
 import { describeWorkbench, keepPicture } from './support/suite';
 import { accessibilityViolations, type Webview } from './support/webview';
-import { type Theme, themes, Workbench } from './support/workbench';
+import { PICTURES, THEME_NAMES, themes, Workbench } from './support/workbench';
 
 /** Three experts that know different things, in a model that can be asked for a hundred letters. */
 const EXPERIMENT = `name: tiny
@@ -25,13 +25,6 @@ stages:
 const PROMPT = '12+30=42\nthe model learns to';
 /** At most: a document may end before. */
 const TOKENS = 48;
-
-const PICTURES = join(__dirname, '..', '..', 'docs', 'images');
-const NAMES: Record<Theme, string> = {
-  'Default Dark Modern': 'dark',
-  'Default Light Modern': 'light',
-  'Default High Contrast': 'high-contrast',
-};
 
 /** The steps of a person who asks a mixture; each begins where the one before it ended. */
 describeWorkbench('the routing explorer in the workbench', function () {
@@ -204,10 +197,10 @@ describeWorkbench('the routing explorer in the workbench', function () {
         .focus();
       await page.evaluate('window.scrollTo(0, 0)');
       await setTimeout(700);
-      await workbench.screenshot(join(PICTURES, `explorer-${NAMES[theme]}.png`));
+      await workbench.screenshot(join(PICTURES, `explorer-${THEME_NAMES[theme]}.png`));
       await page.evaluate('window.scrollTo(0, document.body.scrollHeight)');
       await setTimeout(300);
-      await workbench.screenshot(join(PICTURES, `explorer-domains-${NAMES[theme]}.png`));
+      await workbench.screenshot(join(PICTURES, `explorer-domains-${THEME_NAMES[theme]}.png`));
       assert.deepEqual(await accessibilityViolations(page), []);
     });
   }

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { assertSucceeded, TestWorkspace, TINY_DATA } from '../run/support';
 import { describeWorkbench, keepPicture } from './support/suite';
 import { accessibilityViolations, type Webview } from './support/webview';
-import { type Theme, themes, Workbench } from './support/workbench';
+import { PICTURES, THEME_NAMES, themes, Workbench } from './support/workbench';
 
 const LIGHTER = `${TINY_DATA}stages:
   seed: { train: { mix: { prose: 1 }, tokens: 5120, batch: 4, evaluateEvery: 20, evaluationTokens: 512 } }
@@ -16,13 +16,6 @@ const LIGHTER = `${TINY_DATA}stages:
   moebert: { from: seed, split: { experts: 3, width: 24, shared: 12, tokens: 512 }, train: { like: plus } }
   mov: { from: pruned, adapt: { method: mov, experts: 3 }, train: { like: plus, peakLearningRate: 0.05 } }
 `;
-
-const PICTURES = join(__dirname, '..', '..', 'docs', 'images');
-const NAMES: Record<Theme, string> = {
-  'Default Dark Modern': 'dark',
-  'Default Light Modern': 'light',
-  'Default High Contrast': 'high-contrast',
-};
 
 describeWorkbench('lighter mixtures in the workbench', () => {
   let files: TestWorkspace;
@@ -155,14 +148,14 @@ describeWorkbench('lighter mixtures in the workbench', () => {
       await workbench.lens('Run all').waitFor();
       await workbench.page.mouse.move(700, 800);
       await settle();
-      await picture(`lighter-editor-${NAMES[theme]}`);
+      await picture(`lighter-editor-${THEME_NAMES[theme]}`);
       for (const stage of ['plus', 'pruned', 'mov']) {
         const dashboard = await routersOf(stage);
         assert.deepEqual(await accessibilityViolations(dashboard), [], stage);
         const heading = dashboard.getByRole('heading', { name: 'Router load' });
         await heading.evaluate((element: { scrollIntoView(): void }) => element.scrollIntoView());
         await settle();
-        await picture(`lighter-${stage}-${NAMES[theme]}`);
+        await picture(`lighter-${stage}-${THEME_NAMES[theme]}`);
       }
     });
   }

@@ -1,9 +1,9 @@
 import * as vscode from 'vscode';
 import * as z from 'zod';
 import { RunError } from '../../base/errors';
+import { servedOf } from '../../launch/served';
 import { startServing } from '../../launch/serving';
 import type { Plan } from '../../plan/plan';
-import { namedExperts } from '../../plan/expert-names';
 import type { ServedCheckpoint } from '../../plan/serving';
 import {
   type Asked,
@@ -181,11 +181,9 @@ class ExplorerServer implements vscode.Disposable {
     }
     const plan = readPlan(workspace, run);
     if (!plan) return { checkpoint };
-    const { experts } = namedExperts(plan, stage);
-    const tokenizer = { name: plan.tokenizer.name, folder: plan.folder };
-    const paths = tokenizer.name === 'bytes' ? [] : [tokenizer.name];
+    const paths = plan.tokenizer.name === 'bytes' ? [] : [plan.tokenizer.name];
     await refuseOutside(paths, plan.folder, workspace.root);
-    return { checkpoint, tokenizer, ...(experts.length && { expertNames: experts }) };
+    return servedOf(plan, stage, checkpoint);
   }
 
   private async sendTexts(): Promise<void> {

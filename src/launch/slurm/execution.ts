@@ -10,7 +10,7 @@ import type { PlannedStage } from '../../plan/plan';
 import { checkpointsFolder } from '../../plan/result';
 import { attemptAt, lastAttempt } from '../../store/attempts';
 import type { Workspace } from '../../store/layout';
-import { describeFailures } from '../execution';
+import { describeFailures, leftOutNote } from '../execution';
 import { finishedResult } from '../finished';
 import type { RunSession } from '../session';
 import type { StageOutcome, StageRunner } from '../stage-runner';
@@ -216,12 +216,10 @@ export class SlurmExecution {
       case 'stopped':
         this.stopped.add(name);
         break;
-      case 'left-out': {
+      case 'left-out':
         this.leftOut.add(name);
-        const message = `Stage ${name} was left out: it needs stage ${this.parentWithoutResult(open.stage)!}, which has no result.`;
-        session.append({ type: 'note', level: 'warning', stage: name, message });
+        session.append(leftOutNote(name, this.parentWithoutResult(open.stage)!));
         break;
-      }
       case 'failed': {
         const message = verdict.message.replaceAll('RUN', this.options.run);
         this.failures.set(name, message);

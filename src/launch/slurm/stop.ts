@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { lockHolder } from '../../base/lock';
 import type { Workspace } from '../../store/layout';
 import { RunSession } from '../session';
+import type { StopOutcome } from '../stop';
 import type { SlurmClient, SlurmJob } from './client';
 import { cancelJobs } from './execution';
 import { isOver, phaseOf } from './states';
@@ -26,7 +27,7 @@ export async function stopJobs(
   run: string,
   request: StopRequest,
   { client, graceMilliseconds }: { client: SlurmClient; graceMilliseconds: number },
-): Promise<'stopped' | 'killed' | 'not-running'> {
+): Promise<StopOutcome> {
   if (!(await jobsOf(workspace, run, request, client)).length) return 'not-running';
   const hasWatcher = lockHolder(workspace.runLockFile(run)) !== undefined;
   if (hasWatcher) requestStop(workspace, run, request);

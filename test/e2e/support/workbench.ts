@@ -17,6 +17,15 @@ const THEMES = {
 export type Theme = keyof typeof THEMES;
 export const themes = Object.keys(THEMES) as Theme[];
 
+/** How pictures name a theme. */
+export const THEME_NAMES: Record<Theme, string> = {
+  'Default Dark Modern': 'dark',
+  'Default Light Modern': 'light',
+  'Default High Contrast': 'high-contrast',
+};
+/** Where the pictures of the documentation are. */
+export const PICTURES = join(ROOT, 'docs', 'images');
+
 export interface WorkbenchOptions {
   /** The workspace folder that is opened. */
   folder: string;

@@ -9,7 +9,7 @@ import { definitionOf, nameAt, placesOf, renameEdits } from '../../../src/config
 import { foldsOf, outlineOf, symbolsOf } from '../../../src/config/outline';
 import { parseExperiment } from '../../../src/config/parse';
 import type { Experiment } from '../../../src/config/schema';
-import { pathsOutside } from '../../../src/plan/boundary';
+import { globsOutside, pathsRead } from '../../../src/plan/boundary';
 import { planWithData } from '../../../src/plan/plan-file';
 import { domainFacts, stageFacts } from '../../../src/plan/facts';
 import { namedExperts } from '../../../src/plan/expert-names';
@@ -47,7 +47,7 @@ function askEditor(text: string, random: Random): void {
 
 /** Plans an experiment as if all its data were there; imported checkpoints need files. */
 function plan(experiment: Experiment): void {
-  pathsOutside(experiment, '/work/space', '/work');
+  globsOutside(pathsRead(experiment), '/work/space', '/work');
   if (Object.values(experiment.stages).some((stage) => stage.import)) return;
   const domains = Object.entries(experiment.domains).map(([name, config]) => ({
     ...{ name, config, fingerprint: name },

@@ -6,7 +6,7 @@ import { elementCount } from '../../../src/architecture/parameters';
 import { normalValues } from '../../../src/base/random';
 import { CheckpointError } from '../../../src/base/errors';
 import { decodeExpert, encodeExpert, type ExpertTensors } from '../../../src/offload/encode';
-import { halfTable, toHalf } from '../../../src/offload/half';
+import { halfTable, toHalf } from '../../../src/base/half';
 import { type ExpertLayout, expertLayout } from '../../../src/offload/layout';
 import { type Precision, PRECISIONS } from '../../../src/base/offload-words';
 import { LEVELS } from '../../../src/offload/precision';

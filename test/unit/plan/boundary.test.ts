@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseExperiment } from '../../../src/config/parse';
-import { globsOutside, pathsOutside } from '../../../src/plan/boundary';
+import { globsOutside, pathsRead } from '../../../src/plan/boundary';
 
 function outside(files: string, tokenizer = 'bytes', model = 'model', more = ''): string[] {
   const text = `name: x
@@ -8,7 +8,7 @@ model: { layers: 1, width: 8, heads: 1, ffnHidden: 8, context: 8, tokenizer: ${t
 domains: { a: { files: ${files} } }
 stages: { seed: { train: { mix: equal, tokens: 100 } }, other: { import: { huggingFace: ${model} } } }
 ${more}`;
-  return pathsOutside(parseExperiment(text).experiment!, '/work/space/examples', '/work/space');
+  return globsOutside(pathsRead(parseExperiment(text).experiment!), '/work/space/examples', '/work/space');
 }
 
 describe('paths that lead out of the workspace', () => {
